@@ -1,0 +1,93 @@
+//! Containers: what a film comes in, read once when it is added.
+//!
+//! A demuxer holds no file. It is driven by [`Demuxer::poll`]: where it answers [`Event::Need`], give it
+//! those bytes with [`Demuxer::handle_bytes`]; everything else that it answers is the caller's to use.
+
+use bytes::Bytes;
+use rtp::format::Format;
+
+/// Reads one container.
+pub trait Demuxer: Send {
+    /// What it needs or has found next.
+    ///
+    /// All tracks come before the first sample; after [`Event::End`] comes only `End`.
+    fn poll(&mut self) -> Result<Event, ContainerError>;
+
+    /// Bytes of the file from `offset`: as many as were asked for, fewer only where the file ends.
+    fn handle_bytes(&mut self, offset: u64, bytes: Bytes);
+}
+
+/// What a demuxer answers.
+#[derive(Debug)]
+pub enum Event {
+    /// It can't go on without these bytes of the file.
+    Need {
+        /// From the file's start.
+        offset: u64,
+        /// Bytes; at most [`limits::MAX_READ`].
+        length: usize,
+    },
+    /// A track that will have samples.
+    Track(TrackInfo),
+    /// Something that a person should know: a track left out, damage passed over.
+    Note(String),
+    /// The next sample of a track, in decode order.
+    Sample(DemuxedSample),
+    /// Nothing more.
+    End,
+}
+
+/// What is known of a track before its samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// The demuxer's own number for it, as in [`DemuxedSample::track`].
+    pub number: u32,
+    /// Its codec.
+    pub format: Format,
+    /// As the container says, ISO 639.
+    pub language: Option<String>,
+    /// Ticks per second of its samples' times.
+    pub timescale: u32,
+}
+
+/// One sample with its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DemuxedSample {
+    /// [`TrackInfo::number`].
+    pub track: u32,
+    /// When it is decoded, in the track's timescale, on the presentation's timeline (edit lists applied,
+    /// one zero for all tracks).
+    pub dts: i64,
+    /// When it is shown or heard, likewise.
+    pub pts: i64,
+    /// How long, likewise.
+    pub duration: i64,
+    /// Whether decoding may begin here.
+    pub sync: bool,
+    /// The access unit in the form that [`Format::store`] takes.
+    pub data: Bytes,
+}
+
+/// Where and why a container can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{format}: at byte {offset}{}{path}: {reason}", if path.is_empty() { "" } else { " in " })]
+pub struct ContainerError {
+    /// The container's short name.
+    pub format: &'static str,
+    /// From the file's start.
+    pub offset: u64,
+    /// The nested elements that lead there, or nothing.
+    pub path: String,
+    /// What was found and what would have been right.
+    pub reason: String,
+}
+
+/// What any file may make us do at most.
+pub mod limits {
+    /// Bytes that a demuxer may ask for at once: a file that claims a huge element is read in pieces.
+    pub const MAX_READ: usize = 4 << 20;
+    /// Bytes of one access unit: more is a lie or nothing that a network would carry.
+    pub const MAX_ACCESS_UNIT: usize = 32 << 20;
+    /// Tracks of one file: a header with thousands of them only costs memory.
+    pub const MAX_TRACKS: usize = 64;
+}

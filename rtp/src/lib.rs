@@ -1,0 +1,8 @@
+//! RTP, RTCP and the payload formats, without any I/O.
+//!
+//! (the nouns of the crate, one line each, come here)
+
+pub mod access_unit;
+pub mod clock;
+pub mod format;
+pub mod train;

@@ -1,0 +1,1 @@
+//! The RTSP front. (skeleton)
