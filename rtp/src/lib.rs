@@ -5,4 +5,6 @@
 pub mod access_unit;
 pub mod clock;
 pub mod format;
+pub mod packet;
+pub mod seq;
 pub mod train;
