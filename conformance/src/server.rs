@@ -1,0 +1,145 @@
+//! The real program under test: started on free ports with a data folder of its own, stopped at the end.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+/// A running `mobidic serve`; ended when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it keeps everything.
+    pub data: PathBuf,
+    /// Of the RTSP front.
+    pub port: u16,
+    own_data: bool,
+}
+
+/// How long it may take to say that it is ready: ingest of the given films included.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+impl Server {
+    /// Starts it with `films` and waits for its ready line.
+    pub fn start(films: &[&Path]) -> Result<Self> {
+        let data = crate::compare::tempdir()?;
+        let mut server = Self::start_in(&data, films, &[])?;
+        server.own_data = true;
+        Ok(server)
+    }
+
+    /// Starts it on an existing data folder, with further arguments.
+    pub fn start_in(data: &Path, films: &[&Path], arguments: &[&str]) -> Result<Self> {
+        let port = free_port()?;
+        let mut child = Command::new(program()?)
+            .arg("serve")
+            .args(["--data", &data.to_string_lossy(), "--listen", &format!("127.0.0.1:{port}")])
+            .args(arguments)
+            .args(films)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(match std::env::var_os("MOBIDIC_TEST_LOG") {
+                Some(_) => Stdio::inherit(),
+                None => Stdio::null(),
+            })
+            .spawn()
+            .context("starting mobidic")?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let (said, hear) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = said.send(line);
+            }
+        });
+        let mut server = Self { child, data: data.to_owned(), port, own_data: false };
+        let mut lines = Vec::new();
+        loop {
+            match hear.recv_timeout(START_LIMIT) {
+                Ok(line) if line.starts_with("ready") => break,
+                Ok(line) => lines.push(line),
+                Err(_) => {
+                    let status = server.child.try_wait()?;
+                    bail!("mobidic serve never got ready (ended: {status:?}); it said: {}", lines.join(" | "));
+                }
+            }
+        }
+        Ok(server)
+    }
+
+    /// The URL of the presentation `name`.
+    pub fn url(&self, name: &str) -> String {
+        format!("rtsp://127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// The process that was started.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as Ctrl-C does and waits; its exit must be clean.
+    pub fn stop(mut self) -> Result<()> {
+        signal(self.pid(), "INT")?;
+        for _ in 0..200 {
+            if let Some(status) = self.child.try_wait()? {
+                ensure!(status.success(), "it ended with {status}");
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        bail!("it still runs 10 s after SIGINT")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            let _ = signal(self.pid(), "INT");
+            for _ in 0..100 {
+                if let Ok(Some(_)) = self.child.try_wait() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if self.own_data {
+            let _ = std::fs::remove_dir_all(&self.data);
+        }
+    }
+}
+
+/// Sends a signal by name to a process.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let status = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status()?;
+    ensure!(status.success(), "kill -{name} {pid} failed");
+    Ok(())
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// The program: `MOBIDIC_BIN`, or what cargo built beside this test.
+pub fn program() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("MOBIDIC_BIN") {
+        return Ok(path.into());
+    }
+    let exe = std::env::current_exe()?;
+    let folder = exe.parent().context("no folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent().context("no folder")? } else { folder };
+    let program = folder.join("mobidic");
+    ensure!(program.exists(), "{} is missing: run `cargo build` first, or set MOBIDIC_BIN", program.display());
+    Ok(program)
+}
+
+/// Runs `mobidic` with `arguments` to its end: exit status and what it printed.
+pub fn mobidic(arguments: &[&str]) -> Result<(i32, String, String)> {
+    let output = Command::new(program()?).args(arguments).stdin(Stdio::null()).output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
+}
