@@ -7,7 +7,7 @@
 
 use crate::id::{NodeId, ObjectId};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::{fmt, ops::Range, str::FromStr};
 
 /// How an object is cut: unit size and units per row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,29 @@ pub struct UnitAddress {
     pub row: u64,
     /// `0..k` data, `k..k+m` parity.
     pub position: u8,
+}
+
+impl fmt::Display for UnitAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.row, self.position)
+    }
+}
+
+/// Text that is not `row.position` in plain decimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a unit address: expected row.position in decimal, as 12.0")]
+pub struct BadAddress;
+
+impl FromStr for UnitAddress {
+    type Err = BadAddress;
+
+    fn from_str(text: &str) -> Result<Self, BadAddress> {
+        let (row, position) = text.split_once('.').ok_or(BadAddress)?;
+        if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            return Err(BadAddress);
+        }
+        Ok(Self { row: row.parse().map_err(|_| BadAddress)?, position: position.parse().map_err(|_| BadAddress)? })
+    }
 }
 
 /// A sealed object's shape and place: all that is needed to read it.
@@ -213,6 +236,15 @@ mod tests {
             assert_eq!(layout.unit(layout.address(unit)), Some(unit));
         }
         assert_eq!(layout.unit(UnitAddress { row: 0, position: 3 }), None);
+    }
+
+    #[test]
+    fn an_address_reads_back_and_nothing_else_does() {
+        let address = UnitAddress { row: u64::MAX, position: 255 };
+        assert_eq!(address.to_string().parse(), Ok(address));
+        for bad in ["", "1", "1.", ".1", "1.256", "+1.0", "1.0.0", "1.-1", "18446744073709551616.0"] {
+            assert!(bad.parse::<UnitAddress>().is_err(), "{bad}");
+        }
     }
 
     #[test]

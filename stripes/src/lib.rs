@@ -4,3 +4,8 @@
 
 pub mod id;
 pub mod layout;
+pub mod manifest;
+pub mod net;
+pub mod reader;
+pub mod wire;
+pub mod writer;

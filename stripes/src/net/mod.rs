@@ -1,0 +1,15 @@
+//! The only sockets of the crate: the node's listener, and the front's client of all nodes with what drives the
+//! sans-IO cores over it.
+
+mod client;
+mod cluster;
+mod error;
+mod object_writer;
+mod source;
+mod verify;
+
+pub use cluster::{Cluster, ClusterError, ClusterOptions, NodeAddress, identify};
+pub use error::{NodeError, NodeFailure, Place};
+pub use object_writer::{ObjectWriter, WriteError};
+pub use source::{ReadError, SourceStatistics, UnitSource};
+pub use verify::{BadUnit, VerifyReport};
