@@ -1,6 +1,9 @@
 //! What a track's bytes are and how they travel: one closed enum over the payload formats.
 
 use crate::clock::ClockRate;
+use crate::payload::{aac, h264, mp4v, mpa, mpv};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 /// Audio or video, as SDP's `m=` line says it.
@@ -82,4 +85,133 @@ impl Format {
             _ => ClockRate::VIDEO,
         }
     }
+
+    /// The name after `a=rtpmap`'s payload type (IANA "RTP Payload Format media types").
+    pub fn encoding_name(&self) -> &'static str {
+        match self {
+            Format::Mpv { .. } => "MPV",
+            Format::Mpa { .. } => "MPA",
+            Format::H264 { .. } => "H264",
+            Format::Mp4vEs { .. } => "MP4V-ES",
+            Format::Aac { .. } => "mpeg4-generic",
+        }
+    }
+
+    /// The payload type that the format always has (RFC 3551 section 6); `None`: a dynamic one, 96 to 127.
+    pub fn static_payload_type(&self) -> Option<u8> {
+        match self {
+            Format::Mpv { .. } => Some(32),
+            Format::Mpa { .. } => Some(14),
+            Format::H264 { .. } | Format::Mp4vEs { .. } | Format::Aac { .. } => None,
+        }
+    }
+
+    /// What follows the payload type in `a=rtpmap`, as `mpeg4-generic/44100/2` (RFC 4566 section 6).
+    pub fn rtpmap(&self) -> String {
+        let (name, clock) = (self.encoding_name(), self.clock_rate().hz());
+        match self {
+            Format::Aac { channels, .. } => format!("{name}/{clock}/{channels}"),
+            _ => format!("{name}/{clock}"),
+        }
+    }
+
+    /// What follows the payload type in `a=fmtp`, where the format has such a line: RFC 6184 section 8.1,
+    /// RFC 6416 section 7.1, RFC 3640 section 4.1.
+    pub fn fmtp(&self) -> Option<String> {
+        match self {
+            Format::Mpv { .. } | Format::Mpa { .. } => None,
+            Format::H264 { sps, pps, .. } => {
+                let mut line = String::from("packetization-mode=1");
+                if let Some([_, profile, constraints, level, ..]) = sps.first().map(Vec::as_slice) {
+                    line += &format!(";profile-level-id={profile:02X}{constraints:02X}{level:02X}");
+                    let sets: Vec<String> = sps.iter().chain(pps).map(|set| BASE64.encode(set)).collect();
+                    line += &format!(";sprop-parameter-sets={}", sets.join(","));
+                }
+                Some(line)
+            }
+            Format::Mp4vEs { config, .. } => {
+                let level = mp4v::profile_level(config);
+                Some(format!("profile-level-id={level};config={}", hex(config)))
+            }
+            Format::Aac { config, .. } => Some(format!(
+                "streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config={}",
+                hex(config)
+            )),
+        }
+    }
+
+    /// Whether several access units may share a packet.
+    pub fn bundling(&self) -> Bundling {
+        match self {
+            Format::Mpa { .. } | Format::Aac { .. } => Bundling::Many,
+            Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } => Bundling::One,
+        }
+    }
+
+    /// For people: `MPEG-2 video 720x576`.
+    pub fn describe(&self) -> String {
+        let audio = |name: &str, rate: &u32, channels: &u8| {
+            let channels = match channels {
+                1 => "mono".to_owned(),
+                2 => "stereo".to_owned(),
+                more => format!("{more} channels"),
+            };
+            format!("{name} {rate} Hz {channels}")
+        };
+        match self {
+            Format::Mpv { mpeg2, width, height } => {
+                format!("MPEG-{} video {width}x{height}", if *mpeg2 { 2 } else { 1 })
+            }
+            Format::Mpa { layer, sample_rate, channels } => {
+                let layer = ["?", "I", "II", "III"].get(usize::from(*layer)).unwrap_or(&"?");
+                audio(&format!("MPEG audio layer {layer}"), sample_rate, channels)
+            }
+            Format::H264 { width, height, .. } => format!("H.264 {width}x{height}"),
+            Format::Mp4vEs { width, height, .. } => format!("MPEG-4 visual {width}x{height}"),
+            Format::Aac { sample_rate, channels, .. } => audio("AAC", sample_rate, channels),
+        }
+    }
+
+    /// Appends the stored form of an access unit to `out`: what a [`crate::packetizer::Packetizer`] takes.
+    ///
+    /// `unit` is a picture's bytes as in the elementary stream with the headers before it (MPV), one or more whole
+    /// frames (MPA), NAL units each behind four bytes of length (H264), a VOP with its start codes and the headers
+    /// before it (MP4V-ES), or one raw data block (AAC). `sync`: decoding may begin here.
+    ///
+    /// # Errors
+    /// Where in `unit` its syntax breaks; `out` is then as it was.
+    pub fn store(&self, unit: &[u8], sync: bool, out: &mut Vec<u8>) -> Result<(), FormatError> {
+        match self {
+            Format::Mpv { .. } => mpv::store(unit, out),
+            Format::Mpa { .. } => mpa::store(unit, out),
+            Format::H264 { sps, pps, .. } => h264::store(unit, sync, sps, pps, out),
+            Format::Mp4vEs { .. } => mp4v::store(unit, out),
+            Format::Aac { .. } => aac::store(unit, out),
+        }
+    }
+}
+
+/// How many access units may lie in one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bundling {
+    /// Each has packets of its own.
+    One,
+    /// Consecutive ones may share a packet.
+    Many,
+}
+
+/// Why an access unit can't be stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{format} access unit: at byte {offset}: {reason}")]
+pub struct FormatError {
+    /// The format's encoding name.
+    pub format: &'static str,
+    /// From the start of the access unit.
+    pub offset: usize,
+    /// What was found or expected there.
+    pub reason: &'static str,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

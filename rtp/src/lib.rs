@@ -4,7 +4,11 @@
 
 pub mod access_unit;
 pub mod clock;
+pub mod codec;
+pub mod depacketizer;
 pub mod format;
 pub mod packet;
+pub mod packetizer;
+pub mod payload;
 pub mod seq;
 pub mod train;

@@ -77,6 +77,12 @@ impl Train {
         self.ends.push(self.bytes.len() as u32);
     }
 
+    /// Keeps the first `packets` packets and drops what was written after them, finished or not.
+    pub fn truncate(&mut self, packets: usize) {
+        self.ends.truncate(packets);
+        self.bytes.truncate(self.end(self.ends.len()));
+    }
+
     /// How many packets are finished.
     pub fn len(&self) -> usize {
         self.ends.len()

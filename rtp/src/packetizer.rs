@@ -1,0 +1,124 @@
+//! Access units to RTP packets: what of a packet does not depend on the payload format.
+
+use crate::access_unit::AccessUnit;
+use crate::clock::RtpTimestamp;
+use crate::format::Format;
+use crate::packet::{HEADER_LEN, write_header};
+use crate::payload::{PayloadError, Payloader};
+use crate::seq::Sequence;
+use crate::train::Train;
+
+/// The smallest packet that every payload format can keep its headers whole in: RFC 2250 section 3.1 asks for
+/// 261 bytes of payload behind its own header of 4.
+pub const MIN_PACKET: usize = HEADER_LEN + 4 + 261;
+
+/// The largest: an interleaved frame's length has 16 bits (RFC 2326 section 10.12).
+pub const MAX_PACKET: usize = 65_535;
+
+/// Makes one source's packets: one track as one viewer gets it.
+#[derive(Debug)]
+pub struct Packetizer {
+    payloader: Payloader,
+    source: Source,
+    max_payload: usize,
+}
+
+/// What the packets' headers take from the source, and what they leave behind in it.
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    payload_type: u8,
+    ssrc: u32,
+    sequence: Sequence,
+    mark_start: bool,
+}
+
+impl Packetizer {
+    /// A source whose first packet will have the number `first_sequence`. `max_packet` counts the bytes of a
+    /// whole RTP packet, header included, and is brought between [`MIN_PACKET`] and [`MAX_PACKET`].
+    pub fn new(format: &Format, payload_type: u8, ssrc: u32, first_sequence: u16, max_packet: usize) -> Self {
+        Self {
+            payloader: Payloader::new(format),
+            source: Source { payload_type, ssrc, sequence: Sequence(first_sequence), mark_start: true },
+            max_payload: max_packet.clamp(MIN_PACKET, MAX_PACKET) - HEADER_LEN,
+        }
+    }
+
+    /// The number of the packet that comes next.
+    pub fn next_sequence(&self) -> u16 {
+        self.source.sequence.0
+    }
+
+    /// The source's name in every packet.
+    pub fn ssrc(&self) -> u32 {
+        self.source.ssrc
+    }
+
+    /// Audio: a talkspurt starts with the next packet (RFC 3551 section 4.1), as it does after PLAY. A new
+    /// packetizer stands at such a start. Formats whose marker means something else ignore it.
+    pub fn mark_start(&mut self) {
+        self.source.mark_start = true;
+    }
+
+    /// Appends the packets of `units` to `train`. Where [`Format::bundling`] says so, consecutive units share
+    /// packets, up to 200 ms in each (RFC 3551 section 4.2).
+    ///
+    /// # Errors
+    /// Stored bytes that are not the format's stored form. Train and sequence number are then as they were.
+    pub fn packetize(&mut self, units: &[AccessUnit<'_>], train: &mut Train) -> Result<(), PayloadError> {
+        let packets_before = train.len();
+        let mut writer = PacketWriter { source: self.source, max_payload: self.max_payload, train };
+        match self.payloader.packetize(units, &mut writer) {
+            Ok(()) => {
+                self.source = writer.source;
+                Ok(())
+            }
+            Err(error) => {
+                train.truncate(packets_before);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Where a payloader puts its payloads.
+#[derive(Debug)]
+pub(crate) struct PacketWriter<'a> {
+    source: Source,
+    max_payload: usize,
+    train: &'a mut Train,
+}
+
+impl PacketWriter<'_> {
+    /// Bytes that a payload may have, the payload format's own header included.
+    pub(crate) fn max_payload(&self) -> usize {
+        self.max_payload
+    }
+
+    /// Writes one packet whose payload is `parts`, one after the other.
+    pub(crate) fn write(&mut self, timestamp: RtpTimestamp, marker: bool, parts: &[&[u8]]) {
+        let out = self.begin(timestamp, marker);
+        for part in parts {
+            out.extend_from_slice(part);
+        }
+        self.finish();
+    }
+
+    /// Starts a packet; the payload is then pushed to what this gives, and [`PacketWriter::finish`] ends it.
+    pub(crate) fn begin(&mut self, timestamp: RtpTimestamp, marker: bool) -> &mut Vec<u8> {
+        let Source { payload_type, ssrc, sequence, .. } = self.source;
+        self.source.sequence = sequence.next();
+        let out = self.train.begin();
+        write_header(out, payload_type, marker, sequence, timestamp, ssrc);
+        out
+    }
+
+    /// Ends the packet begun last.
+    pub(crate) fn finish(&mut self) {
+        self.train.finish();
+    }
+
+    /// Whether the packet to come starts a talkspurt; asking ends that.
+    pub(crate) fn take_start(&mut self) -> bool {
+        std::mem::take(&mut self.source.mark_start)
+    }
+}

@@ -1,0 +1,265 @@
+//! H.264 (RFC 6184), packetization mode 1. Stored form: NAL units each behind four bytes of length, big-endian.
+//!
+//! Storing drops what a receiver has from the packets themselves or must not get: access unit delimiters
+//! (the marker ends a unit), filler, and the types that RFC 6184 uses for its own packets. A sync unit without
+//! parameter sets gets those of the format, so that a viewer who comes in there needs nothing else.
+//!
+//! Neighbouring small NAL units go together into a STAP-A, a lone one is a payload as it is, and one that
+//! doesn't fit is cut into FU-A of equal size.
+
+use super::PayloadError;
+use crate::access_unit::AccessUnit;
+use crate::depacketizer::Units;
+use crate::format::FormatError;
+use crate::packet::RtpPacket;
+use crate::packetizer::PacketWriter;
+
+const FORMAT: &str = "H264";
+
+/// Bytes of a NAL unit's length, in stored units.
+const LENGTH: usize = 4;
+
+const IDR: u8 = 5;
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+const ACCESS_UNIT_DELIMITER: u8 = 9;
+const FILLER: u8 = 12;
+const SPS_EXTENSION: u8 = 13;
+const SUBSET_SPS: u8 = 15;
+const STAP_A: u8 = 24;
+const FU_A: u8 = 28;
+
+/// The type's five bits of a NAL unit's first byte, and the rest: forbidden_zero_bit and nal_ref_idc.
+const TYPE: u8 = 0x1F;
+const REFERENCE: u8 = 0x60;
+const FORBIDDEN: u8 = 0x80;
+
+/// FU header bits (RFC 6184 section 5.8).
+const FU_START: u8 = 0x80;
+const FU_END: u8 = 0x40;
+
+pub(crate) fn store(
+    unit: &[u8],
+    sync: bool,
+    sps: &[Vec<u8>],
+    pps: &[Vec<u8>],
+    out: &mut Vec<u8>,
+) -> Result<(), FormatError> {
+    let base = out.len();
+    let (mut has_sps, mut has_pps, mut sent) = (false, false, 0);
+    for nal in Nals::new(unit) {
+        let kind = nal.map_err(|PayloadError { offset, reason, .. }| FormatError { format: FORMAT, offset, reason })?;
+        has_sps |= kind[0] & TYPE == SPS;
+        has_pps |= kind[0] & TYPE == PPS;
+        sent += usize::from(is_sent(kind));
+    }
+    if sent == 0 {
+        return Err(FormatError { format: FORMAT, offset: unit.len(), reason: "no NAL unit" });
+    }
+    if sync && !has_sps {
+        sps.iter().for_each(|nal| push(nal, out));
+    }
+    let mut missing_pps = if sync && !has_pps { pps } else { &[] };
+    for nal in Nals::new(unit).flatten().filter(|nal| is_sent(nal)) {
+        if !matches!(nal[0] & TYPE, SPS | SPS_EXTENSION | SUBSET_SPS) {
+            std::mem::take(&mut missing_pps).iter().for_each(|nal| push(nal, out));
+        }
+        push(nal, out);
+    }
+    missing_pps.iter().for_each(|nal| push(nal, out));
+    debug_assert!(out.len() > base);
+    Ok(())
+}
+
+fn is_sent(nal: &[u8]) -> bool {
+    !matches!(nal[0] & TYPE, 0 | ACCESS_UNIT_DELIMITER | FILLER | STAP_A..)
+}
+
+/// Appends a NAL unit in stored form. One of 4 GiB is beyond any file that has a 32-bit length before it.
+fn push(nal: &[u8], out: &mut Vec<u8>) {
+    let Ok(length) = u32::try_from(nal.len()) else { return };
+    if length > 0 {
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(nal);
+    }
+}
+
+/// The NAL units of a unit in stored form; none is empty. Ends at the first error.
+#[derive(Clone)]
+struct Nals<'a> {
+    unit: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Nals<'a> {
+    fn new(unit: &'a [u8]) -> Self {
+        Self { unit, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Nals<'a> {
+    type Item = Result<&'a [u8], PayloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let rest = self.unit.get(self.at..).filter(|rest| !rest.is_empty())?;
+            let offset = self.at;
+            self.at = self.unit.len();
+            let Some((length, rest)) = rest.split_first_chunk::<LENGTH>() else {
+                return Some(Err(PayloadError { format: FORMAT, offset, reason: "a NAL unit's length is cut off" }));
+            };
+            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+            let Some(nal) = rest.get(..length) else {
+                return Some(Err(PayloadError { format: FORMAT, offset, reason: "a NAL unit reaches past its unit" }));
+            };
+            self.at = offset + LENGTH + length;
+            if !nal.is_empty() {
+                return Some(Ok(nal));
+            }
+        }
+    }
+}
+
+pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
+    let max = out.max_payload();
+    let mut nals = Nals::new(unit.data);
+    loop {
+        let mut ahead = nals.clone();
+        let Some(first) = ahead.next().transpose()? else { break };
+        if first.len() > max {
+            nals = ahead;
+            fragment(unit, first, nals.clone().next().is_none(), out);
+            continue;
+        }
+        // How many fit into one STAP-A: its own byte, then two of length before each NAL unit.
+        let (mut size, mut count, mut after, mut header) = (1 + 2 + first.len(), 1, ahead.clone(), first[0]);
+        while let Some(nal) = ahead.next().transpose()? {
+            size += 2 + nal.len();
+            if size > max {
+                break;
+            }
+            (count, after) = (count + 1, ahead.clone());
+            header = (header | nal[0]) & FORBIDDEN | (header & REFERENCE).max(nal[0] & REFERENCE);
+        }
+        let marker = after.clone().next().is_none();
+        if count == 1 {
+            out.write(unit.timestamp, marker, &[first]);
+        } else {
+            let payload = out.begin(unit.timestamp, marker);
+            payload.push(header & !TYPE | STAP_A);
+            for nal in nals.clone().take(count).flatten() {
+                // It fits a payload, so its length fits 16 bits.
+                payload.extend_from_slice(&u16::try_from(nal.len()).unwrap_or(0).to_be_bytes());
+                payload.extend_from_slice(nal);
+            }
+            out.finish();
+        }
+        nals = after;
+    }
+    Ok(())
+}
+
+/// One NAL unit as FU-A: its first byte goes into the indicator and header of each.
+fn fragment(unit: &AccessUnit<'_>, nal: &[u8], last_nal: bool, out: &mut PacketWriter<'_>) {
+    let (kind, body) = (nal[0] & TYPE, &nal[1..]);
+    let packets = body.len().div_ceil(out.max_payload() - 2);
+    let indicator = nal[0] & !TYPE | FU_A;
+    let mut start = FU_START;
+    let mut parts = body.chunks(body.len().div_ceil(packets)).peekable();
+    while let Some(part) = parts.next() {
+        let end = if parts.peek().is_none() { FU_END } else { 0 };
+        out.write(unit.timestamp, last_nal && end != 0, &[&[indicator, start | end | kind], part]);
+        start = 0;
+    }
+}
+
+/// Knows the fragmented NAL unit that is being put together.
+#[derive(Debug, Default)]
+pub(crate) struct Depayloader {
+    /// Where its length lies in the open unit.
+    fragmented: Option<usize>,
+}
+
+impl Depayloader {
+    pub(crate) fn handle(&mut self, packet: &RtpPacket<'_>, gap: bool, units: &mut Units) -> Result<(), PayloadError> {
+        if gap {
+            self.drop_fragments(units);
+        }
+        let result = self.payload(packet, units);
+        if packet.marker {
+            self.end(units);
+        }
+        result
+    }
+
+    /// The unit ends here, and with it a NAL unit whose last fragments are missing.
+    pub(crate) fn end(&mut self, units: &mut Units) {
+        self.drop_fragments(units);
+        units.close();
+    }
+
+    fn payload(&mut self, packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
+        let error = |offset, reason| Err(PayloadError { format: FORMAT, offset, reason });
+        let Some(&first) = packet.payload.first() else { return error(0, "an empty payload") };
+        if first & TYPE != FU_A {
+            self.drop_fragments(units);
+        }
+        match first & TYPE {
+            FU_A => return self.fragment(packet, units),
+            STAP_A => {
+                let mut at = 1;
+                while let Some((length, rest)) = packet.payload[at..].split_first_chunk::<2>() {
+                    let Some(nal) = rest.get(..usize::from(u16::from_be_bytes(*length))) else {
+                        return error(at, "a NAL unit reaches past its STAP-A");
+                    };
+                    append(packet, nal, units);
+                    at += 2 + nal.len();
+                }
+            }
+            0 | 25.. => return error(0, "a payload type other than a NAL unit, STAP-A and FU-A"),
+            _ => append(packet, packet.payload, units),
+        }
+        Ok(())
+    }
+
+    fn fragment(&mut self, packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
+        let error = |offset, reason| Err(PayloadError { format: FORMAT, offset, reason });
+        let Some((&[indicator, header], part)) = packet.payload.split_first_chunk::<2>() else {
+            return error(1, "an FU-A without its header");
+        };
+        if header & FU_START != 0 {
+            self.drop_fragments(units);
+            self.fragmented = Some(units.len());
+            units.append(packet.timestamp, &[0, 0, 0, 0, indicator & !TYPE | header & TYPE]);
+            units.open(packet.timestamp).sync |= header & TYPE == IDR;
+        }
+        let Some(start) = self.fragmented else {
+            units.damage();
+            return Ok(());
+        };
+        units.append(packet.timestamp, part);
+        if header & FU_END != 0 {
+            self.fragmented = None;
+            let data = &mut units.open(packet.timestamp).data;
+            let length = u32::try_from(data.len().saturating_sub(start + LENGTH)).unwrap_or(0);
+            if let Some(at) = data.get_mut(start..start + LENGTH) {
+                at.copy_from_slice(&length.to_be_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts off a NAL unit whose end will not come.
+    fn drop_fragments(&mut self, units: &mut Units) {
+        if let Some(start) = self.fragmented.take() {
+            units.damage();
+            units.truncate(start);
+        }
+    }
+}
+
+fn append(packet: &RtpPacket<'_>, nal: &[u8], units: &mut Units) {
+    let (Some(&first), Ok(length)) = (nal.first(), u32::try_from(nal.len())) else { return };
+    units.open(packet.timestamp).sync |= first & TYPE == IDR;
+    units.append_all(packet.timestamp, &[&length.to_be_bytes(), nal]);
+}
