@@ -1,0 +1,44 @@
+//! The responses that we write.
+
+use super::StatusCode;
+use rtsp_types::headers::{CONTENT_LENGTH, CSEQ, DATE, SERVER as SERVER_HEADER};
+use rtsp_types::{Response, Version};
+use std::time::SystemTime;
+
+/// A response, as `rtsp-types` models it. Header values must come from us or from a parsed request: both are
+/// free of line ends.
+pub type Reply = Response<Vec<u8>>;
+
+/// What we call ourselves in `Server`. (VLC changes its ways for some names: none of them begins like this.)
+pub const SERVER: &str = concat!("mobidic/", env!("CARGO_PKG_VERSION"));
+
+/// An empty response.
+pub fn reply(status: StatusCode) -> Reply {
+    let builder = Response::builder(Version::V1_0, status);
+    let reason = match status {
+        // live555 and ffmpeg look at the code alone, but everyone else writes it so.
+        StatusCode::Ok => "OK".to_owned(),
+        // The words of RFC 2326 7.1.1, where RFC 7826 has others.
+        StatusCode::RequestMessageBodyTooLarge => "Request Entity Too Large".to_owned(),
+        StatusCode::ParameterNotUnderstood => "Parameter Not Understood".to_owned(),
+        other => other.to_string(),
+    };
+    builder.reason_phrase(reason).build(Vec::new())
+}
+
+/// A response's bytes, with the fields that every one has: CSeq, Server, Date, and Content-Length over a body.
+pub fn serialize(mut reply: Reply, cseq: Option<&str>, date: SystemTime) -> Vec<u8> {
+    if let Some(cseq) = cseq {
+        reply.insert_header(CSEQ, cseq);
+    }
+    reply.insert_header(SERVER_HEADER, SERVER);
+    reply.insert_header(DATE, httpdate::fmt_http_date(date));
+    if !reply.body().is_empty() {
+        reply.insert_header(CONTENT_LENGTH, reply.body().len().to_string());
+    }
+    let mut bytes = Vec::new();
+    if let Err(error) = reply.write(&mut bytes) {
+        tracing::error!(%error, "a response could not be written to memory");
+    }
+    bytes
+}
