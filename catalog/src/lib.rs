@@ -3,3 +3,7 @@
 //! (the nouns of the crate, one line each, come here)
 
 pub mod container;
+pub mod db;
+pub mod index;
+pub mod presentation;
+pub mod sample;
