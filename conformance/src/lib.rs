@@ -3,12 +3,14 @@
 //! Nothing in this library imports the server's own crates, so that a mistake can't hide itself: it drives
 //! real programs (the server, ffmpeg, GStreamer) and looks at bytes.
 //!
+//! - [`client`]: a small RTSP client that sees every byte.
 //! - [`compare`]: the frame-for-frame comparison of a file with what a viewer receives.
 //! - [`dialogue`]: recorded dialogues of real players, said again.
 //! - [`films`]: the films of the tests.
 //! - [`players`]: real players other than ffmpeg.
 //! - [`server`]: the real program, started and stopped.
 
+pub mod client;
 pub mod compare;
 pub mod dialogue;
 pub mod films;
