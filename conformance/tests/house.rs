@@ -52,3 +52,69 @@ fn the_packages_that_the_project_stands_on_are_dependencies() {
         assert!(manifest.contains(package), "{crates} doesn't depend on {package}");
     }
 }
+
+/// Every term of every dependency's licence that we may use; of `A OR B` one must do, of `A AND B` both.
+const LICENCES: &[&str] = &[
+    "MIT",
+    "MIT-0",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "0BSD",
+    "MPL-2.0",
+    "Unicode-3.0",
+    "CC0-1.0",
+    "Unlicense",
+    "BSL-1.0",
+    "CDLA-Permissive-2.0",
+];
+
+#[test]
+fn every_dependency_is_permissive() {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 100);
+    let bad: Vec<String> = packages
+        .iter()
+        .filter(|package| !permissive(package["license"].as_str().unwrap_or("")))
+        .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+fn permissive(expression: &str) -> bool {
+    let plain = expression.replace(['(', ')'], " ").replace('/', " OR ");
+    // Brackets only ever hold an OR within an AND here, so that AND binds weaker once they are gone.
+    let weak_and = expression.contains('(');
+    let term = |term: &str| LICENCES.contains(&term.trim());
+    if weak_and {
+        plain.split(" AND ").all(|part| part.split(" OR ").any(term))
+    } else {
+        plain.split(" OR ").any(|part| part.split(" AND ").all(term))
+    }
+}
+
+#[test]
+fn an_expression_of_licences_is_read_right() {
+    for (expression, expected) in [
+        ("MIT OR Apache-2.0", true),
+        ("MIT/Apache-2.0", true),
+        ("GPL-3.0", false),
+        ("GPL-2.0 OR MIT", true),
+        ("MIT AND GPL-2.0", false),
+        ("(MIT OR Apache-2.0) AND Unicode-3.0", true),
+        ("(GPL-2.0 OR AGPL-3.0) AND MIT", false),
+        ("", false),
+    ] {
+        assert_eq!(permissive(expression), expected, "{expression}");
+    }
+}
