@@ -1,11 +1,36 @@
-//! Objects striped over storage nodes.
+//! Objects striped over storage nodes. An object is bytes and a length; nothing here knows what they mean.
 //!
-//! (the nouns of the crate, one line each, come here)
+//! Names and places, plain data:
+//! - [`id::ObjectId`], [`id::NodeId`]: which object, which node.
+//! - [`layout::Policy`]: unit size, data and parity units per row. [`layout::Layout`]: an object's shape and its
+//!   stripe set; says which unit holds a byte and which node holds a unit. [`layout::UnitAddress`]: row and position.
+//! - [`manifest::Manifest`]: a sealed object's layout and its writer's tag, kept by every node of the set.
+//! - [`wire`]: what nodes and clients say beyond HTTP: [`wire::Health`], [`wire::NodeStatistics`],
+//!   [`wire::ObjectListing`], [`wire::ObjectPage`], [`wire::ObjectSummary`], [`wire::Refusal`].
+//!
+//! Sans-IO cores (`handle_*` takes in, `poll_*` gives out, `now` is an argument):
+//! - [`writer::Writer`]: bytes of a growing object in, [`writer::UnitPut`]s out, replies counted.
+//! - [`reader::Reader`]: byte ranges wanted in, [`reader::UnitRequest`]s out, units in, bytes in order out.
+//!
+//! A node:
+//! - [`store::Store`]: units on its disk, each with its checksum. [`store::StoreError`]: what goes wrong there.
+//! - [`node::Node`], [`node::router`]: the store behind HTTP/1.1. [`node::NodeLimits`]: what strangers can ask.
+//!
+//! Sockets ([`net`], the only ones):
+//! - [`net::serve_node`]: the node's listener.
+//! - [`net::Cluster`]: all nodes as a front sees them. [`net::NodeError`]: which node, object, unit, and why not.
+//! - [`net::ObjectWriter`]: the `Writer` over a `Cluster`. [`net::UnitSource`]: the shared cache of units over it.
+//! - [`net::VerifyReport`]: what reading every unit back came to.
+//!
+//! Invariants: a unit that was acknowledged survives its node's process; an object that was sealed survives what
+//! its disks survive; what a crash cut off reads as absent, what a disk changed as damaged, never as good.
 
 pub mod id;
 pub mod layout;
 pub mod manifest;
 pub mod net;
+pub mod node;
 pub mod reader;
+pub mod store;
 pub mod wire;
 pub mod writer;

@@ -5,11 +5,14 @@ mod client;
 mod cluster;
 mod error;
 mod object_writer;
+mod serve;
 mod source;
+mod stall;
 mod verify;
 
 pub use cluster::{Cluster, ClusterError, ClusterOptions, NodeAddress, identify};
 pub use error::{NodeError, NodeFailure, Place};
 pub use object_writer::{ObjectWriter, WriteError};
+pub use serve::serve_node;
 pub use source::{ReadError, SourceStatistics, UnitSource};
 pub use verify::{BadUnit, VerifyReport};

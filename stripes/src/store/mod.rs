@@ -1,0 +1,356 @@
+//! Units on a node's disk.
+//!
+//! A unit that `put_unit` took survives the death of the process; with `seal` the whole object survives the loss
+//! of power. What a crash cuts off was never acknowledged and reads as absent. Every unit's checksum is
+//! checked when it is written and whenever it is read. All calls block: they are for threads that may.
+
+mod error;
+mod folder;
+mod look;
+mod object_file;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Item, StoreError};
+
+use crate::{
+    id::{NodeId, ObjectId},
+    layout::{MAX_UNIT_SIZE, MIN_UNIT_SIZE, UnitAddress},
+    manifest::Manifest,
+    wire::{crc_text, parse_crc},
+};
+use bytes::Bytes;
+use folder::Folder;
+use object_file::ObjectFile;
+use quick_cache::sync::Cache;
+use record::{SlotHeader, slot_stride};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
+    },
+};
+use tracing::info;
+
+/// How a store behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// Bytes that the units may take on the disk; the disk's own limit if `None`, the default.
+    pub capacity_bytes: Option<u64>,
+    /// Object files held open. Default 256: far under the usual limit of 1024 open files.
+    pub open_files: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { capacity_bytes: None, open_files: 256 }
+    }
+}
+
+/// A unit as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredUnit {
+    /// Its bytes.
+    pub data: Bytes,
+    /// Their CRC-32C, just checked.
+    pub crc: u32,
+}
+
+/// A unit as its header tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnitInfo {
+    /// Bytes.
+    pub length: u32,
+    /// CRC-32C that they had when they were written.
+    pub crc: u32,
+}
+
+/// What is stored and what still can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Objects.
+    pub objects: u64,
+    /// Bytes that they take on the disk, about.
+    pub disk_bytes: u64,
+    /// Bytes that can still be stored.
+    pub free_bytes: u64,
+    /// Bytes of the disk, or the set capacity.
+    pub total_bytes: u64,
+}
+
+/// All units of one node. One process has a folder at a time.
+#[derive(Debug)]
+pub struct Store {
+    folder: Folder,
+    options: StoreOptions,
+    open: Cache<ObjectId, Arc<ObjectFile>>,
+    /// One at a time makes, seals or deletes an object.
+    changing: Mutex<()>,
+    objects: AtomicU64,
+    disk_bytes: AtomicU64,
+}
+
+impl Store {
+    /// Opens the folder `dir`, making it if need be, and locks it. Looks at every file once.
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let folder = Folder::open(dir)?;
+        let contents = folder.take_stock()?;
+        info!(node = %folder.node, dir = %dir.display(), objects = contents.objects, disk_bytes = contents.disk_bytes,
+            "store open");
+        Ok(Self {
+            open: Cache::new(options.open_files.max(1)),
+            folder,
+            options,
+            changing: Mutex::new(()),
+            objects: contents.objects.into(),
+            disk_bytes: contents.disk_bytes.into(),
+        })
+    }
+
+    /// The node whose folder it is.
+    pub fn node(&self) -> NodeId {
+        self.folder.node
+    }
+
+    /// Stores a unit given in pieces, of an object whose units have `unit_size` bytes. Refuses data that don't fit
+    /// `crc` (CRC-32C).
+    pub fn put_unit(
+        &self,
+        object: ObjectId,
+        address: UnitAddress,
+        unit_size: u32,
+        crc: u32,
+        data: &[Bytes],
+    ) -> Result<(), StoreError> {
+        let item = Item { object, unit: Some(address) };
+        let bad = |reason| Err(StoreError::Bad { item, reason });
+        if !(MIN_UNIT_SIZE..=MAX_UNIT_SIZE).contains(&unit_size) {
+            return bad(format!("units of {unit_size} bytes; {MIN_UNIT_SIZE} to {MAX_UNIT_SIZE} are allowed"));
+        }
+        let length = data.iter().map(Bytes::len).sum::<usize>();
+        let length = match u32::try_from(length) {
+            Ok(length) if (1..=unit_size).contains(&length) => length,
+            _ => return bad(format!("{length} bytes; 1 to {unit_size} are allowed")),
+        };
+        let got = data.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
+        if got != crc {
+            return bad(format!("damaged on the way: crc32c {got:08x} of {length} bytes, named was {crc:08x}"));
+        }
+        let file = self.file_for(object, unit_size)?;
+        if file.unit_size() != unit_size {
+            let reason = format!("the object's units have {} bytes here, not {unit_size}", file.unit_size());
+            return Err(StoreError::Conflict { item, reason });
+        }
+        let room = self.reserve(object, length)?;
+        let written = file.write(&SlotHeader { object, address, length, crc }, data);
+        if !matches!(written, Ok(true)) {
+            self.give_back(room);
+        }
+        written.map(drop)
+    }
+
+    /// Reads a unit and checks it.
+    pub fn get_unit(&self, object: ObjectId, address: UnitAddress) -> Result<StoredUnit, StoreError> {
+        let file = self.file(object, Some(address))?;
+        let (data, crc) = file.read(address)?;
+        Ok(StoredUnit { data, crc })
+    }
+
+    /// A unit's length and checksum without reading it.
+    pub fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError> {
+        let header = self.file(object, Some(address))?.head(address)?;
+        Ok(UnitInfo { length: header.length, crc: header.crc })
+    }
+
+    /// The object's unit size in bytes: what reading one of its units takes in memory.
+    pub fn unit_size(&self, object: ObjectId) -> Result<u32, StoreError> {
+        Ok(self.file(object, None)?.unit_size())
+    }
+
+    /// The same without touching the disk, if the object's file is open.
+    pub fn known_unit_size(&self, object: ObjectId) -> Option<u32> {
+        self.open.get(&object).map(|file| file.unit_size())
+    }
+
+    /// Declares an object complete. Checks that all its units that belong here are here, brings them to the disk and
+    /// keeps the manifest. Sealing again the same way is success.
+    pub fn seal(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        let layout = &manifest.layout;
+        let object = layout.object;
+        let item = Item { object, unit: None };
+        let conflict = |reason| Err(StoreError::Conflict { item, reason });
+        let json = manifest.encode().map_err(|e| StoreError::Bad { item, reason: e.to_string() })?;
+        if !layout.nodes.contains(&self.node()) {
+            return conflict(format!("node {} is not in the object's stripe set", self.node()));
+        }
+        self.check_complete(layout)?;
+        let _alone = self.alone();
+        match self.manifest(object)? {
+            Some(old) if old == *manifest => return Ok(()),
+            Some(_) => return conflict("sealed already, with another manifest".to_owned()),
+            None => {}
+        }
+        self.folder.make_shard(object)?;
+        let path = self.folder.manifest(object);
+        match self.look_up(object)? {
+            Some(file) => {
+                file.sync()?;
+                file.sealed.store(true, SeqCst);
+            }
+            None => drop(self.objects.fetch_add(1, Relaxed)),
+        }
+        let line = format!("\ncrc32c {}\n", crc_text(crc32c::crc32c(&json)));
+        folder::write_whole(&path, &[&json, line.as_bytes()].concat())?;
+        self.disk_bytes.fetch_add(folder::disk_bytes(&path), Relaxed);
+        info!(node = %self.node(), %object, tag = manifest.tag, bytes = layout.length, "sealed");
+        Ok(())
+    }
+
+    /// The object's manifest, if it is sealed.
+    pub fn manifest(&self, object: ObjectId) -> Result<Option<Manifest>, StoreError> {
+        let path = self.folder.manifest(object);
+        let content = match fs::read(&path) {
+            Ok(content) => content,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(StoreError::io(&path, "read")(e)),
+        };
+        decode_manifest(&content, object).map(Some).map_err(|reason| StoreError::Damaged {
+            item: Item { object, unit: None },
+            path,
+            offset: 0,
+            reason,
+        })
+    }
+
+    /// Removes what is here of an object and says whether that was anything. The manifest goes first, so that a
+    /// crash leaves an object that is not sealed, never a sealed one without its units.
+    pub fn delete_object(&self, object: ObjectId) -> Result<bool, StoreError> {
+        let _alone = self.alone();
+        let (units, manifest) = (self.folder.units(object), self.folder.manifest(object));
+        let taken = folder::disk_bytes(&units) + folder::disk_bytes(&manifest);
+        let was_sealed = folder::remove(&manifest)?;
+        if was_sealed {
+            folder::sync_folder(&self.folder.shard(object))?;
+        }
+        let had_units = folder::remove(&units)?;
+        self.open.remove(&object);
+        let found = was_sealed || had_units;
+        if found {
+            self.give_back(taken);
+            let _ = self.objects.fetch_update(Relaxed, Relaxed, |objects| objects.checked_sub(1));
+            info!(node = %self.node(), %object, "deleted");
+        }
+        Ok(found)
+    }
+
+    /// What is stored and what still can be.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let (mut free_bytes, mut total_bytes) = folder::room(self.folder.dir())?;
+        let disk_bytes = self.disk_bytes.load(Relaxed);
+        if let Some(capacity) = self.options.capacity_bytes {
+            free_bytes = free_bytes.min(capacity.saturating_sub(disk_bytes));
+            total_bytes = total_bytes.min(capacity);
+        }
+        Ok(Usage { objects: self.objects.load(Relaxed), disk_bytes, free_bytes, total_bytes })
+    }
+
+    /// The object's open file, or that it is absent.
+    fn file(&self, object: ObjectId, unit: Option<UnitAddress>) -> Result<Arc<ObjectFile>, StoreError> {
+        self.look_up(object)?.ok_or_else(|| absent(object, unit))
+    }
+
+    fn look_up(&self, object: ObjectId) -> Result<Option<Arc<ObjectFile>>, StoreError> {
+        self.cached_or(object, || {
+            let sealed = self.folder.manifest(object).exists();
+            ObjectFile::open(&self.folder.units(object), object, sealed)
+        })
+    }
+
+    fn file_for(&self, object: ObjectId, unit_size: u32) -> Result<Arc<ObjectFile>, StoreError> {
+        if let Some(file) = self.look_up(object)? {
+            return Ok(file);
+        }
+        let _alone = self.alone();
+        let path = self.folder.units(object);
+        let created = self.cached_or(object, || {
+            self.folder.make_shard(object)?;
+            let new = !path.exists() && !self.folder.manifest(object).exists();
+            let sealed = self.folder.manifest(object).exists();
+            let file = ObjectFile::create(&path, object, unit_size, sealed)?;
+            if new {
+                self.objects.fetch_add(1, Relaxed);
+            }
+            Ok(Some(file))
+        })?;
+        created.ok_or_else(|| absent(object, None))
+    }
+
+    /// The file from the cache, unless it was removed since; else from `open`, which then is cached.
+    fn cached_or(
+        &self,
+        object: ObjectId,
+        open: impl Fn() -> Result<Option<ObjectFile>, StoreError>,
+    ) -> Result<Option<Arc<ObjectFile>>, StoreError> {
+        if let Some(file) = self.open.get(&object) {
+            if !file.is_removed() {
+                return Ok(Some(file));
+            }
+            self.open.remove(&object);
+        }
+        // An inner `Err(None)` says "not there", which is not cached.
+        let found = self.open.get_or_insert_with(&object, || match open() {
+            Ok(Some(file)) => Ok(Arc::new(file)),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(error)),
+        });
+        match found {
+            Ok(file) => Ok(Some(file)),
+            Err(None) => Ok(None),
+            Err(Some(error)) => Err(error),
+        }
+    }
+
+    /// Counts the room that a unit takes, if the capacity has it.
+    fn reserve(&self, object: ObjectId, length: u32) -> Result<u64, StoreError> {
+        let room = slot_stride(length);
+        let used = self.disk_bytes.fetch_add(room, Relaxed) + room;
+        if let Some(capacity) = self.options.capacity_bytes.filter(|capacity| used > *capacity) {
+            self.give_back(room);
+            let reason = format!("the node's capacity is set to {capacity} bytes");
+            return Err(StoreError::Full { path: self.folder.units(object), reason });
+        }
+        Ok(room)
+    }
+
+    fn give_back(&self, room: u64) {
+        let _ = self.disk_bytes.fetch_update(Relaxed, Relaxed, |used| Some(used.saturating_sub(room)));
+    }
+
+    fn alone(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn decode_manifest(content: &[u8], object: ObjectId) -> Result<Manifest, String> {
+    let text = std::str::from_utf8(content).map_err(|e| e.to_string())?;
+    let (json, sum) = text.split_once("\ncrc32c ").ok_or("the manifest's last line is missing")?;
+    if parse_crc(sum.trim_end()) != Some(crc32c::crc32c(json.as_bytes())) {
+        return Err("the manifest's checksum is wrong".to_owned());
+    }
+    let manifest = Manifest::decode(json.as_bytes()).map_err(|e| e.to_string())?;
+    if manifest.layout.object != object {
+        return Err(format!("the manifest is that of object {}", manifest.layout.object));
+    }
+    Ok(manifest)
+}
+
+fn absent(object: ObjectId, unit: Option<UnitAddress>) -> StoreError {
+    StoreError::Absent { item: Item { object, unit }, reason: "nothing of the object is here".to_owned() }
+}
