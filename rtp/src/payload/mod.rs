@@ -31,7 +31,7 @@ pub struct PayloadError {
 #[derive(Debug)]
 pub(crate) enum Payloader {
     Mpv,
-    Mpa(mpa::Payloader),
+    Mpa,
     H264,
     Mp4vEs,
     Aac(aac::Payloader),
@@ -41,7 +41,7 @@ impl Payloader {
     pub(crate) fn new(format: &Format) -> Self {
         match format {
             Format::Mpv { .. } => Self::Mpv,
-            Format::Mpa { .. } => Self::Mpa(mpa::Payloader),
+            Format::Mpa { .. } => Self::Mpa,
             Format::H264 { .. } => Self::H264,
             Format::Mp4vEs { .. } => Self::Mp4vEs,
             Format::Aac { config, sample_rate, .. } => Self::Aac(aac::Payloader::new(config, *sample_rate)),
@@ -50,7 +50,7 @@ impl Payloader {
 
     pub(crate) fn packetize(&self, units: &[AccessUnit<'_>], out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
         let one: fn(&AccessUnit<'_>, &mut PacketWriter<'_>) -> Result<(), PayloadError> = match self {
-            Self::Mpa(payloader) => return payloader.packetize(units, out),
+            Self::Mpa => return mpa::packetize(units, out),
             Self::Aac(payloader) => return payloader.packetize(units, out),
             Self::Mpv => mpv::packetize,
             Self::H264 => h264::packetize,
