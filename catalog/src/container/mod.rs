@@ -2,9 +2,34 @@
 //!
 //! A demuxer holds no file. It is driven by [`Demuxer::poll`]: where it answers [`Event::Need`], give it
 //! those bytes with [`Demuxer::handle_bytes`]; everything else that it answers is the caller's to use.
+//!
+//! - [`probe`]: which container a file is, by its content
+//! - [`open`]: the [`Demuxer`] for it
+//! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, and those in the sectors of a Video CD
+//! - [`mp4`]: MP4 and QuickTime
+//! - [`limits`]: what any file may make us do at most
+
+pub mod limits;
+pub mod mp4;
+pub mod mpeg;
+pub mod probe;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use probe::{Kind, probe};
 
 use bytes::Bytes;
 use rtp::format::Format;
+
+/// The demuxer for a file of `kind` that is `len` bytes long.
+pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
+    match kind {
+        Kind::MpegPs => Box::new(mpeg::Ps::plain(len)),
+        Kind::VcdDat => Box::new(mpeg::Ps::in_sectors(len)),
+        Kind::Mp4 => Box::new(mp4::Mp4Demuxer::new(len)),
+    }
+}
 
 /// Reads one container.
 pub trait Demuxer: Send {
@@ -80,14 +105,4 @@ pub struct ContainerError {
     pub path: String,
     /// What was found and what would have been right.
     pub reason: String,
-}
-
-/// What any file may make us do at most.
-pub mod limits {
-    /// Bytes that a demuxer may ask for at once: a file that claims a huge element is read in pieces.
-    pub const MAX_READ: usize = 4 << 20;
-    /// Bytes of one access unit: more is a lie or nothing that a network would carry.
-    pub const MAX_ACCESS_UNIT: usize = 32 << 20;
-    /// Tracks of one file: a header with thousands of them only costs memory.
-    pub const MAX_TRACKS: usize = 64;
 }

@@ -1,0 +1,70 @@
+//! MPEG-1 system streams and MPEG-2 program streams (ISO 11172-1, ISO 13818-1 2.5), plain or in the sectors of a
+//! Video CD.
+//!
+//! - [`Ps`]: the demuxer
+//! - `vcd`: sectors to the bytes of the stream
+//! - `packets` and `pes`: those to packets, over junk and damage
+//! - `tracks`: packets to their tracks
+//! - `video_es`, `audio_es`: payloads to access units, with `marks` for the times of packets
+//! - `display`: decode order to times; `timeline`: times without wraps and jumps
+
+mod audio_es;
+mod display;
+mod marks;
+mod packets;
+mod pes;
+mod ps;
+mod timeline;
+mod tracks;
+mod vcd;
+mod video_es;
+
+#[cfg(test)]
+mod tests;
+
+pub use ps::Ps;
+
+use bytes::BytesMut;
+
+/// Ticks per second of packets' times.
+const CLOCK: u32 = 90_000;
+/// Ticks per second of pictures' times: half a frame is a whole number of them at every frame rate of the standards,
+/// 24000/1001 and 60000/1001 included.
+const VIDEO_TIMESCALE: u32 = 8 * CLOCK;
+
+/// Room for access units is made in blocks of this size, which they share.
+const BLOCK_LEN: usize = 256 << 10;
+
+fn reserve(buffer: &mut BytesMut, len: usize) {
+    if buffer.capacity() - buffer.len() < len {
+        buffer.reserve(len.max(BLOCK_LEN));
+    }
+}
+
+/// Whether `head` begins with sectors of a CD.
+pub(super) fn is_sectors(head: &[u8]) -> bool {
+    vcd::is_sectors(head)
+}
+
+/// Whether `head` begins with a program stream: some packs or packets that follow each other, after junk or not. Video
+/// by itself has start codes too, but not those of the system layer.
+pub(super) fn is_program_stream(head: &[u8], whole: bool) -> bool {
+    /// Packs and packets in a row that no other file has by accident.
+    const ENOUGH: usize = 4;
+    let mut from = 0;
+    let mut attempts = 0;
+    while let Some(at) = rtp::codec::start_code::find(head, from) {
+        let (count, to_the_end) = packets::chain(&head[at..]);
+        let begins_pack = head.get(at + 3) == Some(&pes::PACK);
+        if count >= ENOUGH || (to_the_end && (count >= 2 || whole && count >= 1) && begins_pack) {
+            return true;
+        }
+        // Each attempt may go through all of `head`: nothing that is one needs many.
+        attempts += 1;
+        if attempts > 1000 {
+            return false;
+        }
+        from = at + 3;
+    }
+    false
+}

@@ -1,0 +1,174 @@
+//! The elementary streams of a program stream, and those that become tracks.
+
+use super::audio_es::AudioEs;
+use super::packets::Item;
+use super::pes;
+use super::timeline::Timeline;
+use super::video_es::VideoEs;
+use super::{CLOCK, VIDEO_TIMESCALE};
+use crate::container::{DemuxedSample, TrackInfo, limits};
+use std::collections::{BTreeSet, VecDeque};
+
+/// Routes packets to their streams and gathers samples, notes and tracks.
+#[derive(Debug, Default)]
+pub(super) struct Tracks {
+    streams: Vec<Stream>,
+    timeline: Timeline,
+    /// Samples in the order in which they became whole, with times from the timeline's own zero.
+    pub samples: VecDeque<DemuxedSample>,
+    pub notes: VecDeque<String>,
+    notes_made: usize,
+    /// Streams that are left out and have been named: id and the byte that tells the kinds of private stream 1 apart.
+    named: BTreeSet<(u8, u8)>,
+    announced: bool,
+}
+
+#[derive(Debug)]
+struct Stream {
+    id: u8,
+    es: Es,
+    left_out: bool,
+}
+
+#[derive(Debug)]
+enum Es {
+    Video(Box<VideoEs>),
+    Audio(Box<AudioEs>),
+}
+
+impl Tracks {
+    pub fn handle(&mut self, item: Item<'_>) {
+        match item {
+            Item::Clock(clock) => self.timeline.handle_clock(clock),
+            Item::Junk { offset, len } => {
+                self.note(format!("{len} bytes that belong to no packet passed over at byte {offset} of the stream"));
+            }
+            Item::Payload { stream, header, bytes } => {
+                let Some(index) = self.stream(stream, bytes) else { return };
+                let stamp = header.pts.map(|pts| self.timeline.stamp(pts));
+                let Stream { es, left_out, .. } = &mut self.streams[index];
+                if *left_out {
+                    return;
+                }
+                let (timeline, out) = (&mut self.timeline, &mut self.samples);
+                match es {
+                    Es::Video(es) => es.handle_payload(bytes, stamp, timeline, out),
+                    Es::Audio(es) => es.handle_payload(bytes, stamp, timeline, out),
+                }
+                for jump in self.timeline.take_jumps() {
+                    let seconds = jump as f64 / f64::from(CLOCK);
+                    self.note(format!("stream {stream:#04x}: its time jumps by {seconds:.3} s, which is taken out"));
+                }
+            }
+        }
+    }
+
+    /// Where the stream of `id` is; `None`, and a note the first time, for those that can be no track.
+    fn stream(&mut self, id: u8, payload: &[u8]) -> Option<usize> {
+        let known = self.streams.iter().position(|stream| stream.id == id);
+        if known.is_some() {
+            return known;
+        }
+        let es = match id {
+            0xE0..=0xEF => Es::Video(Box::new(VideoEs::new(id.into()))),
+            0xC0..=0xDF => Es::Audio(Box::new(AudioEs::new(id.into()))),
+            _ => {
+                let kind = if id == pes::PRIVATE_1 { payload.first().copied().unwrap_or(0) } else { 0 };
+                if self.named.insert((id, kind)) {
+                    self.note(format!("left out: {}", pes::describe_stream(id, payload)));
+                }
+                return None;
+            }
+        };
+        let too_many = self.streams.len() >= limits::MAX_TRACKS;
+        if too_many || self.announced {
+            self.note(format!("left out: stream {id:#04x}, which begins too late"));
+        }
+        self.streams.push(Stream { id, es, left_out: too_many || self.announced });
+        Some(self.streams.len() - 1)
+    }
+
+    /// The streams are over.
+    pub fn finish(&mut self) {
+        let (timeline, out) = (&mut self.timeline, &mut self.samples);
+        let mut junk = Vec::new();
+        for Stream { id, es, left_out } in &mut self.streams {
+            let bytes = match es {
+                Es::Video(es) => {
+                    es.finish(timeline, out);
+                    es.take_junk()
+                }
+                Es::Audio(es) => {
+                    es.finish(timeline, out);
+                    es.take_junk()
+                }
+            };
+            if bytes > 0 && !*left_out {
+                junk.push(format!("stream {id:#04x}: {bytes} bytes of damaged or incomplete access units left out"));
+            }
+        }
+        for note in junk {
+            self.note(note);
+        }
+    }
+
+    /// Whether each stream that has shown its format has given a sample, by which its start is known.
+    pub fn all_begun(&self) -> bool {
+        let formats = self.streams.iter().filter(|stream| stream.info().is_some());
+        formats.clone().count() > 0
+            && formats.clone().all(|stream| self.samples.iter().any(|sample| sample.track == u32::from(stream.id)))
+    }
+
+    /// The tracks, video first; what has shown no format by now will be none.
+    pub fn announce(&mut self) -> Vec<TrackInfo> {
+        self.announced = true;
+        let mut tracks = Vec::new();
+        let mut unknown = Vec::new();
+        for stream in &mut self.streams {
+            match stream.info() {
+                Some(info) => tracks.push(info),
+                None => {
+                    stream.left_out = true;
+                    let wanted = match stream.es {
+                        Es::Video(_) => "MPEG-1 or MPEG-2 video",
+                        Es::Audio(_) => "MPEG audio",
+                    };
+                    unknown.push(format!("left out: stream {:#04x}, which is no {wanted}", stream.id));
+                }
+            }
+        }
+        for note in unknown {
+            self.note(note);
+        }
+        tracks.sort_by_key(|track| (track.format.media() == rtp::format::Media::Audio, track.number));
+        tracks
+    }
+
+    /// The earliest time of the samples gathered so far, in whole ticks of 90 kHz.
+    pub fn earliest(&self, tracks: &[TrackInfo]) -> i64 {
+        let of = |sample: &DemuxedSample| {
+            let track = tracks.iter().find(|track| track.number == sample.track)?;
+            Some(sample.pts.div_euclid(i64::from(track.timescale / CLOCK)))
+        };
+        self.samples.iter().filter_map(of).min().unwrap_or(0)
+    }
+
+    pub fn note(&mut self, note: String) {
+        self.notes_made += 1;
+        match self.notes_made {
+            ..=limits::MAX_NOTES => self.notes.push_back(note),
+            made if made == limits::MAX_NOTES + 1 => self.notes.push_back("further notes are left out".into()),
+            _ => {}
+        }
+    }
+}
+
+impl Stream {
+    fn info(&self) -> Option<TrackInfo> {
+        let (format, timescale) = match &self.es {
+            Es::Video(es) => (es.format()?, VIDEO_TIMESCALE),
+            Es::Audio(es) => (es.format()?, es.timescale()),
+        };
+        Some(TrackInfo { number: self.id.into(), format, language: None, timescale })
+    }
+}

@@ -1,0 +1,249 @@
+//! MPEG-1 and MPEG-2 video in packets: pictures with what belongs to them.
+
+use super::display::{Display, Picture};
+use super::marks::Marks;
+use super::timeline::{Stamp, Timeline};
+use super::{VIDEO_TIMESCALE, reserve};
+use crate::container::DemuxedSample;
+use bytes::{Buf, BytesMut};
+use rtp::codec::mpeg_video::{
+    self, CodingType, EXTENSION, FIRST_SLICE, GROUP, LAST_SLICE, PICTURE, PictureCoding, SEQUENCE, SEQUENCE_END,
+    Sequence, Structure, USER_DATA,
+};
+use rtp::codec::start_code;
+use rtp::format::Format;
+use std::collections::VecDeque;
+
+/// Bytes of a picture: three times the largest buffer of a decoder (ISO 13818-2 table 8-14). A stream without start
+/// codes would otherwise lie in memory as a whole.
+const MAX_PICTURE: usize = 4 << 20;
+
+const CODE_LEN: u64 = 4;
+
+/// Cuts one stream into access units: a frame or two fields with the sequence and group headers and the user data
+/// before it, and a sequence end code after it.
+#[derive(Debug)]
+pub(super) struct VideoEs {
+    track: u32,
+    buffer: BytesMut,
+    /// Where `buffer` begins in the stream, and as far as which it has been searched for start codes.
+    base: u64,
+    searched: u64,
+    marks: Marks,
+    /// A unit that is over unless the next picture turns out to be its second field.
+    before: Option<Unit>,
+    current: Unit,
+    sequence: Option<Sequence>,
+    first_sequence: Option<Sequence>,
+    display: Display,
+    /// Bytes that belong to no picture that can be decoded.
+    junk: u64,
+}
+
+/// A unit by the places of its headers in the stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unit {
+    start: u64,
+    sequence: Option<u64>,
+    picture: Option<u64>,
+    /// The header of the second field.
+    second: Option<u64>,
+    slices: bool,
+}
+
+impl VideoEs {
+    pub fn new(track: u32) -> Self {
+        Self {
+            track,
+            buffer: BytesMut::new(),
+            base: 0,
+            searched: 0,
+            marks: Marks::default(),
+            before: None,
+            current: Unit::default(),
+            sequence: None,
+            first_sequence: None,
+            display: Display::default(),
+            junk: 0,
+        }
+    }
+
+    /// Known from the first sequence header with a picture on.
+    pub fn format(&self) -> Option<Format> {
+        let Sequence { mpeg2, width, height, .. } = self.first_sequence?;
+        Some(Format::Mpv { mpeg2, width, height })
+    }
+
+    pub fn handle_payload(
+        &mut self,
+        payload: &[u8],
+        stamp: Option<Stamp>,
+        timeline: &mut Timeline,
+        out: &mut VecDeque<DemuxedSample>,
+    ) {
+        if let Some(stamp) = stamp {
+            self.marks.add(self.base + self.buffer.len() as u64, stamp);
+        }
+        reserve(&mut self.buffer, payload.len());
+        self.buffer.extend_from_slice(payload);
+        while let Some((at, code)) = self.next_code() {
+            self.handle_code(at, code, timeline, out);
+        }
+        if self.buffer.len() > MAX_PICTURE {
+            self.drop_all();
+        }
+    }
+
+    /// The stream is over.
+    pub fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        let end = self.base + self.buffer.len() as u64;
+        let next = self.current;
+        if let Some(before) = self.before.take() {
+            self.emit(before, next.start, timeline, out);
+        }
+        if next.slices {
+            self.emit(next, end, timeline, out);
+        }
+        self.buffer.clear();
+        self.display.finish(self.track, timeline, out);
+    }
+
+    /// Bytes left out since the last call.
+    pub fn take_junk(&mut self) -> u64 {
+        std::mem::take(&mut self.junk)
+    }
+
+    fn next_code(&mut self) -> Option<(u64, u8)> {
+        let from = self.index(self.searched);
+        let Some(at) = start_code::find(&self.buffer, from) else {
+            let kept = start_code::PREFIX.len() - 1;
+            self.searched = self.searched.max((self.base + self.buffer.len() as u64).saturating_sub(kept as u64));
+            return None;
+        };
+        let offset = self.base + at as u64;
+        match self.buffer.get(at + start_code::PREFIX.len()) {
+            Some(&code) => {
+                self.searched = offset + start_code::PREFIX.len() as u64;
+                Some((offset, code))
+            }
+            None => {
+                self.searched = offset;
+                None
+            }
+        }
+    }
+
+    fn handle_code(&mut self, at: u64, code: u8, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        if (FIRST_SLICE..=LAST_SLICE).contains(&code) {
+            if !self.current.slices {
+                self.current.slices = true;
+                self.join_or_emit(timeline, out);
+            }
+            return;
+        }
+        match code {
+            // A second header without slices of the first one goes into the same unit.
+            PICTURE => {
+                if self.current.slices {
+                    self.begin_unit(at, timeline, out);
+                }
+                self.current.picture = Some(at);
+            }
+            SEQUENCE => {
+                if self.current.slices {
+                    self.begin_unit(at, timeline, out);
+                }
+                self.current.sequence = Some(at);
+            }
+            GROUP | USER_DATA | EXTENSION if self.current.slices => self.begin_unit(at, timeline, out),
+            SEQUENCE_END if self.current.slices => self.begin_unit(at + CODE_LEN, timeline, out),
+            _ => {}
+        }
+    }
+
+    /// The current unit is over at `at`, where the next one begins.
+    fn begin_unit(&mut self, at: u64, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        let next = Unit { start: at, ..Unit::default() };
+        let over = std::mem::replace(&mut self.current, next);
+        if let Some(before) = self.before.replace(over) {
+            self.emit(before, over.start, timeline, out);
+        }
+    }
+
+    /// The current unit's first slice has come, so its headers are whole: is it the second field of the one before?
+    fn join_or_emit(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        let Some(before) = self.before.take() else { return };
+        let headers = (self.picture_header(before.picture), self.picture_header(self.current.picture));
+        let fields = match headers {
+            (Some((first, Some(first_coding))), Some((second, Some(second_coding)))) => {
+                use Structure::{BottomField, TopField};
+                let structures = (first_coding.structure, second_coding.structure);
+                matches!(structures, (TopField, BottomField) | (BottomField, TopField))
+                    && first.temporal_reference == second.temporal_reference
+            }
+            _ => false,
+        };
+        if fields && before.second.is_none() && self.current.sequence.is_none() {
+            self.current = Unit { second: self.current.picture, ..before };
+        } else {
+            self.emit(before, self.current.start, timeline, out);
+        }
+    }
+
+    fn picture_header(&self, at: Option<u64>) -> Option<(mpeg_video::Picture, Option<PictureCoding>)> {
+        let bytes = self.buffer.get(self.index(at?)..)?;
+        Some((mpeg_video::Picture::parse(bytes).ok()?, mpeg_video::picture_coding(bytes)))
+    }
+
+    fn emit(&mut self, unit: Unit, end: u64, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        self.drop_before(unit.start);
+        let header = self.picture_header(unit.picture);
+        if let Some(sequence) = unit.sequence.and_then(|at| Sequence::parse(self.buffer.get(self.index(at)..)?).ok()) {
+            self.sequence = Some(sequence);
+        }
+        let (Some((header, coding)), Some(sequence), Some(picture)) = (header, self.sequence, unit.picture) else {
+            return self.drop_before(end);
+        };
+        let stamp = self.marks.take(picture);
+        if let Some(second) = unit.second {
+            self.marks.take(second);
+        }
+        self.first_sequence.get_or_insert(sequence);
+        let data = self.buffer.split_to(self.index(end).min(self.buffer.len())).freeze();
+        self.base = end;
+        let picture = Picture {
+            stamp,
+            is_b: header.coding_type == CodingType::B,
+            temporal_reference: header.temporal_reference,
+            duration: duration(&sequence, coding.as_ref()),
+            sync: header.coding_type == CodingType::I && unit.sequence.is_some(),
+            data,
+        };
+        self.display.handle(self.track, picture, timeline, out);
+    }
+
+    fn index(&self, at: u64) -> usize {
+        usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX)
+    }
+
+    fn drop_before(&mut self, at: u64) {
+        let len = self.index(at).min(self.buffer.len());
+        self.buffer.advance(len);
+        self.base += len as u64;
+        self.junk += len as u64;
+    }
+
+    /// No picture is this long: begins anew with what comes.
+    fn drop_all(&mut self) {
+        self.drop_before(u64::MAX);
+        (self.before, self.current) = (None, Unit { start: self.base, ..Unit::default() });
+        self.searched = self.base;
+    }
+}
+
+/// How long a picture is shown, in [`VIDEO_TIMESCALE`]; a field alone as long as a frame.
+fn duration(sequence: &Sequence, coding: Option<&PictureCoding>) -> i64 {
+    let half_frames = coding.map_or(2, |coding| coding.fields(sequence.progressive).max(2));
+    let rate = sequence.frame_rate;
+    i64::from(VIDEO_TIMESCALE) * i64::from(rate.denominator) * i64::from(half_frames) / (i64::from(rate.numerator) * 2)
+}

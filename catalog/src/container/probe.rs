@@ -1,0 +1,80 @@
+//! Which container a file is, by its content and never by its name.
+
+use super::{mp4, mpeg};
+
+/// The containers that [`open`](super::open) reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An MPEG-1 system stream or MPEG-2 program stream.
+    MpegPs,
+    /// The same in the sectors of a Video CD, with or without the RIFF header that Windows puts before them.
+    VcdDat,
+    /// MP4, QuickTime and their kin.
+    Mp4,
+}
+
+/// Tells the container of a file that is `len` bytes long and begins with `head`, which should be
+/// [`limits::PROBE_LEN`](super::limits::PROBE_LEN) bytes or the whole file. `None` where it is none that we read.
+pub fn probe(head: &[u8], len: u64) -> Option<Kind> {
+    let whole = head.len() as u64 >= len;
+    if mp4::looks_like(head) {
+        return Some(Kind::Mp4);
+    }
+    if mpeg::is_sectors(head) {
+        return Some(Kind::VcdDat);
+    }
+    if mpeg::is_program_stream(head, whole) {
+        return Some(Kind::MpegPs);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{media, probe_bytes};
+    use super::*;
+
+    #[test]
+    fn files_are_known_by_content() {
+        let cases = [
+            ("vcd_avseq00.m1p", Some(Kind::MpegPs)),
+            ("vcd_avseq01_vcd20.dat", Some(Kind::VcdDat)),
+            ("ps_dvd_pal_navpacks.mpg", Some(Kind::MpegPs)),
+            ("ps_ac3_only.ps", Some(Kind::MpegPs)),
+            ("mp4_dss_hinted_h264.mp4", Some(Kind::Mp4)),
+            ("mov_cmov_svq1.mov", Some(Kind::Mp4)),
+            ("3gp_phone_h263_amr.3gp", Some(Kind::Mp4)),
+            ("es_xine_default.mpv", None),
+            ("aac_adts.aac", None),
+            ("ac3_silence.ac3", None),
+            ("mp3_vbr_xing.mp3", None),
+            ("mp3_dss_cbr_id3v22.mp3", None),
+            ("ts_bbb_mpeg2_mp2.ts", None),
+            ("ts_204byte_dvbsub.ts", None),
+            ("m2ts_panasonic_truncated.mts", None),
+            ("avi_vtest_div3.avi", None),
+            ("asf_ladybug_vc1_wmapro.wmv", None),
+            ("mkv_h264_ac3_srt.mkv", None),
+            ("flv_sorenson_mp3.flv", None),
+            ("MANIFEST.tsv", None),
+        ];
+        for (name, expected) in cases {
+            let Some(bytes) = media(name) else { return };
+            assert_eq!(probe_bytes(&bytes), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_and_noise_are_no_container() {
+        let cases: &[(&str, &[u8])] = &[
+            ("nothing", &[]),
+            ("zeros", &[0; 70_000]),
+            ("text", b"00 00 01 BA is how a pack begins"),
+            ("a pack's code alone", &[0, 0, 1, 0xBA]),
+            ("one packet of no length", &[0, 0, 1, 0xE0, 0, 0, 0x80, 0, 0]),
+        ];
+        for (name, bytes) in cases {
+            assert_eq!(probe_bytes(bytes), None, "{name}");
+        }
+    }
+}
