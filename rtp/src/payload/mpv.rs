@@ -10,9 +10,13 @@
 //! start a payload, GOP headers start one or follow a sequence header, picture headers start one or follow a
 //! GOP header. AN, N and T are never set: no known receiver uses what they stand for.
 
+mod hints;
+#[cfg(test)]
+mod tests;
+
+use self::hints::Piece;
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
-use crate::codec::start_code::start_codes;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
@@ -23,6 +27,9 @@ const FORMAT: &str = "MPV";
 
 /// Bytes of the MPEG video-specific header.
 const HEADER: usize = 4;
+
+/// Bytes of each word of these headers, and of a start code.
+const WORD: usize = 4;
 
 /// Bits of it.
 const SEQUENCE_PRESENT: u32 = 1 << 13;
@@ -36,54 +43,9 @@ const INTRA: u32 = 1 << 8;
 const MORE_EXTENSIONS: u32 = 1 << 30;
 const COMPOSITE_DISPLAY: u32 = 1;
 
-/// Bytes of a word of the hint block, and the bits of it below the piece's kind.
-const WORD: usize = 4;
-const VALUE: u32 = (1 << 28) - 1;
-
-/// What a run of the picture's bytes is: a start code and all up to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Piece {
-    /// No bytes: the header word for the pieces that follow.
-    Field = 0,
-    Sequence = 1,
-    Group = 2,
-    Picture = 3,
-    /// Whole in one packet, like the headers that it follows.
-    Extension = 4,
-    /// May be cut.
-    User = 5,
-    Slice = 6,
-    /// What comes after the slices: a sequence end code, for one.
-    Tail = 7,
-}
-
-impl Piece {
-    /// The piece that a start code's last byte begins (ISO 13818-2 table 6-1).
-    fn of_start_code(code: u8) -> Self {
-        match code {
-            0x00 => Self::Picture,
-            0x01..=0xAF => Self::Slice,
-            0xB3 => Self::Sequence,
-            0xB5 => Self::Extension,
-            0xB7 => Self::Tail,
-            0xB8 => Self::Group,
-            _ => Self::User,
-        }
-    }
-
-    fn of_word(word: u32) -> Option<Self> {
-        use Piece::*;
-        [Field, Sequence, Group, Picture, Extension, User, Slice, Tail].get(word as usize >> 28).copied()
-    }
-
-    fn word(self, value: u32) -> [u8; WORD] {
-        ((self as u32) << 28 | value & VALUE).to_be_bytes()
-    }
-}
-
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
     let base = out.len();
-    let result = write_hints(unit, out);
+    let result = hints::write(unit, out);
     match result {
         Ok(()) => out.extend_from_slice(unit),
         Err(_) => out.truncate(base),
@@ -91,85 +53,19 @@ pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
     result
 }
 
-fn write_hints(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
-    let error = |offset, reason| FormatError { format: FORMAT, offset, reason };
-    if unit.len() > VALUE as usize / 2 {
-        return Err(error(unit.len(), "a picture longer than 2^27 bytes"));
-    }
-    let base = out.len();
-    out.extend_from_slice(&[0; WORD]);
-    // Where the last field's word lies, what it is (0: no picture header yet at all), and what the field has.
-    let (mut field_at, mut field) = (None, 0);
-    let (mut has_picture, mut has_slices) = (false, false);
-    let mut start = 0;
-    let mut codes = start_codes(unit).peekable();
-    while let Some(code) = codes.next() {
-        let mut piece = Piece::of_start_code(code.code);
-        let starts = matches!(piece, Piece::Sequence | Piece::Group | Piece::Picture);
-        if has_slices && !starts && piece != Piece::Slice {
-            piece = Piece::Tail;
-        }
-        let at = match field_at {
-            Some(at) if !(starts && has_slices || piece == Piece::Picture && has_picture) => at,
-            _ => {
-                let at = out.len();
-                out.extend_from_slice(&Piece::Field.word(field));
-                (has_picture, has_slices) = (false, false);
-                at
-            }
-        };
-        field_at = Some(at);
-        if piece == Piece::Picture {
-            field = field_word(&unit[code.offset + 4..])
-                .ok_or(error(code.offset + 4, "a picture header that is cut off or has type 0"))?;
-            out[at..at + WORD].copy_from_slice(&Piece::Field.word(field));
-            has_picture = true;
-        }
-        has_slices |= piece == Piece::Slice;
-        let end = codes.peek().map_or(unit.len(), |next| next.offset);
-        out.extend_from_slice(&piece.word((end - start) as u32));
-        start = end;
-    }
-    if field == 0 {
-        return Err(error(unit.len(), "no picture header"));
-    }
-    let length = u32::try_from(out.len() - base).map_err(|_| error(unit.len(), "too many start codes"))?;
-    out[base..base + WORD].copy_from_slice(&length.to_be_bytes());
-    Ok(())
-}
-
-/// The RFC 2250 header of a picture header, whose bytes after the start code these are: temporal_reference 10
-/// bits, picture_coding_type 3, vbv_delay 16, then full_pel and f_code forward for P and B, backward for B.
-fn field_word(header: &[u8]) -> Option<u32> {
-    let (first, rest) = header.split_first_chunk::<4>()?;
-    let [a, b, _, d] = first.map(u32::from);
-    let e = u32::from(rest.first().copied().unwrap_or(0));
-    let kind = b >> 3 & 7;
-    let forward = (d & 7) << 1 | e >> 7;
-    let backward = e >> 3 & 15;
-    let vectors = match kind {
-        0 => return None,
-        2 => forward,
-        3 => backward << 4 | forward,
-        _ => 0,
-    };
-    Some((a << 2 | b >> 6) << 16 | kind << 8 | vectors)
-}
-
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
-    let (words, picture) = split(unit.data).ok_or(error(0, "a hint block that doesn't fit its unit"))?;
+    let (pieces, picture) = hints::read(unit.data)?;
     let max = out.max_payload() - HEADER;
     let mut cutter =
         Cutter { unit, picture, max, out, field: 0, open: Cut::at(0), context: Context::Empty, done: None };
-    for (index, word) in words.chunks_exact(WORD).enumerate() {
-        let word = u32::from_be_bytes([word[0], word[1], word[2], word[3]]);
-        let offset = (index + 1) * WORD;
-        let length = (word & VALUE) as usize;
-        match Piece::of_word(word).ok_or(error(offset, "an unknown piece in the hint block"))? {
+    for piece in pieces {
+        let (offset, piece, value) = piece?;
+        let length = usize::try_from(value).unwrap_or(usize::MAX);
+        match piece {
             Piece::Field => {
                 cutter.close();
-                cutter.field = word & VALUE;
+                cutter.field = value;
             }
             _ if length > picture.len() - cutter.open.bytes.end => {
                 return Err(error(offset, "the pieces are longer than their picture"));
@@ -183,13 +79,6 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     }
     cutter.finish();
     Ok(())
-}
-
-/// The words after the hint block's first, and the picture.
-fn split(stored: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = stored.split_first_chunk::<WORD>()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?.checked_sub(WORD)?;
-    rest.split_at_checked(length).filter(|(words, picture)| words.len() % WORD == 0 && !picture.is_empty())
 }
 
 /// Fills payloads with pieces. A finished one waits until the next is finished, for only then is it known
