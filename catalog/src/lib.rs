@@ -1,9 +1,39 @@
 //! Containers, sample tables, ingest and the relational catalog.
 //!
-//! (the nouns of the crate, one line each, come here)
+//! What can be watched:
+//! - [`presentation::Presentation`]: a name, and where its two objects lie. [`presentation::TrackSummary`]: a track for a
+//!   list. [`presentation::Source`], [`presentation::SourceHash`]: the file that it was made of.
+//! - [`index::Index`]: the sealed index object, all that a viewer's session needs: [`index::Track`]s with their formats
+//!   and tables. It carries the name too, so that nodes alone can bring a catalog back.
+//! - [`sample::SampleTable`]: a track's samples by number and by time. [`sample::Sample`]: one entry.
+//!   [`sample::TableBuilder`] makes one, [`sample::Rates`] are its bits per second.
+//! - [`library::Library`]: opens indexes, each read once for all viewers.
+//!
+//! How a file becomes that:
+//! - [`container`]: what a film comes in; a [`container::Demuxer`] says which bytes it needs and gives samples.
+//! - [`ingest::ingest_file`]: file to parallel media file, [`ingest::Progress`] on the way, [`ingest::Ingested`] or
+//!   [`ingest::IngestError`] at the end. [`ingest::find`]: the files of a folder. [`ingest::name`]: what names are like.
+//!
+//! Who remembers it:
+//! - [`db::Catalog`]: the relational catalog: presentations, tracks, objects, nodes, settings. [`db::Owner`]: who
+//!   writes an object. [`db::Publish`]: how naming went.
+//! - [`sweep::sweep`]: deletes what nobody names; [`sweep::remove`]: takes a presentation out.
+//! - [`rebuild::rebuild`]: names back from the nodes alone. [`check::check`]: reads a presentation back whole.
+//!
+//! Invariants: the catalog never names bytes that are not sealed on all their nodes, and loses its name before
+//! its bytes; an object is on the books before its first byte, so that no crash leaves bytes that a sweep
+//! does not know; no container type leaves [`container`] and [`ingest`]; demuxers never run while a viewer waits.
 
+pub mod check;
 pub mod container;
 pub mod db;
 pub mod index;
+pub mod ingest;
+pub mod library;
 pub mod presentation;
+pub mod rebuild;
 pub mod sample;
+pub mod sweep;
+
+#[cfg(test)]
+mod testing;

@@ -143,7 +143,7 @@ impl Catalog {
     }
 
     /// A transaction that has the right to write from its start: one that asks later can fail halfway.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, CatalogError> {
+    pub(crate) async fn write(&self) -> Result<Transaction<'static, Sqlite>, CatalogError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.error(error))
     }
 

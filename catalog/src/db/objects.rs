@@ -105,6 +105,14 @@ impl Catalog {
         ids.iter().map(|id| self.object_id(id)).collect()
     }
 
+    /// As if `owner` wrote all that is being written.
+    #[cfg(test)]
+    pub(crate) async fn give_all_to(&self, owner: &Owner) {
+        let give = "UPDATE objects SET owner_host = $1, owner_pid = $2, owner_start = $3 WHERE state = 'writing'";
+        let query = sqlx::query(give).bind(&owner.host).bind(owner.pid).bind(owner.start);
+        query.execute(&self.pool).await.unwrap();
+    }
+
     fn object_row(&self, row: &SqliteRow) -> Result<ObjectRow, CatalogError> {
         let get = || -> Result<_, sqlx::Error> {
             let owner = Owner {
