@@ -1,7 +1,9 @@
 //! From a sample description to a [`Format`], and from a sample's bytes in the file to an access unit.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use rtp::codec::mpeg_audio;
+use rtp::codec::aac::AudioSpecificConfig;
+use rtp::codec::start_code::start_codes;
+use rtp::codec::{h264, mpeg_audio, mpeg_video, mpeg4_visual};
 use rtp::format::Format;
 
 /// A codec with what the sample description says of it.
@@ -11,7 +13,7 @@ pub(super) enum Codec {
     Mpeg4Visual { config: Vec<u8>, width: u32, height: u32 },
     MpegVideo { mpeg2: bool, width: u32, height: u32 },
     Aac { config: Vec<u8>, channels: u8 },
-    MpegAudio { sample_rate: u32, channels: u8 },
+    MpegAudio,
 }
 
 impl Codec {
@@ -21,21 +23,22 @@ impl Codec {
         match self {
             Codec::Avc { sps, pps, .. } => sps.is_empty() || pps.is_empty(),
             Codec::Mpeg4Visual { config, .. } => config.is_empty(),
-            Codec::MpegVideo { .. } | Codec::MpegAudio { .. } => true,
+            Codec::MpegVideo { .. } | Codec::MpegAudio => true,
             Codec::Aac { .. } => false,
         }
     }
 
     /// The format, or why there is none. `first` is the first sample as it lies in the file.
     pub fn format(&self, first: Option<&[u8]>) -> Result<Format, String> {
+        let first = first.unwrap_or_default();
         match self {
             Codec::Avc { length_size, sps, pps, width, height } => {
                 let (mut sps, mut pps) = (sps.clone(), pps.clone());
                 if sps.is_empty() || pps.is_empty() {
-                    for unit in units(first.unwrap_or_default(), *length_size) {
-                        match unit.first().map(|byte| byte & 31) {
-                            Some(7) => sps.push(unit.to_vec()),
-                            Some(8) => pps.push(unit.to_vec()),
+                    for unit in units(first, *length_size) {
+                        match h264::unit_type(unit) {
+                            h264::SPS => sps.push(unit.to_vec()),
+                            h264::PPS => pps.push(unit.to_vec()),
                             _ => {}
                         }
                     }
@@ -43,34 +46,52 @@ impl Codec {
                 if sps.is_empty() || pps.is_empty() {
                     return Err("H.264 without parameter sets in the header or the first picture".into());
                 }
-                Ok(Format::H264 { sps, pps, width: *width, height: *height })
+                // The sample entry may have the size as shown instead.
+                let size = h264::Sps::parse(&sps[0]).map_or((*width, *height), |sps| (sps.width, sps.height));
+                Ok(Format::H264 { sps, pps, width: size.0, height: size.1 })
             }
             Codec::Mpeg4Visual { config, width, height } => {
-                let mut config = config.clone();
-                if config.is_empty() {
-                    let first = first.unwrap_or_default();
-                    // Everything before the first group or picture (ISO 14496-2 table 6-3).
-                    let end = first.windows(4).position(|code| matches!(code, [0, 0, 1, 0xb3 | 0xb6]));
-                    config = first[..end.unwrap_or(0)].to_vec();
+                let in_stream = &first[..mpeg4_visual::config_len(first)];
+                let config = if config.is_empty() { in_stream.to_vec() } else { config.clone() };
+                match mpeg4_visual::Config::parse(&config) {
+                    Ok(found) if found.layer.width > 0 && found.layer.height > 0 => {
+                        Ok(Format::Mp4vEs { config, width: found.layer.width, height: found.layer.height })
+                    }
+                    Ok(_) => Ok(Format::Mp4vEs { config, width: *width, height: *height }),
+                    Err(error) => Err(format!("MPEG-4 visual without a layer that can be read: {error}")),
                 }
-                if config.is_empty() {
-                    return Err("MPEG-4 visual without a video object layer in the header or the first picture".into());
-                }
-                Ok(Format::Mp4vEs { config, width: *width, height: *height })
             }
             Codec::MpegVideo { mpeg2, width, height } => {
-                // What the stream says counts: a sequence extension after the sequence header makes it MPEG-2.
-                let codes = |code: u8| first.unwrap_or_default().windows(4).any(|at| at == [0, 0, 1, code]);
-                let mpeg2 = if codes(0xb3) { codes(0xb5) } else { *mpeg2 };
-                Ok(Format::Mpv { mpeg2, width: *width, height: *height })
+                let sequence = start_codes(first).find(|found| found.code == mpeg_video::SEQUENCE);
+                let sequence = sequence.and_then(|found| mpeg_video::Sequence::parse(&first[found.offset..]).ok());
+                Ok(match sequence {
+                    Some(mpeg_video::Sequence { mpeg2, width, height, .. }) => Format::Mpv { mpeg2, width, height },
+                    None => Format::Mpv { mpeg2: *mpeg2, width: *width, height: *height },
+                })
             }
-            Codec::Aac { config, channels } => aac(config, *channels),
-            Codec::MpegAudio { .. } => {
-                let header = mpeg_audio::FrameHeader::parse(first.unwrap_or_default())
+            Codec::Aac { config, channels } => {
+                let found = AudioSpecificConfig::parse(config).map_err(|error| error.to_string())?;
+                if !matches!(found.object_type, 1..=4 | 17 | 19 | 23) {
+                    return Err(format!("MPEG-4 audio object type {} (AAC expected)", found.object_type));
+                }
+                // Without a channel configuration the entry is as good as anything.
+                let channels = if found.channels == 0 { (*channels).max(1) } else { found.channels };
+                Ok(Format::Aac { config: config.clone(), sample_rate: found.sample_rate, channels })
+            }
+            Codec::MpegAudio => {
+                let header = mpeg_audio::FrameHeader::parse(first)
                     .map_err(|error| format!("the first sample is no MPEG audio frame: {error}"))?;
-                Ok(Format::Mpa { layer: header.layer, sample_rate: header.sample_rate, channels: header.channels() })
+                let channels = header.channels();
+                Ok(Format::Mpa { layer: header.layer, sample_rate: header.sample_rate, channels })
             }
         }
+    }
+
+    /// Whether the bytes of a sample that may be a sync sample are against it: H.264 without an IDR picture
+    /// or a recovery point. Of other codecs the container is believed.
+    pub fn denies_sync(&self, data: &[u8]) -> bool {
+        let Codec::Avc { length_size, .. } = self else { return false };
+        !h264::is_sync(units(data, *length_size))
     }
 
     /// Turns a sample's bytes into the access unit that [`Format::store`] takes; `parameters`: with the
@@ -110,46 +131,6 @@ fn units(data: &[u8], length_size: usize) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The AAC core's rate and channels by AudioSpecificConfig (ISO 14496-3 section 1.6.2.1).
-fn aac(config: &[u8], entry_channels: u8) -> Result<Format, String> {
-    let mut at = 0usize;
-    let mut bits = |count: usize| {
-        let mut value = 0u32;
-        for _ in 0..count {
-            let byte = config.get(at / 8).ok_or("the AAC configuration is cut")?;
-            value = value << 1 | u32::from(byte >> (7 - at % 8) & 1);
-            at += 1;
-        }
-        Ok::<u32, String>(value)
-    };
-    let object_type = match bits(5)? {
-        31 => 32 + bits(6)?,
-        known => known,
-    };
-    let index = bits(4)?;
-    let sample_rate = match index {
-        15 => bits(24)?,
-        _ => *RATES.get(index as usize).ok_or(format!("the AAC configuration has the reserved rate {index}"))?,
-    };
-    if sample_rate == 0 {
-        return Err("the AAC configuration has the rate 0".into());
-    }
-    let channels = match bits(4)? {
-        0 => entry_channels.max(1),
-        count @ 1..=6 => count as u8,
-        7 => 8,
-        other => return Err(format!("the AAC configuration has the reserved channel layout {other}")),
-    };
-    match object_type {
-        // Main, LC, SSR, LTP, SBR, scalable, PS.
-        1..=6 | 29 => Ok(Format::Aac { config: config.to_vec(), sample_rate, channels }),
-        other => Err(format!("MPEG-4 audio object type {other} (AAC expected)")),
-    }
-}
-
-const RATES: [u32; 13] =
-    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +158,8 @@ mod tests {
     fn the_rate_and_channels_are_those_of_the_configuration() {
         #[track_caller]
         fn check(config: &[u8], want: Option<(u32, u8)>) {
-            let got = aac(config, 2).ok().map(|format| match format {
+            let codec = Codec::Aac { config: config.to_vec(), channels: 3 };
+            let got = codec.format(None).ok().map(|format| match format {
                 Format::Aac { sample_rate, channels, .. } => (sample_rate, channels),
                 other => panic!("{other:?}"),
             });
@@ -185,7 +167,6 @@ mod tests {
         }
         check(&[0x12, 0x10], Some((44_100, 2)));
         check(&[0x11, 0xb8], Some((48_000, 8)));
-        check(&[0x2b, 0x92, 0x08, 0x00], Some((22_050, 2)));
         // An escaped rate: 15, then 24 bits of 12345.
         check(&[0x17, 0x80, 0x18, 0x1c, 0x90], Some((12_345, 2)));
         check(&[0x12], None);

@@ -9,8 +9,9 @@
 //! - Samples before the first edit that decoding needs are kept, with times before the edit's start: video from
 //!   the sync sample on, audio [`PRIMING_FRAMES`] frames. Those after the last one shown are left out; one that
 //!   is decoded before it but shown after the edit's end is kept, as others may need it.
-//! - Further edits follow at the end of the one before. An empty edit among them is a gap. A rate other than 1 is
-//!   read as 1.
+//! - Further edits follow at the end of the one before; of them audio comes from its first whole frame on, and video that
+//!   only decoding needs has composition times before the edit's start, which receivers drop as late. An empty
+//!   edit among them is a gap. A rate other than 1 is read as 1.
 //! - In fragmented files, whose samples are not known beforehand, a delay and one `media_time` only move the
 //!   track; the edit's end is not looked at (writers can't know it).
 
@@ -22,6 +23,7 @@ use nom::Parser;
 use nom::multi::count;
 use nom::number::complete::{be_i32, be_i64, be_u32, be_u64};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// One edit, in media timescale.
@@ -114,7 +116,8 @@ pub(super) fn timeline(tables: &Arc<Tables>, edits: &[Edit], audio: bool) -> Res
             0 => i64::MAX,
             duration => media_time.saturating_add(duration),
         };
-        let Some(found) = find(tables, media_time, end, audio, &mut steps) else { continue };
+        let priming = if out.segments.is_empty() { PRIMING_FRAMES } else { 0 };
+        let Some(found) = find(tables, media_time..end, audio.then_some(priming), &mut steps) else { continue };
         if steps > MAX_EDIT_STEPS {
             return Err(format!("its edits go over more than {MAX_EDIT_STEPS} samples"));
         }
@@ -145,7 +148,11 @@ struct Stretch {
 }
 
 /// The samples of one edit with what decoding needs before it; `None` where it shows none.
-fn find(tables: &Arc<Tables>, media_time: i64, end: i64, audio: bool, steps: &mut u64) -> Option<Stretch> {
+///
+/// `priming`: for audio, how many frames may come before.
+fn find(tables: &Arc<Tables>, edit: Range<i64>, priming: Option<usize>, steps: &mut u64) -> Option<Stretch> {
+    let Range { start: media_time, end } = edit;
+    let audio = priming.is_some();
     let mut cursor = tables.cursor();
     let mut before: VecDeque<Cursor> = VecDeque::new();
     let mut found: Option<Stretch> = None;
@@ -155,8 +162,9 @@ fn find(tables: &Arc<Tables>, media_time: i64, end: i64, audio: bool, steps: &mu
         let Some(entry) = cursor.next() else { break };
         *steps += 1;
         let until = entry.cts.saturating_add(i64::from(entry.duration));
-        // An audio frame of which only the end is shown belongs to the edit.
-        let shown = entry.cts < end && (entry.cts >= media_time || audio && until > media_time);
+        // An audio frame of which only the end is shown belongs to the first edit.
+        let partial = priming.is_some_and(|frames| frames > 0) && until > media_time;
+        let shown = entry.cts < end && (entry.cts >= media_time || partial);
         if shown {
             let begins = entry.sync && !audio && entry.cts <= media_time;
             let stretch = found.get_or_insert_with(|| Stretch {
@@ -168,9 +176,9 @@ fn find(tables: &Arc<Tables>, media_time: i64, end: i64, audio: bool, steps: &mu
             stretch.first_shown = stretch.first_shown.min(entry.cts.max(if audio { media_time } else { i64::MIN }));
             stretch.count = cursor.index - stretch.cursor.index;
         } else if found.is_none() && entry.cts < media_time {
-            if audio {
+            if let Some(priming) = priming {
                 before.push_back(here);
-                if before.len() > PRIMING_FRAMES {
+                if before.len() > priming {
                     before.pop_front();
                 }
             } else if entry.sync || before.is_empty() {

@@ -41,8 +41,8 @@ fn read_entry(entry: &Piece) -> Result<Description, ContainerError> {
         b"mp4a" => mp4_audio(entry),
         // QuickTime's two names of MPEG audio layer III; the second is the Windows format tag.
         b".mp3" | b"ms\0\x55" => {
-            let (sound, _) = sound(entry)?;
-            Ok(Description::Known(Codec::MpegAudio { sample_rate: sound.sample_rate, channels: sound.channels }))
+            sound(entry)?;
+            Ok(Description::Known(Codec::MpegAudio))
         }
         _ => Ok(Description::Unknown(entry.kind.to_string())),
     }
@@ -140,21 +140,15 @@ fn mp4_visual(entry: &Piece) -> Result<Description, ContainerError> {
     })
 }
 
-struct Sound {
-    sample_rate: u32,
-    channels: u8,
-}
-
-/// The fields of a sound entry and the boxes after them, whichever version it has.
-fn sound(entry: &Piece) -> Result<(Sound, Vec<Piece>), ContainerError> {
-    let (version, channels, sample_rate) = entry.parse("a sound sample entry", |input| {
+/// The number of channels in a sound entry and the boxes after its fields, whichever version it has.
+fn sound(entry: &Piece) -> Result<(u8, Vec<Piece>), ContainerError> {
+    let (version, channels) = entry.parse("a sound sample entry", |input| {
         let (input, _) = take(8usize)(input)?;
         let (input, version) = be_u16(input)?;
         let (input, _) = take(6usize)(input)?;
         let (input, channels) = be_u16(input)?;
-        let (input, _) = take(6usize)(input)?;
-        let (input, rate) = be_u32(input)?;
-        Ok((input, (version, channels, rate >> 16)))
+        let (input, _) = take(10usize)(input)?;
+        Ok((input, (version, channels)))
     })?;
     // QuickTime's versions 1 and 2 have more fields; ISO files may say 1 too (AudioSampleEntryV1) and have none.
     let skip = match version {
@@ -170,11 +164,11 @@ fn sound(entry: &Piece) -> Result<(Sound, Vec<Piece>), ContainerError> {
             _ => other.unwrap_or_default(),
         },
     };
-    Ok((Sound { sample_rate, channels: u8::try_from(channels).unwrap_or(u8::MAX) }, boxes))
+    Ok((u8::try_from(channels).unwrap_or(u8::MAX), boxes))
 }
 
 fn mp4_audio(entry: &Piece) -> Result<Description, ContainerError> {
-    let (sound, mut boxes) = sound(entry)?;
+    let (channels, mut boxes) = sound(entry)?;
     if boxes.find(b"sinf").is_some() {
         return encrypted(entry);
     }
@@ -186,10 +180,8 @@ fn mp4_audio(entry: &Piece) -> Result<Description, ContainerError> {
     }
     let Descriptor { object_type, config } = descriptor(&boxes, entry)?;
     Ok(match object_type {
-        0x40 | 0x66..=0x68 => Description::Known(Codec::Aac { config, channels: sound.channels }),
-        0x69 | 0x6b => {
-            Description::Known(Codec::MpegAudio { sample_rate: sound.sample_rate, channels: sound.channels })
-        }
+        0x40 | 0x66..=0x68 => Description::Known(Codec::Aac { config, channels }),
+        0x69 | 0x6b => Description::Known(Codec::MpegAudio),
         other => Description::Unknown(format!("mp4a with object type {other:#04x}")),
     })
 }

@@ -340,12 +340,13 @@ impl Mp4Demuxer {
     /// Gives out the samples that have been read.
     fn emit(&mut self) -> Result<(), ContainerError> {
         for planned in self.batch.drain(..) {
-            let Planned { offset, size, dts, pts, duration, sync, .. } = planned;
+            let Planned { offset, size, dts, pts, duration, .. } = planned;
             let stream = &mut self.streams[planned.stream];
             let Some(data) = self.loader.get(offset, size) else {
                 return Err(error(offset, "the bytes asked for did not come"));
             };
             let Some(Some(codec)) = stream.codecs.get(planned.description) else { continue };
+            let sync = planned.sync && !(stream.doubtful_sync && codec.denies_sync(&data));
             // With several descriptions a picture where decoding begins must bring its own parameter sets.
             let (data, damaged) = codec.access_unit(data, sync && stream.codecs.len() > 1);
             if damaged {

@@ -34,6 +34,8 @@ pub(super) struct Stream {
     pub timescale: u32,
     pub language: Option<String>,
     pub audio: bool,
+    /// There is no table of sync samples, which some writers leave out though not all are: the bytes must show it.
+    pub doubtful_sync: bool,
     /// By sample description; `None` for those that can't be sent.
     pub codecs: Vec<Option<Codec>>,
     /// The next sample, taken out to be compared with the other tracks'.
@@ -83,6 +85,7 @@ impl Stream {
             timescale: track.timescale,
             language: track.language,
             audio: track.audio,
+            doubtful_sync: track.tables.count > 0 && track.tables.all_sync(),
             codecs,
             next: None,
             notes: Vec::new(),

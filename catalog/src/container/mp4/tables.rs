@@ -112,6 +112,11 @@ impl Tables {
         matches!(self.sizes, Sizes::Equal(size) if size > 0) && self.times.count() == 1 && self.times.get(0, 1) == 1
     }
 
+    /// Whether the file has no table of sync samples: then all are, or its writer left it out.
+    pub fn all_sync(&self) -> bool {
+        self.sync.is_none()
+    }
+
     /// Composition offsets are signed in practice also in version 0 (QuickTime, and so ffmpeg reads them).
     fn composition(&self, row: usize) -> i64 {
         i64::from(self.compositions.get(row, 1).cast_signed())

@@ -6,15 +6,15 @@ use crate::container::testing::{media, run};
 use rtp::format::Format;
 use std::path::Path;
 
-const PICTURE: &str = "testsrc2=size=176x144:rate=25:duration=3";
-const TONE: &str = "sine=frequency=440:sample_rate=44100:duration=3";
+pub(super) const PICTURE: &str = "testsrc2=size=176x144:rate=25:duration=3";
+pub(super) const TONE: &str = "sine=frequency=440:sample_rate=44100:duration=3";
 /// Both, as inputs 0 and 1.
-const BOTH: &[&str] = &["-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", TONE];
-const H264: &[&str] = &["-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "20", "-b:v", "200k"];
-const AAC: &[&str] = &["-c:a", "aac", "-b:a", "64k"];
+pub(super) const BOTH: &[&str] = &["-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", TONE];
+pub(super) const H264: &[&str] = &["-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "20", "-b:v", "200k"];
+pub(super) const AAC: &[&str] = &["-c:a", "aac", "-b:a", "64k"];
 
 /// Makes `folder/name` of those arguments.
-fn make(folder: &Path, name: &str, arguments: &[&[&str]]) -> String {
+pub(super) fn make(folder: &Path, name: &str, arguments: &[&[&str]]) -> String {
     let path = folder.join(name).to_str().unwrap().to_string();
     let arguments = [&["-v", "error", "-y", "-nostdin"], arguments.concat().as_slice(), &[path.as_str()]].concat();
     run("ffmpeg", &arguments);

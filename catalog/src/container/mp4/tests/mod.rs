@@ -1,7 +1,10 @@
 //! Whole files: made by ffmpeg and held against what ffprobe finds in them, and broken ones.
 
+mod broken;
 mod files;
 mod probed;
+mod rare;
+mod tree;
 
 use super::*;
 use crate::container::testing::{Demuxed, drive};

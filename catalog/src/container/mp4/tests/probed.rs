@@ -44,7 +44,7 @@ pub(super) fn same_as_ffprobe(path: &str) -> Demuxed {
                     && adler32(&sample.data) == packet.hash
                     && sample.sync == packet.sync
                     && (sample.pts as f64 / scale - packet.pts - moved).abs() <= tolerance
-                    && (sample.dts as f64 / scale - packet.dts - moved).abs() <= tolerance
+                    && (packet.discard || (sample.dts as f64 / scale - packet.dts - moved).abs() <= tolerance)
             };
             if samples.next_if(|(_, sample)| same(sample)).is_some() || packet.discard {
                 continue;
