@@ -279,3 +279,6 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -195,3 +195,99 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::MIN_UNIT_SIZE;
+    use proptest::prelude::*;
+
+    const UNIT: usize = MIN_UNIT_SIZE as usize;
+
+    fn writer(nodes: u64, data: u8, units_per_node: usize) -> Writer {
+        let policy = Policy { unit_size: MIN_UNIT_SIZE, data, parity: 0 };
+        let nodes = (0..nodes).map(NodeId).collect();
+        Writer::new(ObjectId(1), policy, nodes, 0, WriterOptions { units_per_node }).unwrap()
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_and_a_slow_node_does_not_stop_the_others() {
+        let mut writer = writer(4, 4, 2);
+        let bytes = vec![7; 100 * UNIT];
+        assert_eq!(writer.handle_bytes(&bytes), 8 * UNIT);
+        let first: Vec<_> = std::iter::from_fn(|| writer.poll_put()).collect();
+        assert_eq!(first.len(), 8);
+        assert_eq!(writer.handle_bytes(&bytes), 8 * UNIT);
+        assert_eq!(writer.poll_put(), None);
+        assert_eq!(writer.handle_bytes(&bytes), 0);
+        // All nodes but number 0 answer.
+        for put in first.iter().filter(|put| put.node != NodeId(0)) {
+            writer.handle_stored(put.address);
+        }
+        let second: Vec<_> = std::iter::from_fn(|| writer.poll_put()).map(|put| put.node.0).collect();
+        assert_eq!(second, [1, 2, 3, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_failed_put_ends_the_object() {
+        let mut writer = writer(2, 2, 1);
+        writer.handle_bytes(&vec![0; 2 * UNIT]);
+        let put = writer.poll_put().unwrap();
+        writer.handle_failure(put.address);
+        assert_eq!(writer.state(), WriterState::Failed(put.address));
+        assert_eq!(writer.handle_bytes(&[1]), 0);
+        assert_eq!(writer.poll_put(), None);
+        writer.close();
+        assert_eq!(writer.poll_layout(), None);
+    }
+
+    #[test]
+    fn a_senseless_policy_is_refused() {
+        let new = |unit_size, data, parity| {
+            let policy = Policy { unit_size, data, parity };
+            Writer::new(ObjectId(1), policy, vec![NodeId(1), NodeId(2)], 0, WriterOptions::default()).err()
+        };
+        assert_eq!(new(MIN_UNIT_SIZE, 1, 1), Some(WriterError::Parity(1)));
+        assert!(matches!(new(MIN_UNIT_SIZE, 3, 0), Some(WriterError::Layout(_))));
+        assert!(matches!(new(1, 2, 0), Some(WriterError::Layout(_))));
+    }
+
+    proptest! {
+        /// However bytes come and answers go, the units are the object, each on its node.
+        #[test]
+        fn the_units_are_the_object(
+            nodes in 1u64..6, length in 0usize..20 * UNIT, cuts in 1usize..3 * UNIT, window in 1usize..4, turn in any::<u64>(),
+        ) {
+            let bytes: Vec<u8> = (0..length).map(|i| (i / 3) as u8).collect();
+            let mut writer = writer(nodes, nodes as u8, window);
+            let (mut stored, mut under_way, mut turn) = (BTreeMap::new(), Vec::<UnitPut>::new(), turn);
+            let mut given = 0;
+            let layout = loop {
+                let end = length.min(given + cuts);
+                given += writer.handle_bytes(&bytes[given..end]);
+                if given == length {
+                    writer.close();
+                }
+                under_way.extend(std::iter::from_fn(|| writer.poll_put()));
+                if !under_way.is_empty() {
+                    turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    let put = under_way.swap_remove((turn >> 33) as usize % under_way.len());
+                    writer.handle_stored(put.address);
+                    stored.insert(put.address, put);
+                }
+                if let Some(layout) = writer.poll_layout() {
+                    break layout;
+                }
+            };
+            prop_assert_eq!(layout.length, length as u64);
+            let mut back = Vec::new();
+            for unit in 0..layout.units() {
+                let put = &stored[&layout.address(unit)];
+                prop_assert_eq!(put.node, layout.node(put.address));
+                back.extend_from_slice(&put.data);
+            }
+            prop_assert_eq!(back, bytes);
+            prop_assert_eq!(stored.len() as u64, layout.units());
+        }
+    }
+}

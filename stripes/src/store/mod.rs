@@ -286,6 +286,7 @@ impl Store {
             let file = ObjectFile::create(&path, object, unit_size, sealed)?;
             if new {
                 self.objects.fetch_add(1, Relaxed);
+                self.disk_bytes.fetch_add(record::FILE_HEADER_BYTES, Relaxed);
             }
             Ok(Some(file))
         })?;
