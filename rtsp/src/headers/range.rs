@@ -194,8 +194,23 @@ mod tests {
     #[test]
     fn what_is_no_range_is_an_error() {
         for text in [
-            "", "npt", "npt=", "npt=-", "npt=a-", "npt=1:2-", "npt=0:60:00-", "npt=0:00:60-", "npt=--5", "npt=0-now", "npt=1.x-",
-            "npt=9999999999999999999999-", "npt=99999999999:00:00-", "npt=+1-", "=5-", "a b=5-", "npt=1.-2.-",
+            "",
+            "npt",
+            "npt=",
+            "npt=-",
+            "npt=a-",
+            "npt=1:2-",
+            "npt=0:60:00-",
+            "npt=0:00:60-",
+            "npt=--5",
+            "npt=0-now",
+            "npt=1.x-",
+            "npt=9999999999999999999999-",
+            "npt=99999999999:00:00-",
+            "npt=+1-",
+            "=5-",
+            "a b=5-",
+            "npt=1.-2.-",
         ] {
             assert!(Range::parse(text).is_err(), "{text}");
         }

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn rates_are_plain_decimals() {
-        for (text, written) in [("1", "1.000000"), ("1.501502", "1.501502"), ("-0.5", "-0.500000"), ("+2", "2.000000")] {
+        for (text, written) in [("1", "1.000000"), ("1.501502", "1.501502"), ("-0.5", "-0.500000"), ("+2", "2.000000")]
+        {
             let scale = Scale::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(scale.to_string(), written);
             assert_eq!(Scale::parse(written), Ok(scale));

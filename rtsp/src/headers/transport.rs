@@ -136,7 +136,8 @@ impl Transport {
             "ssrc" => self.ssrc = u32::from_str_radix(value, 16).ok(),
             "mode" => {
                 let modes = value.split(',').map(|mode| unquote(mode.trim()).to_ascii_uppercase());
-                self.mode = modes.filter(|mode| mode.bytes().all(|b| b.is_ascii_alphabetic()) && !mode.is_empty()).collect();
+                self.mode =
+                    modes.filter(|mode| mode.bytes().all(|b| b.is_ascii_alphabetic()) && !mode.is_empty()).collect();
             }
             "append" => self.append = true,
             _ => {}
@@ -242,7 +243,10 @@ mod tests {
             ("RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP/TCP;unicast;interleaved=0-1"),
             ("RTP/AVP/TCP;interleaved=4", "RTP/AVP/TCP;interleaved=4-5"),
             ("RTP/AVP/TCP;unicast;interleaved=255-256", "RTP/AVP/TCP;unicast"),
-            ("RTP/AVP;unicast;client_port=31336-31337;mode=\"PLAY\"", "RTP/AVP;unicast;client_port=31336-31337;mode=\"PLAY\""),
+            (
+                "RTP/AVP;unicast;client_port=31336-31337;mode=\"PLAY\"",
+                "RTP/AVP;unicast;client_port=31336-31337;mode=\"PLAY\"",
+            ),
             ("RTP/AVP; unicast ; client_port = 2-3 ;", "RTP/AVP;unicast;client_port=2-3"),
             ("RTP/AVP;multicast;port=5-6;ttl=127", "RTP/AVP;multicast;port=5-6;ttl=127"),
             ("RTP/AVP;unicast;destination=[::1];client_port=5-6", "RTP/AVP;unicast;destination=::1;client_port=5-6"),
@@ -265,10 +269,23 @@ mod tests {
     fn a_bad_alternative_spoils_only_itself() {
         let good = "RTP/AVP;unicast;client_port=5-6";
         let bad = [
-            "RTP/FOO;unicast;client_port=5-6", "RAW/RAW/UDP;unicast", "RTP/AVP/SCTP", "RTP/AVP/TCP/X", "RTP/SAVP", "x",
-            "RTP/AVP;client_port=0-1", "RTP/AVP;client_port=6-5", "RTP/AVP;client_port=5-5", "RTP/AVP;client_port=65535",
-            "RTP/AVP;client_port=65536-65537", "RTP/AVP;client_port=a-b", "RTP/AVP;client_port=", "RTP/AVP;client_port=+5-6",
-            "RTP/AVP;ttl=256", "RTP/AVP;destination=a b", "RTP/AVP/TCP;interleaved=x",
+            "RTP/FOO;unicast;client_port=5-6",
+            "RAW/RAW/UDP;unicast",
+            "RTP/AVP/SCTP",
+            "RTP/AVP/TCP/X",
+            "RTP/SAVP",
+            "x",
+            "RTP/AVP;client_port=0-1",
+            "RTP/AVP;client_port=6-5",
+            "RTP/AVP;client_port=5-5",
+            "RTP/AVP;client_port=65535",
+            "RTP/AVP;client_port=65536-65537",
+            "RTP/AVP;client_port=a-b",
+            "RTP/AVP;client_port=",
+            "RTP/AVP;client_port=+5-6",
+            "RTP/AVP;ttl=256",
+            "RTP/AVP;destination=a b",
+            "RTP/AVP/TCP;interleaved=x",
         ];
         for bad in bad {
             let parsed = Transport::parse_list(&format!("{bad},{good}"));

@@ -62,7 +62,10 @@ fn requests_of_every_shape_come_out_whole() {
 fn bodies_frames_and_pipelined_requests_stay_apart() {
     let options = "OPTIONS rtsp://h/r RTSP/1.0\r\nCSeq: 2\r\n\r\n";
     let body = "SET_PARAMETER * RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 5\r\n\r\na: b\n";
-    check(format!("{body}{options}{options}"), &["SET_PARAMETER * 1 a: b\n", "OPTIONS rtsp://h/r 2", "OPTIONS rtsp://h/r 2"]);
+    check(
+        format!("{body}{options}{options}"),
+        &["SET_PARAMETER * 1 a: b\n", "OPTIONS rtsp://h/r 2", "OPTIONS rtsp://h/r 2"],
+    );
     check(format!("$\x01\x00\x03abc{options}$\x02\x00\x00"), &["frame 1 3", "OPTIONS rtsp://h/r 2", "frame 2 0"]);
     let mut long = b"$\x00\xff\xff".to_vec();
     long.resize(4 + 65535, b'$');
@@ -160,9 +163,29 @@ proptest! {
 /// Pieces of messages and rubbish, so that the interesting places are reached.
 fn any_piece() -> impl Strategy<Value = Vec<u8>> {
     let texts: Vec<&'static str> = vec![
-        "\r\n", "\r", "\n", "\r\n\r\n", "$", "$\0\0\x04", "OPTIONS", " ", "*", "rtsp://h/r", " RTSP/1.0\r\n", "CSeq: 1\r\n",
-        "Content-Length: 4\r\n", "Content-Length: 9\r\n", "RTSP/1.0 200 OK\r\n", "a: b", ":", "\t", "\0", " RTSP/2.0\r\n",
-        "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", "GET / HTTP/1.0\r\n", "PLAY * RTSP/1.0\nCSeq: 2\nContent-Length: 2\n\nab",
+        "\r\n",
+        "\r",
+        "\n",
+        "\r\n\r\n",
+        "$",
+        "$\0\0\x04",
+        "OPTIONS",
+        " ",
+        "*",
+        "rtsp://h/r",
+        " RTSP/1.0\r\n",
+        "CSeq: 1\r\n",
+        "Content-Length: 4\r\n",
+        "Content-Length: 9\r\n",
+        "RTSP/1.0 200 OK\r\n",
+        "a: b",
+        ":",
+        "\t",
+        "\0",
+        " RTSP/2.0\r\n",
+        "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+        "GET / HTTP/1.0\r\n",
+        "PLAY * RTSP/1.0\nCSeq: 2\nContent-Length: 2\n\nab",
     ];
     prop_oneof![
         4 => prop::sample::select(texts).prop_map(|text| text.as_bytes().to_vec()),

@@ -1,0 +1,179 @@
+//! The task of one connection: reads, asks, answers.
+
+use super::Front;
+use crate::message::{FrameError, Framer, Incoming, Request, reply, serialize};
+use crate::net::outbox::Outbox;
+use crate::server::{Answer, Connection, Step};
+use crate::session::ConnectionId;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::net::TcpStream;
+
+/// Bytes that one read takes: many viewers' reports fit, and a flood doesn't hold the task for long.
+const READ: usize = 8 << 10;
+
+/// Bad messages on one connection: whoever sends more doesn't mean RTSP.
+const MAX_BAD_MESSAGES: u32 = 64;
+
+/// For the last answers to leave before the connection is closed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+pub(super) struct ConnectionTask<'a> {
+    front: &'a Front,
+    stream: Arc<TcpStream>,
+    connection: Connection,
+    framer: Framer,
+    bad_messages: u32,
+    /// When the last message was whole.
+    last_message: Instant,
+    /// When the message that isn't whole yet began.
+    begun: Option<Instant>,
+}
+
+/// Whether to go on reading.
+enum Next {
+    Read,
+    Close,
+}
+
+impl<'a> ConnectionTask<'a> {
+    pub(super) fn new(
+        front: &'a Front,
+        stream: TcpStream,
+        peer: SocketAddr,
+        local: SocketAddr,
+        id: ConnectionId,
+    ) -> Self {
+        let stream = Arc::new(stream);
+        let outbox = Arc::new(Outbox::new(stream.clone(), front.limits.outbox));
+        let connection = Connection::new(id, peer, local, outbox);
+        let last_message = Instant::now();
+        Self { front, stream, connection, framer: Framer::new(), bad_messages: 0, last_message, begun: None }
+    }
+
+    /// Until either side closes.
+    pub(super) async fn run(&mut self) -> io::Result<()> {
+        let outbox = self.connection.outbox.clone();
+        let ended = tokio::select! {
+            ended = self.read() => ended,
+            ended = outbox.drive() => ended,
+        };
+        if ended.is_ok() {
+            outbox.drained(LAST_WORDS).await;
+        }
+        ended
+    }
+
+    async fn read(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; READ];
+        loop {
+            while let Some(next) = self.framer.poll() {
+                self.last_message = Instant::now();
+                self.begun = None;
+                if let Next::Close = self.message(next).await? {
+                    return Ok(());
+                }
+            }
+            if self.framer.is_partial() && self.begun.is_none() {
+                self.begun = Some(Instant::now());
+            }
+            let Some(count) = self.receive(&mut buffer).await? else { return Ok(()) };
+            self.framer.handle(&buffer[..count]);
+        }
+    }
+
+    /// What the peer sent; `None`: it has closed, or has been silent for too long.
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut idle_since = self.last_message;
+        loop {
+            let deadline = match self.begun {
+                Some(begun) => begun + self.front.limits.message,
+                None => idle_since + self.front.limits.idle,
+            };
+            match tokio::time::timeout_at(deadline.into(), self.stream.readable()).await {
+                Ok(readable) => readable?,
+                // Its session lives on RTCP, or is carried by this very connection.
+                Err(_) if self.begun.is_none() && self.front.server.has_sessions(&self.connection) => {
+                    idle_since = Instant::now();
+                    continue;
+                }
+                Err(_) => {
+                    tracing::debug!("silent for too long");
+                    return Ok(None);
+                }
+            }
+            match self.stream.try_read(buffer) {
+                Ok(0) => return Ok(None),
+                Ok(count) => return Ok(Some(count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn message(&mut self, message: Result<Incoming, FrameError>) -> io::Result<Next> {
+        match message {
+            Ok(Incoming::Request(request)) => self.request(&request).await,
+            Ok(Incoming::Response { status, cseq }) => {
+                tracing::debug!(status = u16::from(status), ?cseq, "an answer that nobody waits for");
+                Ok(Next::Read)
+            }
+            Ok(Incoming::Interleaved { channel, payload }) => {
+                self.front.server.interleaved(&self.connection, channel, payload, Instant::now());
+                Ok(Next::Read)
+            }
+            Err(error) => self.bad_message(&error),
+        }
+    }
+
+    async fn request(&mut self, request: &Request) -> io::Result<Next> {
+        let method: &str = (&request.method).into();
+        tracing::debug!(method, uri = request.uri, cseq = request.cseq, "request");
+        let front = self.front;
+        let mut step = front.server.begin(&mut self.connection, request, Instant::now());
+        let answer: Box<Answer> = loop {
+            step = match step {
+                Step::Done(answer) => break answer,
+                Step::Open(name) => {
+                    let opened = front.presentations.open(&name).await;
+                    front.server.opened(&mut self.connection, request, opened, Instant::now())
+                }
+                Step::Play(worker, play, session) => {
+                    let played = front.media.play(worker, *play).await;
+                    front.server.played(request, &session, played, Instant::now())
+                }
+                Step::Pause(worker, viewer, session) => {
+                    let position = front.media.pause(worker, viewer).await;
+                    front.server.paused(request, &session, position)
+                }
+            };
+        };
+        tracing::debug!(status = u16::from(answer.reply.status()), cseq = request.cseq, "answer");
+        self.connection.outbox.respond(&serialize(answer.reply, Some(&request.cseq), SystemTime::now()))?;
+        // RFC 2326 10.12 leaves it open, but players take what comes before the answer for a part of it.
+        if let Some((worker, viewer)) = answer.go {
+            front.media.go(worker, viewer);
+        }
+        Ok(if answer.close { Next::Close } else { Next::Read })
+    }
+
+    fn bad_message(&mut self, error: &FrameError) -> io::Result<Next> {
+        tracing::info!(%error, "bad message");
+        if let Some(status) = error.status {
+            let bytes = serialize(reply(status), error.cseq.as_deref(), SystemTime::now());
+            self.connection.outbox.respond(&bytes)?;
+        }
+        self.bad_messages += 1;
+        Ok(if error.fatal || self.bad_messages > MAX_BAD_MESSAGES { Next::Close } else { Next::Read })
+    }
+}
+
+impl Drop for ConnectionTask<'_> {
+    /// Also when the task is cancelled: nobody must go on sending to a connection that is gone.
+    fn drop(&mut self) {
+        self.connection.outbox.close();
+        self.front.server.closed(self.connection.id);
+    }
+}

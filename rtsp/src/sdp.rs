@@ -1,0 +1,220 @@
+//! The session description that answers DESCRIBE (RFC 4566, RFC 2326 appendix C).
+//!
+//! Controls are relative (`trackID=1`) under a Content-Base that ends in a slash: so resolving them by
+//! RFC 1808 and just putting them behind the base, as ffmpeg, live555 and GStreamer do, give the same.
+
+use ::sdp::SessionDescription;
+use ::sdp::description::common::{Address, Attribute, Bandwidth, ConnectionInformation};
+use ::sdp::description::media::{MediaDescription, MediaName, RangedPort};
+use ::sdp::description::session::{Origin, TimeDescription, Timing};
+use catalog::index::{Index, Track};
+use rtp::clock::MediaTime;
+use rtp::format::Media;
+use std::net::IpAddr;
+
+/// What comes before the track's id in its control URL.
+pub const CONTROL: &str = "trackID=";
+
+/// live555 reads at most 20 000 bytes of an answer, head and all.
+pub const MAX_DESCRIPTION: usize = 19_000;
+
+/// Characters of a title: a film's name, not a book.
+const MAX_TITLE: usize = 200;
+
+/// The first payload type that is free for a session (RFC 3551 section 6).
+const FIRST_DYNAMIC: u8 = 96;
+
+/// The payload type of the track at `position`: the format's own, else one that no other track has.
+pub fn payload_type(index: &Index, position: usize) -> u8 {
+    let Some(track) = index.tracks.get(position) else { return FIRST_DYNAMIC };
+    track.format.static_payload_type().unwrap_or_else(|| {
+        let before = index.tracks[..position].iter().filter(|track| track.format.static_payload_type().is_none());
+        // 32 tracks have one of their own; more than that no description could hold.
+        FIRST_DYNAMIC + u8::try_from(before.count() % 32).unwrap_or(0)
+    })
+}
+
+/// Changes when, and only when, the presentation does: the value of `a=etag` (RFC 2326 C.1.8).
+pub fn entity_tag(index: &Index) -> String {
+    format!("\"{:016x}-{:x}\"", session_id(index), index.created)
+}
+
+/// The description, as seen by a viewer who reached us at `local`.
+pub fn describe(index: &Index, local: IpAddr) -> String {
+    let (address_type, unspecified) = match local.to_canonical() {
+        IpAddr::V4(_) => ("IP4", "0.0.0.0"),
+        IpAddr::V6(_) => ("IP6", "::"),
+    };
+    let media = index.tracks.iter().enumerate().map(|(position, track)| media(track, payload_type(index, position)));
+    let description = SessionDescription {
+        version: 0,
+        origin: Origin {
+            username: "-".into(),
+            session_id: session_id(index),
+            session_version: u64::try_from(index.created).unwrap_or(0),
+            network_type: "IN".into(),
+            address_type: address_type.into(),
+            unicast_address: local.to_canonical().to_string(),
+        },
+        session_name: title(index),
+        // RFC 2326 C.1.7: the viewer's address is agreed upon in SETUP.
+        connection_information: Some(ConnectionInformation {
+            network_type: "IN".into(),
+            address_type: address_type.into(),
+            address: Some(Address { address: unspecified.into(), ttl: None, range: None }),
+        }),
+        time_descriptions: vec![TimeDescription {
+            timing: Timing { start_time: 0, stop_time: 0 },
+            repeat_times: Vec::new(),
+        }],
+        attributes: vec![
+            attribute("tool", crate::message::SERVER),
+            attribute("control", "*"),
+            attribute("range", &format!("npt=0-{}", seconds_up(index.duration))),
+            attribute("etag", &entity_tag(index)),
+        ],
+        media_descriptions: media.collect(),
+        ..SessionDescription::default()
+    };
+    description.marshal()
+}
+
+fn media(track: &Track, payload_type: u8) -> MediaDescription {
+    let mut attributes = vec![attribute("rtpmap", &format!("{payload_type} {}", track.format.rtpmap()))];
+    if let Some(parameters) = track.format.fmtp() {
+        attributes.push(attribute("fmtp", &format!("{payload_type} {parameters}")));
+    }
+    if let Some(language) = track.language.as_deref().filter(|language| is_language(language)) {
+        attributes.push(attribute("lang", language));
+    }
+    attributes.push(attribute("control", &format!("{CONTROL}{}", track.id)));
+    MediaDescription {
+        media_name: MediaName {
+            media: match track.format.media() {
+                Media::Audio => "audio".into(),
+                Media::Video => "video".into(),
+            },
+            port: RangedPort { value: 0, range: None },
+            protos: vec!["RTP".into(), "AVP".into()],
+            formats: vec![payload_type.to_string()],
+        },
+        bandwidth: vec![Bandwidth {
+            experimental: false,
+            bandwidth_type: "AS".into(),
+            bandwidth: u64::from(track.bandwidth_bps).div_ceil(1000).max(1),
+        }],
+        attributes,
+        ..MediaDescription::default()
+    }
+}
+
+/// One line, without anything that could begin another; `s=` must not be empty (RFC 4566 5.3).
+fn title(index: &Index) -> String {
+    let one_line = |text: &str| {
+        let text: String =
+            text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_TITLE).collect();
+        text.trim().to_owned()
+    };
+    [one_line(&index.title), one_line(&index.name)].into_iter().find(|text| !text.is_empty()).unwrap_or("-".into())
+}
+
+/// Rounded up to the millisecond: who asks for all of it must not lose the last picture.
+fn seconds_up(duration: MediaTime) -> String {
+    let millis = u64::try_from(duration.0).unwrap_or(0).div_ceil(1_000_000);
+    format!("{}.{:03}", millis / 1000, millis % 1000)
+}
+
+/// ISO 639 letters, perhaps with subtags (RFC 4566 section 6, `lang`).
+fn is_language(text: &str) -> bool {
+    (2..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn attribute(key: &str, value: &str) -> Attribute {
+    Attribute::new(key.into(), Some(value.into()))
+}
+
+/// Of the name: FNV-1a, kept within 63 bits for those who read it as signed.
+fn session_id(index: &Index) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    index.name.bytes().fold(0xcbf2_9ce4_8422_2325, step) >> 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::fake;
+    use std::net::Ipv4Addr;
+
+    const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn a_description_has_its_lines_in_the_order_of_the_rfc() {
+        let text = describe(&fake::film(), LOCAL);
+        let lines: Vec<&str> = text.split("\r\n").collect();
+        let expected = [
+            "v=0",
+            "o=- ",
+            "s=A film",
+            "c=IN IP4 0.0.0.0",
+            "t=0 0",
+            "a=tool:mobidic/",
+            "a=control:*",
+            "a=range:npt=0-60.000",
+            "a=etag:\"",
+            "m=video 0 RTP/AVP 32",
+            "b=AS:1000",
+            "a=rtpmap:32 MPV/90000",
+            "a=control:trackID=1",
+            "m=audio 0 RTP/AVP 14",
+            "b=AS:128",
+            "a=rtpmap:14 MPA/90000",
+            "a=lang:en",
+            "a=control:trackID=2",
+            "",
+        ];
+        assert_eq!(lines.len(), expected.len(), "{text}");
+        for (line, start) in lines.iter().zip(expected) {
+            assert!(line.starts_with(start), "{line} does not begin with {start}");
+        }
+        let origin: Vec<&str> = lines[1].split(' ').collect();
+        assert_eq!(origin[3..], ["IN", "IP4", "127.0.0.1"]);
+    }
+
+    #[test]
+    fn a_title_can_not_add_lines_and_another_parser_reads_it_back() {
+        let mut film = fake::film();
+        film.title = "Two\r\na=control:rtsp://elsewhere/\nlines\0".into();
+        film.tracks[0].language = Some("x\r\nm=".into());
+        let text = describe(&film, "::1".parse().expect("an address"));
+        assert_eq!(text.lines().filter(|line| line.starts_with("a=control:")).count(), 3);
+        let parsed = SessionDescription::unmarshal(&mut std::io::Cursor::new(text.as_bytes())).expect("a description");
+        assert_eq!(parsed.session_name, "Two  a=control:rtsp://elsewhere/ lines");
+        assert_eq!(parsed.marshal(), text);
+        film.title = "\n".into();
+        assert!(describe(&film, LOCAL).contains("\r\ns=film\r\n"));
+        film.title = "x".repeat(100_000);
+        assert!(describe(&film, LOCAL).len() < 1000);
+    }
+
+    #[test]
+    fn each_track_has_a_payload_type_of_its_own_and_many_fit() {
+        let mut film = fake::film();
+        let config = vec![0x12, 0x10];
+        film.tracks[1].format = rtp::format::Format::Aac { config, sample_rate: 44_100, channels: 2 };
+        film.tracks = (0..32u32).map(|id| Track { id: id + 1, ..film.tracks[1].clone() }).collect();
+        let mut types: Vec<u8> = (0..32).map(|position| payload_type(&film, position)).collect();
+        assert_eq!((types[0], types[31]), (96, 127));
+        types.dedup();
+        assert_eq!(types.len(), 32);
+        assert!(describe(&film, LOCAL).len() < MAX_DESCRIPTION);
+    }
+
+    #[test]
+    fn the_tag_changes_with_the_content() {
+        let film = fake::film();
+        let mut later = film.clone();
+        later.created += 1;
+        assert_ne!(entity_tag(&film), entity_tag(&later));
+        assert_eq!(entity_tag(&film), entity_tag(&film.clone()));
+    }
+}

@@ -1,0 +1,335 @@
+//! The control part: a request and what is known go in, an answer or a question comes out.
+//!
+//! | noun | what it is |
+//! | --- | --- |
+//! | [`Server`] | all that the connections share: options and sessions |
+//! | [`Connection`] | what belongs to one TCP connection: addresses, way out, channels in use |
+//! | [`Step`] | what a request comes to: an answer, or something that must be asked for first |
+//! | [`Answer`] | a reply and what is to happen once it lies in the outbox |
+//! | [`Target`] | what a request URI names |
+//! | [`Presentations`], [`Media`] | who is asked |
+//!
+//! No sockets, no clock: `net::listener` drives it. Call [`Server::begin`] with a request; as long as that
+//! gives a question, ask, and hand the reply to [`Server::opened`], [`Server::played`] or [`Server::paused`].
+
+mod connection;
+mod describe;
+#[cfg(test)]
+pub(crate) mod fake;
+mod media;
+mod parameters;
+mod play;
+mod setup;
+mod target;
+mod teardown;
+#[cfg(test)]
+mod tests;
+
+pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
+pub use media::{Media, OpenError, Presentations};
+pub use target::{BadTarget, Target, presentation_url};
+
+use crate::headers::{FeatureTags, SessionField};
+use crate::message::{Method, Reply, Request, StatusCode, reply};
+use crate::session::{ConnectionId, Ended, Session, SessionId, SessionOptions, SessionTable};
+use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, WorkerId};
+use bytes::Bytes;
+use catalog::index::Index;
+use rtp::clock::MediaTime;
+use rtsp_types::headers::{
+    ALLOW, CONNECTION, HeaderName, PROXY_REQUIRE, PUBLIC, REQUIRE, SESSION, TIMESTAMP, UNSUPPORTED,
+};
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What we do, in the order of RFC 2326 section 10. ffmpeg and VLC keep alive by GET_PARAMETER only if it is
+/// listed; MPlayer turns away where DESCRIBE, SETUP, PLAY or TEARDOWN is missing.
+const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER";
+
+/// Option tags that we know: none, so any `Require` is refused.
+const FEATURES: &[&str] = &[];
+
+/// What the connections of a front share.
+pub struct Server {
+    sessions: Mutex<SessionTable>,
+    options: SessionOptions,
+    media: Arc<dyn Media>,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub enum Step {
+    /// Send it.
+    Done(Box<Answer>),
+    /// Look the presentation up, then [`Server::opened`].
+    Open(String),
+    /// Ask the worker, then [`Server::played`].
+    Play(WorkerId, Box<PlayRequest>, SessionId),
+    /// Ask the worker, then [`Server::paused`].
+    Pause(WorkerId, ViewerId, SessionId),
+}
+
+/// A reply and what comes with it.
+#[derive(Debug)]
+pub struct Answer {
+    /// CSeq, Server and Date are added when it is serialized.
+    pub reply: Reply,
+    /// Once the reply lies in the outbox, let this viewer's packets go.
+    pub go: Option<(WorkerId, ViewerId)>,
+    /// Then close the connection.
+    pub close: bool,
+}
+
+/// Why a request is refused; `reason` is for the log.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    reason: Cow<'static, str>,
+    /// What would have been allowed.
+    field: Option<(HeaderName, String)>,
+    body: Option<(&'static str, String)>,
+}
+
+type Outcome = Result<Step, Box<Refusal>>;
+
+impl Refusal {
+    fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Box::new(Self { status, reason: reason.into(), field: None, body: None })
+    }
+
+    fn field(mut self: Box<Self>, name: HeaderName, value: impl Into<String>) -> Box<Self> {
+        self.field = Some((name, value.into()));
+        self
+    }
+
+    fn bad(error: impl ToString) -> Box<Self> {
+        Self::new(StatusCode::BadRequest, error.to_string())
+    }
+
+    fn no_session() -> Box<Self> {
+        Self::new(StatusCode::SessionNotFound, "no such session")
+    }
+
+    /// 455 says what is valid instead (RFC 2326 11.3.6).
+    fn wrong_state(allowed: &str) -> Box<Self> {
+        Self::new(StatusCode::MethodNotValidInThisState, format!("valid in this state: {allowed}"))
+            .field(ALLOW, allowed)
+    }
+
+    fn into_step(self) -> Step {
+        tracing::info!(status = u16::from(self.status), reason = %self.reason, "refused");
+        let mut reply = reply(self.status);
+        if let Some((name, value)) = self.field {
+            reply.insert_header(name, value);
+        }
+        if let Some((kind, body)) = self.body {
+            reply.insert_header(rtsp_types::headers::CONTENT_TYPE, kind);
+            reply = reply.replace_body(body.into_bytes());
+        }
+        Step::done(reply)
+    }
+}
+
+impl Step {
+    fn done(reply: Reply) -> Self {
+        Step::Done(Box::new(Answer { reply, go: None, close: false }))
+    }
+}
+
+impl Server {
+    /// Without sessions yet.
+    pub fn new(options: SessionOptions, media: Arc<dyn Media>) -> Self {
+        Self { sessions: Mutex::new(SessionTable::new(options)), options, media }
+    }
+
+    /// A request has come.
+    pub fn begin(&self, connection: &mut Connection, request: &Request, now: Instant) -> Step {
+        let outcome = self.dispatch(connection, request, now);
+        self.finish(request, outcome)
+    }
+
+    /// The presentation that [`Step::Open`] asked for.
+    pub fn opened(
+        &self,
+        connection: &mut Connection,
+        request: &Request,
+        opened: Result<Arc<Index>, OpenError>,
+        now: Instant,
+    ) -> Step {
+        let outcome = match opened {
+            Ok(index) if request.method == Method::Describe => self.describe(connection, request, &index),
+            Ok(index) => self.setup_new(connection, request, index, now),
+            Err(OpenError::NotFound) => Err(Refusal::new(StatusCode::NotFound, "no such presentation")),
+            Err(OpenError::Unavailable(reason)) => Err(Refusal::new(StatusCode::ServiceUnavailable, reason)),
+        };
+        self.finish(request, outcome)
+    }
+
+    /// What the worker said to [`Step::Play`].
+    pub fn played(
+        &self,
+        request: &Request,
+        id: &SessionId,
+        played: Result<PlayReply, PlayError>,
+        now: Instant,
+    ) -> Step {
+        let outcome = self.play_answered(request, id, played, now);
+        self.finish(request, outcome)
+    }
+
+    /// What the worker said to [`Step::Pause`].
+    pub fn paused(&self, request: &Request, id: &SessionId, position: Option<MediaTime>) -> Step {
+        let outcome = self.pause_answered(request, id, position);
+        self.finish(request, outcome)
+    }
+
+    /// A `$` frame came: RTCP is a sign of life and goes to the worker, all else is passed over.
+    pub fn interleaved(&self, connection: &Connection, channel: u8, payload: Bytes, now: Instant) {
+        let Some((id, track)) = connection.rtcp_channel(channel) else { return };
+        let mut sessions = self.sessions();
+        let Some(session) = sessions.get(id) else { return };
+        session.touch(now);
+        if let Some(place) = session.tracks().iter().position(|other| other.track == track) {
+            self.media.rtcp(session.worker, session.viewer, place, payload);
+        }
+    }
+
+    /// The connection is gone: so are the sessions whose packets it carried.
+    pub fn closed(&self, connection: ConnectionId) {
+        for (id, session) in self.sessions().closed(connection) {
+            tracing::info!(session = %id, "ended with its connection");
+            self.media.remove(session.worker, session.viewer, false);
+        }
+    }
+
+    /// Ends the sessions that have run out or failed; call it about once a second.
+    pub fn sweep(&self, now: Instant) {
+        let ended = self.sessions().sweep(now);
+        for (id, session, why) in ended {
+            self.end(&id, &session, &why);
+        }
+    }
+
+    /// How many sessions there are.
+    pub fn session_count(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// Whether a session that this connection spoke of still lives: then it may be silent.
+    pub fn has_sessions(&self, connection: &Connection) -> bool {
+        let sessions = self.sessions();
+        connection.sessions().any(|id| sessions.contains(id))
+    }
+
+    fn end(&self, id: &SessionId, session: &Session, why: &Ended) {
+        match why {
+            Ended::TimedOut => tracing::info!(session = %id, presentation = session.name, "timed out"),
+            Ended::Failed(reason) => {
+                tracing::error!(session = %id, presentation = session.name, reason, "playing failed, session ended");
+            }
+        }
+        self.media.remove(session.worker, session.viewer, true);
+        for track in session.tracks() {
+            // ffmpeg would wait for ever on a connection that stays open without data.
+            if let Destination::Interleaved { outbox, .. } = &track.destination {
+                outbox.close();
+            }
+        }
+    }
+
+    fn dispatch(&self, connection: &mut Connection, request: &Request, now: Instant) -> Outcome {
+        match request.method {
+            Method::Extension(_) | Method::PlayNotify => {
+                let refusal = Refusal::new(StatusCode::NotImplemented, "unknown method");
+                return Err(refusal.field(PUBLIC, METHODS));
+            }
+            Method::Announce | Method::Record | Method::Redirect => {
+                let refusal = Refusal::new(StatusCode::MethodNotAllowed, "this server only plays");
+                return Err(refusal.field(ALLOW, METHODS));
+            }
+            _ => {}
+        }
+        require(request)?;
+        let target = Target::parse(&request.uri)
+            .map_err(|BadTarget| Refusal::new(StatusCode::BadRequest, "not the URL of a presentation"))?;
+        // Authorization has its place here: before anything is said about presentations or sessions.
+        let session = self.known_session(connection, request, now)?;
+        match request.method {
+            Method::Options => {
+                let mut reply = reply(StatusCode::Ok);
+                reply.insert_header(PUBLIC, METHODS);
+                Ok(Step::done(reply))
+            }
+            Method::Describe => self.describe_target(request, target),
+            Method::Setup => self.setup(connection, request, target, session, now),
+            Method::Play => self.play(request, &target, session, now),
+            Method::Pause => self.pause(request, &target, session),
+            Method::Teardown => self.teardown(&target, session),
+            Method::GetParameter | Method::SetParameter => parameters::parameters(request),
+            _ => Err(Refusal::new(StatusCode::NotImplemented, "unknown method")),
+        }
+    }
+
+    /// The session that the request names; it is alive then, whatever the request comes to.
+    fn known_session(
+        &self,
+        connection: &mut Connection,
+        request: &Request,
+        now: Instant,
+    ) -> Result<Option<SessionId>, Box<Refusal>> {
+        let Some(field) = request.headers.get(SESSION) else { return Ok(None) };
+        let field = SessionField::parse(field).map_err(|_| Refusal::no_session())?;
+        let id = SessionId::new(field.id);
+        let mut sessions = self.sessions();
+        let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
+        session.touch(now);
+        if let Err(reason) = session.settle(now) {
+            if let Some(session) = sessions.remove(&id) {
+                self.end(&id, &session, &Ended::Failed(reason));
+            }
+            return Err(Refusal::no_session());
+        }
+        connection.speaks_of(id.clone());
+        Ok(Some(id))
+    }
+
+    /// What every reply has, whatever it says.
+    fn finish(&self, request: &Request, outcome: Outcome) -> Step {
+        let step = outcome.unwrap_or_else(|refusal| refusal.into_step());
+        let Step::Done(mut answer) = step else { return step };
+        let field = request.headers.get(SESSION).and_then(|field| SessionField::parse(field).ok());
+        if let Some(field) = field
+            && answer.reply.status() != StatusCode::SessionNotFound
+            && answer.reply.header(&SESSION).is_none()
+        {
+            answer.reply.insert_header(SESSION, field.id);
+        }
+        if let Some(timestamp) = request.headers.get(TIMESTAMP) {
+            answer.reply.insert_header(TIMESTAMP, timestamp);
+        }
+        let options = request.headers.list(CONNECTION).unwrap_or_default();
+        if options.split(',').any(|option| option.trim().eq_ignore_ascii_case("close")) {
+            answer.reply.insert_header(CONNECTION, "close");
+            answer.close = true;
+        }
+        Step::Done(answer)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, SessionTable> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// RFC 2326 12.32: what is required and not known must be refused by name, before anything happens.
+fn require(request: &Request) -> Result<(), Box<Refusal>> {
+    for name in [REQUIRE, PROXY_REQUIRE] {
+        let tags = request.headers.list(name).unwrap_or_default();
+        let unknown = FeatureTags::parse(&tags).without(FEATURES);
+        if !unknown.is_empty() {
+            let refusal = Refusal::new(StatusCode::OptionNotSupported, "an option is required that we don't know");
+            return Err(refusal.field(UNSUPPORTED, unknown.to_string()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! DESCRIBE (RFC 2326 section 10.2).
+
+use super::{Connection, Outcome, Refusal, Server, Step, Target};
+use crate::headers::Accept;
+use crate::message::{Request, StatusCode, reply};
+use crate::sdp;
+use catalog::index::Index;
+use rtsp_types::headers::{ACCEPT, CONTENT_BASE, CONTENT_TYPE, IF_MODIFIED_SINCE, LAST_MODIFIED};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+impl Server {
+    pub(super) fn describe_target(&self, request: &Request, target: Target) -> Outcome {
+        let accept = request.headers.list(ACCEPT).and_then(|list| Accept::parse(&list).ok());
+        if accept.is_some_and(|accept| !accept.takes("application", "sdp")) {
+            return Err(Refusal::new(StatusCode::NotAcceptable, "only application/sdp can be had")
+                .field(ACCEPT, "application/sdp"));
+        }
+        match target {
+            Target::Presentation { name, .. } => Ok(Step::Open(name)),
+            Target::Server => Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation")),
+        }
+    }
+
+    pub(super) fn describe(&self, connection: &Connection, request: &Request, index: &Index) -> Outcome {
+        if not_modified(request, index) {
+            return Ok(Step::done(reply(StatusCode::NotModified)));
+        }
+        let Ok(Target::Presentation { base, .. }) = Target::parse(&request.uri) else {
+            return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
+        };
+        let description = sdp::describe(index, connection.local.ip());
+        if description.len() > sdp::MAX_DESCRIPTION {
+            tracing::warn!(bytes = description.len(), "the description is too long for some players");
+        }
+        let mut reply = reply(StatusCode::Ok);
+        reply.insert_header(CONTENT_BASE, base);
+        reply.insert_header(CONTENT_TYPE, "application/sdp");
+        reply.insert_header(LAST_MODIFIED, httpdate::fmt_http_date(modified(index)));
+        Ok(Step::done(reply.replace_body(description.into_bytes())))
+    }
+}
+
+/// RFC 2326 12.23, of DESCRIBE and SETUP. A date that is none is passed over.
+pub(super) fn not_modified(request: &Request, index: &Index) -> bool {
+    let since = request.headers.get(IF_MODIFIED_SINCE).and_then(|date| httpdate::parse_http_date(date).ok());
+    since.is_some_and(|since| modified(index) <= since)
+}
+
+fn modified(index: &Index) -> SystemTime {
+    // The date format has years of four digits: what lies beyond is damage.
+    const YEAR_9999: u64 = 253_402_300_799;
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(index.created).unwrap_or(0).min(YEAR_9999))
+}

@@ -1,0 +1,191 @@
+//! A film without media and a worker without a clock, for the tests of the control part.
+
+use super::{Media, OpenError, Presentations};
+use crate::worker::{
+    Destination, PlayError, PlayReply, PlayRequest, Start, TrackInfo, ViewerEvent, ViewerId, WorkerId,
+};
+use bytes::Bytes;
+use catalog::index::{Index, Track};
+use catalog::presentation::{Source, SourceHash};
+use catalog::sample::SampleTable;
+use futures_util::future::BoxFuture;
+use rtp::clock::{MediaTime, RtpTimestamp};
+use rtp::format::Format;
+use std::collections::HashMap;
+use std::net::UdpSocket;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use stripes::id::ObjectId;
+use stripes::layout::{Layout, Policy};
+
+/// 60 seconds of MPEG-1 video and audio, created at 1 000 000 s.
+pub fn film() -> Index {
+    let video = Format::Mpv { mpeg2: false, width: 352, height: 288 };
+    let audio = Format::Mpa { layer: 2, sample_rate: 44_100, channels: 2 };
+    let track = |id, format, language: Option<&str>, bandwidth_bps| Track {
+        id,
+        format,
+        language: language.map(str::to_owned),
+        bandwidth_bps,
+        average_bps: bandwidth_bps,
+        samples: SampleTable::default(),
+    };
+    Index {
+        name: "film".into(),
+        title: "A film".into(),
+        source: Source { hash: SourceHash([0; 32]), bytes: 0 },
+        created: 1_000_000,
+        duration: MediaTime(60_000_000_000),
+        media: Layout {
+            object: ObjectId(0),
+            length: 0,
+            policy: Policy { unit_size: 256 << 10, data: 1, parity: 0 },
+            nodes: Vec::new(),
+            first: 0,
+        },
+        tracks: vec![track(1, video, None, 1_000_000), track(2, audio, Some("en"), 128_000)],
+    }
+}
+
+/// `film` with two tracks, `single` with one, `a film` and `broken`, which can't be had.
+pub struct Films;
+
+impl Presentations for Films {
+    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<Index>, OpenError>> {
+        let mut film = Index { name: name.into(), ..film() };
+        Box::pin(async move {
+            match name {
+                "film" | "a film" | "other" => Ok(Arc::new(film)),
+                "single" => {
+                    film.tracks.truncate(1);
+                    Ok(Arc::new(film))
+                }
+                "broken" => Err(OpenError::Unavailable("node 3 is down".into())),
+                _ => Err(OpenError::NotFound),
+            }
+        })
+    }
+}
+
+/// Plays by the wall clock and sends one packet for each track at each start.
+pub struct FakeWorkers {
+    rtp: UdpSocket,
+    state: Mutex<HashMap<ViewerId, Viewer>>,
+    /// What was asked, for the tests to look at.
+    pub log: Mutex<Vec<String>>,
+}
+
+struct Viewer {
+    request: PlayRequest,
+    position: MediaTime,
+    end: MediaTime,
+    since: Option<Instant>,
+    sequence: u16,
+}
+
+impl FakeWorkers {
+    pub fn start() -> Arc<Self> {
+        let rtp = UdpSocket::bind("127.0.0.1:0").expect("a UDP port");
+        Arc::new(Self { rtp, state: Mutex::default(), log: Mutex::default() })
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.log))
+    }
+
+    pub fn viewers(&self) -> usize {
+        lock(&self.state).len()
+    }
+
+    /// Tells all viewers' sessions something.
+    pub fn tell(&self, event: &ViewerEvent) {
+        for viewer in lock(&self.state).values() {
+            let _ = viewer.request.events.send(event.clone());
+        }
+    }
+
+    fn note(&self, what: String) {
+        lock(&self.log).push(what);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Media for FakeWorkers {
+    fn assign(&self) -> WorkerId {
+        WorkerId(0)
+    }
+
+    fn ports(&self, _: WorkerId) -> (u16, u16) {
+        (6000, 6001)
+    }
+
+    fn play(&self, _: WorkerId, request: PlayRequest) -> BoxFuture<'_, Result<PlayReply, PlayError>> {
+        let mut state = lock(&self.state);
+        let before = state.get(&request.viewer).map(|viewer| (viewer.position, viewer.sequence));
+        let position = match request.start {
+            // As if sync samples lay at whole seconds.
+            Start::At(time) => MediaTime(time.0 / 1_000_000_000 * 1_000_000_000),
+            Start::Resume => before.map_or(MediaTime::ZERO, |(position, _)| position),
+        };
+        let duration = request.index.duration;
+        if position >= duration {
+            let range = PlayError::Range { start: position.as_secs_f64(), duration: duration.as_secs_f64() };
+            return Box::pin(async { Err(range) });
+        }
+        let end = request.end.unwrap_or(duration);
+        let sequence = before.map_or(65_530, |(_, sequence)| sequence);
+        let info = |track: &crate::worker::PlayTrack| TrackInfo {
+            track: track.track,
+            sequence,
+            timestamp: RtpTimestamp(1 + track.ssrc % 1000),
+        };
+        let info = request.tracks.iter().map(info).collect();
+        self.note(format!("play {:?} {:?} {} tracks", request.start, request.end, request.tracks.len()));
+        state.insert(request.viewer, Viewer { request, position, end, since: None, sequence });
+        Box::pin(async move { Ok(PlayReply { range: position..end, info }) })
+    }
+
+    fn go(&self, _: WorkerId, viewer: ViewerId) {
+        self.note("go".into());
+        let mut state = lock(&self.state);
+        let Some(viewer) = state.get_mut(&viewer) else { return };
+        viewer.since = Some(Instant::now());
+        for track in &viewer.request.tracks {
+            let mut packet = vec![0x80, track.payload_type];
+            packet.extend_from_slice(&viewer.sequence.to_be_bytes());
+            packet.extend_from_slice(&[0; 4]);
+            packet.extend_from_slice(&track.ssrc.to_be_bytes());
+            match &track.destination {
+                Destination::Udp { rtp, .. } => drop(self.rtp.send_to(&packet, rtp)),
+                Destination::Interleaved { outbox, rtp_channel, .. } => {
+                    let frame = [&[b'$', *rtp_channel, 0, 12], packet.as_slice()].concat();
+                    let _ = outbox.respond(&frame);
+                }
+            }
+        }
+        viewer.sequence = viewer.sequence.wrapping_add(1);
+    }
+
+    fn pause(&self, _: WorkerId, viewer: ViewerId) -> BoxFuture<'_, Option<MediaTime>> {
+        self.note("pause".into());
+        let mut state = lock(&self.state);
+        let position = state.get_mut(&viewer).map(|viewer| {
+            let played = viewer.since.take().map_or(std::time::Duration::ZERO, |since| since.elapsed());
+            viewer.position = viewer.position.plus(played).min(viewer.end);
+            viewer.position
+        });
+        Box::pin(async move { position })
+    }
+
+    fn remove(&self, _: WorkerId, viewer: ViewerId, bye: bool) {
+        self.note(format!("remove bye={bye}"));
+        lock(&self.state).remove(&viewer);
+    }
+
+    fn rtcp(&self, _: WorkerId, _: ViewerId, track: usize, packet: Bytes) {
+        self.note(format!("rtcp {track} {}", packet.len()));
+    }
+}

@@ -1,0 +1,190 @@
+//! SETUP (RFC 2326 section 10.4).
+
+use super::describe::not_modified;
+use super::{Connection, Outcome, Refusal, Server, Step, Target};
+use crate::headers::{Delivery, Lower, Pair, SessionField, Transport};
+use crate::message::{Method, Request, StatusCode, reply};
+use crate::sdp;
+use crate::session::{SessionId, SessionTable, SetUp};
+use crate::worker::Destination;
+use catalog::index::Index;
+use rtsp_types::headers::{HeaderName, IF_MATCH, SESSION, TRANSPORT};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::connection::MAX_SESSIONS_OF_CONNECTION;
+
+impl Server {
+    /// A track more in a session, or a question about the presentation of a new one.
+    pub(super) fn setup(
+        &self,
+        connection: &mut Connection,
+        request: &Request,
+        target: Target,
+        session: Option<SessionId>,
+        now: Instant,
+    ) -> Outcome {
+        transports(request)?;
+        let Target::Presentation { name, .. } = target else {
+            return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
+        };
+        let Some(id) = session else { return Ok(Step::Open(name)) };
+        let mut sessions = self.sessions();
+        let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
+        if session.name != name {
+            return Err(Refusal::new(
+                StatusCode::AggregateOperationNotAllowed,
+                format!("the session is about {}, not {name}", session.name),
+            ));
+        }
+        if session.state().after(&Method::Setup).is_none() {
+            return Err(Refusal::wrong_state("OPTIONS, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"));
+        }
+        let index = session.index.clone();
+        let track = which_track(request, &index)?;
+        self.set_up(connection, request, &mut sessions, &id, &index, track, now)
+    }
+
+    /// The first track of a session that is made for it; a refusal leaves nothing behind.
+    pub(super) fn setup_new(
+        &self,
+        connection: &mut Connection,
+        request: &Request,
+        index: Arc<Index>,
+        now: Instant,
+    ) -> Outcome {
+        let Ok(Target::Presentation { name, .. }) = Target::parse(&request.uri) else {
+            return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
+        };
+        if let Some(tag) = request.headers.get(IF_MATCH)
+            && tag != "*"
+            && !tag.split(',').any(|tag| tag.trim() == sdp::entity_tag(&index))
+        {
+            return Err(Refusal::new(StatusCode::PreconditionFailed, "the description has changed"));
+        }
+        if not_modified(request, &index) {
+            return Ok(Step::done(reply(StatusCode::NotModified)));
+        }
+        let track = which_track(request, &index)?;
+        let mut sessions = self.sessions();
+        connection.keep(|id| sessions.contains(id));
+        if connection.sessions().count() >= MAX_SESSIONS_OF_CONNECTION {
+            return Err(Refusal::new(StatusCode::NotEnoughBandwidth, "too many sessions on one connection"));
+        }
+        let created = sessions.create(name, index.clone(), self.media.assign(), now);
+        let id = created.ok_or_else(|| Refusal::new(StatusCode::NotEnoughBandwidth, "too many sessions"))?;
+        let outcome = self.set_up(connection, request, &mut sessions, &id, &index, track, now);
+        match &outcome {
+            Ok(_) => connection.speaks_of(id),
+            Err(_) => drop(sessions.remove(&id)),
+        }
+        outcome
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two callers, each with all of it at hand")]
+    fn set_up(
+        &self,
+        connection: &mut Connection,
+        request: &Request,
+        sessions: &mut SessionTable,
+        id: &SessionId,
+        index: &Index,
+        track: usize,
+        now: Instant,
+    ) -> Outcome {
+        connection.keep(|id| sessions.contains(id));
+        let ssrc = sessions.ssrc();
+        let session = sessions.get(id).ok_or_else(Refusal::no_session)?;
+        session.touch(now);
+        let elsewhere = session.carrier().is_some_and(|carrier| carrier != connection.id);
+        let server_port = self.media.ports(session.worker);
+        let agreed = transports(request)?.into_iter().find_map(|asked| match asked.lower {
+            Lower::Udp => agree_udp(&asked, connection.viewer_address(), server_port),
+            // Packets of one session on two connections would end with either.
+            Lower::Tcp if elsewhere => None,
+            Lower::Tcp => agree_tcp(&asked, connection, id, track),
+        });
+        let Some((mut transport, destination)) = agreed else {
+            return Err(Refusal::new(
+                StatusCode::UnsupportedTransport,
+                "RTP/AVP;unicast;client_port=a-b to the own address or RTP/AVP/TCP;unicast;interleaved=a-b can be had",
+            ));
+        };
+        // A track keeps its SSRC when its transport changes.
+        let ssrc = session.track(track).map_or(ssrc, |before| before.ssrc);
+        transport.ssrc = Some(ssrc);
+        transport.mode = vec!["PLAY".into()];
+        let carrier = matches!(destination, Destination::Interleaved { .. }).then_some(connection.id);
+        if carrier.is_none() {
+            connection.free_channels(id, track);
+        }
+        let payload_type = sdp::payload_type(index, track);
+        session.set_up(SetUp { track, url: request.uri.clone(), ssrc, payload_type, destination }, carrier);
+        tracing::info!(session = %id, presentation = session.name, track, %transport, "set up");
+        let timeout = u32::try_from(self.options.timeout.as_secs()).ok();
+        let mut reply = reply(StatusCode::Ok);
+        reply.insert_header(SESSION, SessionField { id: id.to_string(), timeout }.to_string());
+        reply.insert_header(TRANSPORT, transport.to_string());
+        Ok(Step::done(reply))
+    }
+}
+
+/// The alternatives that are understood, in the viewer's order.
+fn transports(request: &Request) -> Result<Vec<Transport>, Box<Refusal>> {
+    const NAME: HeaderName = TRANSPORT;
+    let Some(list) = request.headers.list(NAME) else {
+        return Err(Refusal::new(StatusCode::BadRequest, "SETUP without Transport"));
+    };
+    Ok(Transport::parse_list(&list).into_iter().flatten().collect())
+}
+
+/// The place in the index; the presentation's own URL will do where it has but one track (RFC 2326 14.3).
+fn which_track(request: &Request, index: &Index) -> Result<usize, Box<Refusal>> {
+    match Target::parse(&request.uri) {
+        Ok(Target::Presentation { track: Some(id), .. }) => index
+            .tracks
+            .iter()
+            .position(|track| track.id == id)
+            .ok_or_else(|| Refusal::new(StatusCode::NotFound, format!("no track {id}"))),
+        _ if index.tracks.len() == 1 => Ok(0),
+        _ => Err(Refusal::new(StatusCode::AggregateOperationNotAllowed, "set up its tracks one by one")),
+    }
+}
+
+/// Datagrams to the viewer's own address and nobody else's: a server that sends wherever it is told to is a
+/// weapon (RFC 2326 section 16).
+fn agree_udp(asked: &Transport, viewer: IpAddr, server_port: (u16, u16)) -> Option<(Transport, Destination)> {
+    let ports = asked.client_port?;
+    if !asked.plays() || asked.delivery == Some(Delivery::Multicast) || asked.append {
+        return None;
+    }
+    if let Some(destination) = asked.destination.as_deref().filter(|destination| !destination.is_empty())
+        && destination.parse::<IpAddr>().ok().map(|address| address.to_canonical()) != Some(viewer)
+    {
+        tracing::warn!(destination, %viewer, "packets to a third party were asked for");
+        return None;
+    }
+    let to = |port| SocketAddr::new(viewer, port);
+    let transport = Transport {
+        client_port: Some(ports),
+        server_port: Some(Pair { rtp: server_port.0, rtcp: server_port.1 }),
+        ..Transport::unicast(Lower::Udp)
+    };
+    Some((transport, Destination::Udp { rtp: to(ports.rtp), rtcp: to(ports.rtcp) }))
+}
+
+fn agree_tcp(
+    asked: &Transport,
+    connection: &mut Connection,
+    session: &SessionId,
+    track: usize,
+) -> Option<(Transport, Destination)> {
+    if !asked.plays() || asked.delivery == Some(Delivery::Multicast) || asked.append {
+        return None;
+    }
+    let channels = connection.take_channels(session, track, asked.interleaved)?;
+    let outbox = connection.outbox.clone();
+    let transport = Transport { interleaved: Some(channels), ..Transport::unicast(Lower::Tcp) };
+    Some((transport, Destination::Interleaved { outbox, rtp_channel: channels.rtp, rtcp_channel: channels.rtcp }))
+}

@@ -1,0 +1,61 @@
+//! TEARDOWN (RFC 2326 section 10.7).
+
+use super::play::is_set_up;
+use super::{Outcome, Refusal, Server, Step, Target};
+use crate::message::{Request, StatusCode, reply};
+use crate::session::{Session, SessionId, State};
+use crate::worker::{PlayRequest, Start};
+
+impl Server {
+    pub(super) fn teardown(&self, target: &Target, session: Option<SessionId>) -> Outcome {
+        let id = session.ok_or_else(Refusal::no_session)?;
+        let mut sessions = self.sessions();
+        let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
+        match target {
+            Target::Presentation { name, track: Some(track), .. } if *name == session.name => {
+                if !is_set_up(session, *track) {
+                    return Err(Refusal::new(StatusCode::NotFound, format!("track {track} is not set up")));
+                }
+                if session.tracks().len() > 1 {
+                    return match session.state() {
+                        // The others go on without it: from where they stand.
+                        State::Playing => Ok(Step::Pause(session.worker, session.viewer, id)),
+                        _ => {
+                            take_out(session, *track);
+                            Ok(Step::done(reply(StatusCode::Ok)))
+                        }
+                    };
+                }
+            }
+            // Whatever else the URL says (GStreamer and VLC may have lost it), the id says which session it is.
+            _ => {}
+        }
+        if let Some(session) = sessions.remove(&id) {
+            self.media.remove(session.worker, session.viewer, true);
+            tracing::info!(session = %id, presentation = session.name, "torn down");
+        }
+        Ok(Step::done(reply(StatusCode::Ok)))
+    }
+
+    /// The session stands still to lose one track, and then goes on.
+    pub(super) fn take_down(&self, request: &Request, session: &mut Session, id: &SessionId) -> Outcome {
+        if let Ok(Target::Presentation { track: Some(track), .. }) = Target::parse(&request.uri) {
+            take_out(session, track);
+        }
+        let play = PlayRequest {
+            viewer: session.viewer,
+            index: session.index.clone(),
+            tracks: session.play_tracks(),
+            start: Start::Resume,
+            end: session.range_end(),
+            events: session.teller(),
+        };
+        Ok(Step::Play(session.worker, Box::new(play), id.clone()))
+    }
+}
+
+fn take_out(session: &mut Session, id: u32) {
+    if let Some(position) = session.index.tracks.iter().position(|track| track.id == id) {
+        session.take_down(position);
+    }
+}
