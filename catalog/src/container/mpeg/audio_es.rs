@@ -126,7 +126,8 @@ struct Frame {
 struct SampleClock {
     timescale: u32,
     place: Place,
-    /// Where the next frame begins, in `timescale`.
+    /// Where the last frame began and where the next one does, in `timescale`.
+    last: Option<i64>,
     next: Option<i64>,
     /// Frames before the first time, with the sum of their durations.
     waiting: Vec<(Bytes, i64)>,
@@ -141,7 +142,11 @@ impl SampleClock {
             (Some(stamp), Some(next)) => {
                 let placed = timeline.place(&mut self.place, stamp, Some(next.div_euclid(tick))) * tick;
                 // Within a tick it is the same time, rounded. Back to before the last frame goes no time.
-                if (placed - next).abs() <= tick || placed <= next - duration { next } else { placed }
+                if (placed - next).abs() <= tick || self.last.is_some_and(|last| placed <= last) {
+                    next
+                } else {
+                    placed
+                }
             }
             (Some(stamp), None) => {
                 let start = timeline.place(&mut self.place, stamp, None) * tick;
@@ -157,7 +162,7 @@ impl SampleClock {
                 return;
             }
         };
-        self.next = Some(start + duration);
+        (self.last, self.next) = (Some(start), Some(start + duration));
         out.push_back(sample(track, start, duration, frame.data));
     }
 

@@ -100,7 +100,11 @@ impl Ps {
     }
 
     fn nothing_found(&self) -> ContainerError {
-        let reason = "no MPEG-1 or MPEG-2 video and no MPEG audio with a whole access unit in the file".into();
+        let mut reason = String::from("no MPEG-1 or MPEG-2 video and no MPEG audio with a whole access unit");
+        for note in self.tracks.named_streams() {
+            reason.push_str("; ");
+            reason.push_str(note);
+        }
         ContainerError { format: self.format, offset: self.len, path: String::new(), reason }
     }
 

@@ -151,6 +151,22 @@ fn films_made_by_ffmpeg() {
 }
 
 #[test]
+fn any_number_of_tracks() {
+    let sizes: &[&str] = &["-c:v", "mpeg2video", "-c:a", "mp2", "-f", "vob"];
+    let cases: &[(&str, &[&str], &[u32])] = &[
+        ("picture alone", &["-map", "0:v"], &[0xE0]),
+        ("sound alone", &["-map", "1:a"], &[0xC0]),
+        ("two sounds", &["-map", "0:v", "-map", "1:a", "-map", "1:a"], &[0xE0, 0xC0, 0xC1]),
+        ("two pictures", &["-map", "1:a", "-map", "0:v", "-map", "0:v"], &[0xE0, 0xE1, 0xC0]),
+    ];
+    for (name, maps, tracks) in cases {
+        let bytes = film(PICTURE_25, SOUND_48, maps, sizes);
+        let demuxed = check(name, &bytes, Kind::MpegPs, &bytes);
+        assert_eq!(demuxed.tracks.iter().map(|track| track.number).collect::<Vec<_>>(), *tracks, "{name}");
+    }
+}
+
+#[test]
 fn a_video_cd() {
     let stream =
         film(PICTURE_25, SOUND_44, MPEG1, &["-b:v", "1150k", "-maxrate", "1150k", "-bufsize", "320k", "-f", "vcd"]);
@@ -174,6 +190,7 @@ fn real_files() {
     let Some(file) = media("ps_ac3_only.ps") else { return };
     let error = drive_bytes(Kind::MpegPs, &file).unwrap_err();
     assert_eq!((error.format, error.offset), ("mpeg-ps", 2048));
+    assert!(error.reason.contains("AC-3"), "{error}");
 }
 
 #[test]
@@ -198,6 +215,27 @@ fn cut_anywhere() {
             let (cut, whole) = (cut.stream(track), whole.stream(track));
             assert!(!cut.is_empty() && whole.starts_with(&cut), "{tenth} tenths, {track:#x}");
         }
+    }
+}
+
+/// A file whose start is missing gives the pictures that ffmpeg shows, and at least its sound: ffmpeg loses the frame
+/// after the one that is cut.
+#[test]
+fn begun_anywhere() {
+    for tenth in [1, 4, 6] {
+        let file = &MPEG1_FILM[MPEG1_FILM.len() * tenth / 10..];
+        let demuxed = demux(file, Kind::MpegPs);
+        assert!(!demuxed.notes.is_empty());
+        let (expected, seen) = (decode(file, None, "v:0"), decode(&demuxed.stream(0xE0), Some("mpegvideo"), "0"));
+        assert_eq!(seen.hashes, expected.hashes, "{tenth} tenths");
+        // The first pictures in the order of showing may need one that is missing; they are units all the same.
+        let times = times(&demuxed, &demuxed.tracks[0]);
+        let times = &times[times.len() - seen.hashes.len()..];
+        let offset = expected.times[0].unwrap() - times[0];
+        let errors = times.iter().zip(&expected.times).filter_map(|(ours, theirs)| Some(ours + offset - (*theirs)?));
+        assert!(errors.into_iter().all(|error| error.abs() <= 1), "{tenth} tenths");
+        let (expected, seen) = (decode(file, None, "a:0"), decode(&demuxed.stream(0xC0), Some("mp3"), "0"));
+        assert!(seen.hashes.len() >= expected.hashes.len() && !expected.hashes.is_empty(), "{tenth} tenths");
     }
 }
 

@@ -7,7 +7,8 @@ use super::timeline::Timeline;
 use super::video_es::VideoEs;
 use super::{CLOCK, VIDEO_TIMESCALE};
 use crate::container::{DemuxedSample, TrackInfo, limits};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// Routes packets to their streams and gathers samples, notes and tracks.
 #[derive(Debug, Default)]
@@ -18,8 +19,9 @@ pub(super) struct Tracks {
     pub samples: VecDeque<DemuxedSample>,
     pub notes: VecDeque<String>,
     notes_made: usize,
-    /// Streams that are left out and have been named: id and the byte that tells the kinds of private stream 1 apart.
-    named: BTreeSet<(u8, u8)>,
+    /// Streams that can be no track, with what was said of them: by id and the byte that tells the kinds of private
+    /// stream 1 apart.
+    named: BTreeMap<(u8, u8), String>,
     announced: bool,
 }
 
@@ -74,8 +76,10 @@ impl Tracks {
             0xC0..=0xDF => Es::Audio(Box::new(AudioEs::new(id.into()))),
             _ => {
                 let kind = if id == pes::PRIVATE_1 { payload.first().copied().unwrap_or(0) } else { 0 };
-                if self.named.insert((id, kind)) {
-                    self.note(format!("left out: {}", pes::describe_stream(id, payload)));
+                if let Entry::Vacant(entry) = self.named.entry((id, kind)) {
+                    let note = format!("left out: {}", pes::describe_stream(id, payload));
+                    entry.insert(note.clone());
+                    self.note(note);
                 }
                 return None;
             }
@@ -86,6 +90,11 @@ impl Tracks {
         }
         self.streams.push(Stream { id, es, left_out: too_many || self.announced });
         Some(self.streams.len() - 1)
+    }
+
+    /// What was said of the streams that can be no track.
+    pub fn named_streams(&self) -> impl Iterator<Item = &str> {
+        self.named.values().map(String::as_str)
     }
 
     /// The streams are over.
