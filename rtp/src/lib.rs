@@ -4,11 +4,13 @@
 
 pub mod access_unit;
 pub mod clock;
+pub mod cname;
 pub mod codec;
 pub mod depacketizer;
 pub mod format;
 pub mod packet;
 pub mod packetizer;
 pub mod payload;
+pub mod rtcp;
 pub mod seq;
 pub mod train;
