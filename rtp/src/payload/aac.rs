@@ -7,6 +7,7 @@
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
 use crate::clock::{RtpTimestamp, Ticks};
+use crate::codec::aac::AudioSpecificConfig;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
@@ -101,9 +102,9 @@ fn au_header(size: usize) -> [u8; AU_HEADER] {
     (u16::try_from(size.min(MAX_UNIT)).unwrap_or(0) << 3).to_be_bytes()
 }
 
-/// Samples of one unit by frameLengthFlag: 1024, or 960.
-fn frame_ticks(_config: &[u8]) -> i32 {
-    1024
+/// Samples of one unit, which are ticks of the clock: 1024 for nearly all, also where nothing can be read.
+fn frame_ticks(config: &[u8]) -> i32 {
+    AudioSpecificConfig::parse(config).map_or(1024, |config| i32::from(config.frame_samples))
 }
 
 #[derive(Debug)]

@@ -7,8 +7,14 @@
 //! Neighbouring small NAL units go together into a STAP-A, a lone one is a payload as it is, and one that
 //! doesn't fit is cut into FU-A of equal size.
 
+#[cfg(test)]
+mod tests;
+
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
+use crate::codec::bits::CodecError;
+use crate::codec::h264::{AUD, FILLER, IDR_SLICE, PPS, SPS, is_sync, unit_type};
+use crate::codec::nal::{length_prefixed, push_prefixed};
 use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
@@ -19,15 +25,12 @@ const FORMAT: &str = "H264";
 /// Bytes of a NAL unit's length, in stored units.
 const LENGTH: usize = 4;
 
-const IDR: u8 = 5;
-const SPS: u8 = 7;
-const PPS: u8 = 8;
-const ACCESS_UNIT_DELIMITER: u8 = 9;
-const FILLER: u8 = 12;
-const SPS_EXTENSION: u8 = 13;
-const SUBSET_SPS: u8 = 15;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
+
+/// Types of NAL units that belong before the PPS, beside the SPS: its extension and the subset SPS.
+const SPS_EXTENSION: u8 = 13;
+const SUBSET_SPS: u8 = 15;
 
 /// The type's five bits of a NAL unit's first byte, and the rest: forbidden_zero_bit and nal_ref_idc.
 const TYPE: u8 = 0x1F;
@@ -38,6 +41,8 @@ const FORBIDDEN: u8 = 0x80;
 const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
 
+const CUT: &str = "a NAL unit reaches past its unit";
+
 pub(crate) fn store(
     unit: &[u8],
     sync: bool,
@@ -46,86 +51,50 @@ pub(crate) fn store(
     out: &mut Vec<u8>,
 ) -> Result<(), FormatError> {
     let base = out.len();
-    let (mut has_sps, mut has_pps, mut sent) = (false, false, 0);
-    for nal in Nals::new(unit) {
-        let kind = nal.map_err(|PayloadError { offset, reason, .. }| FormatError { format: FORMAT, offset, reason })?;
-        has_sps |= kind[0] & TYPE == SPS;
-        has_pps |= kind[0] & TYPE == PPS;
-        sent += usize::from(is_sent(kind));
+    let result = store_units(unit, if sync { (sps, pps) } else { (&[], &[]) }, out);
+    if result.is_err() {
+        out.truncate(base);
     }
-    if sent == 0 {
-        return Err(FormatError { format: FORMAT, offset: unit.len(), reason: "no NAL unit" });
-    }
-    if sync && !has_sps {
-        sps.iter().for_each(|nal| push(nal, out));
-    }
-    let mut missing_pps = if sync && !has_pps { pps } else { &[] };
-    for nal in Nals::new(unit).flatten().filter(|nal| is_sent(nal)) {
-        if !matches!(nal[0] & TYPE, SPS | SPS_EXTENSION | SUBSET_SPS) {
-            std::mem::take(&mut missing_pps).iter().for_each(|nal| push(nal, out));
+    result
+}
+
+fn store_units(unit: &[u8], sets: (&[Vec<u8>], &[Vec<u8>]), out: &mut Vec<u8>) -> Result<(), FormatError> {
+    let error = |offset, reason| FormatError { format: FORMAT, offset, reason };
+    let push = |nal: &[u8], out: &mut Vec<u8>| push_prefixed(out, nal).map_err(|_| error(0, "a NAL unit of 4 GiB"));
+    let (mut missing_sps, mut missing_pps, mut sent) = (sets.0, sets.1, false);
+    for nal in length_prefixed(unit, 4) {
+        let nal = nal.map_err(|CodecError { bit, .. }| error(bit / 8, CUT))?;
+        match unit_type(nal) {
+            SPS => missing_sps = &[],
+            PPS => missing_pps = &[],
+            _ => {}
         }
-        push(nal, out);
+        sent |= is_sent(nal);
     }
-    missing_pps.iter().for_each(|nal| push(nal, out));
-    debug_assert!(out.len() > base);
-    Ok(())
+    if !sent {
+        return Err(error(unit.len(), "no NAL unit"));
+    }
+    missing_sps.iter().try_for_each(|nal| push(nal, out))?;
+    for nal in length_prefixed(unit, 4).flatten().filter(|nal| is_sent(nal)) {
+        if !matches!(unit_type(nal), SPS | SPS_EXTENSION | SUBSET_SPS) {
+            std::mem::take(&mut missing_pps).iter().try_for_each(|nal| push(nal, out))?;
+        }
+        push(nal, out)?;
+    }
+    missing_pps.iter().try_for_each(|nal| push(nal, out))
 }
 
 fn is_sent(nal: &[u8]) -> bool {
-    !matches!(nal[0] & TYPE, 0 | ACCESS_UNIT_DELIMITER | FILLER | STAP_A..)
-}
-
-/// Appends a NAL unit in stored form. One of 4 GiB is beyond any file that has a 32-bit length before it.
-fn push(nal: &[u8], out: &mut Vec<u8>) {
-    let Ok(length) = u32::try_from(nal.len()) else { return };
-    if length > 0 {
-        out.extend_from_slice(&length.to_be_bytes());
-        out.extend_from_slice(nal);
-    }
-}
-
-/// The NAL units of a unit in stored form; none is empty. Ends at the first error.
-#[derive(Clone)]
-struct Nals<'a> {
-    unit: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Nals<'a> {
-    fn new(unit: &'a [u8]) -> Self {
-        Self { unit, at: 0 }
-    }
-}
-
-impl<'a> Iterator for Nals<'a> {
-    type Item = Result<&'a [u8], PayloadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let rest = self.unit.get(self.at..).filter(|rest| !rest.is_empty())?;
-            let offset = self.at;
-            self.at = self.unit.len();
-            let Some((length, rest)) = rest.split_first_chunk::<LENGTH>() else {
-                return Some(Err(PayloadError { format: FORMAT, offset, reason: "a NAL unit's length is cut off" }));
-            };
-            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-            let Some(nal) = rest.get(..length) else {
-                return Some(Err(PayloadError { format: FORMAT, offset, reason: "a NAL unit reaches past its unit" }));
-            };
-            self.at = offset + LENGTH + length;
-            if !nal.is_empty() {
-                return Some(Ok(nal));
-            }
-        }
-    }
+    !matches!(unit_type(nal), 0 | AUD | FILLER | STAP_A..)
 }
 
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
     let max = out.max_payload();
-    let mut nals = Nals::new(unit.data);
+    let damage = |CodecError { bit, .. }| PayloadError { format: FORMAT, offset: bit / 8, reason: CUT };
+    let mut nals = length_prefixed(unit.data, 4);
     loop {
         let mut ahead = nals.clone();
-        let Some(first) = ahead.next().transpose()? else { break };
+        let Some(first) = ahead.next().transpose().map_err(damage)? else { break };
         if first.len() > max {
             nals = ahead;
             fragment(unit, first, nals.clone().next().is_none(), out);
@@ -133,7 +102,7 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
         }
         // How many fit into one STAP-A: its own byte, then two of length before each NAL unit.
         let (mut size, mut count, mut after, mut header) = (1 + 2 + first.len(), 1, ahead.clone(), first[0]);
-        while let Some(nal) = ahead.next().transpose()? {
+        while let Some(nal) = ahead.next().transpose().map_err(damage)? {
             size += 2 + nal.len();
             if size > max {
                 break;
@@ -231,7 +200,7 @@ impl Depayloader {
             self.drop_fragments(units);
             self.fragmented = Some(units.len());
             units.append(packet.timestamp, &[0, 0, 0, 0, indicator & !TYPE | header & TYPE]);
-            units.open(packet.timestamp).sync |= header & TYPE == IDR;
+            units.open(packet.timestamp).sync |= header & TYPE == IDR_SLICE;
         }
         let Some(start) = self.fragmented else {
             units.damage();
@@ -259,7 +228,7 @@ impl Depayloader {
 }
 
 fn append(packet: &RtpPacket<'_>, nal: &[u8], units: &mut Units) {
-    let (Some(&first), Ok(length)) = (nal.first(), u32::try_from(nal.len())) else { return };
-    units.open(packet.timestamp).sync |= first & TYPE == IDR;
+    let Some(length) = u32::try_from(nal.len()).ok().filter(|&length| length > 0) else { return };
+    units.open(packet.timestamp).sync |= is_sync([nal]);
     units.append_all(packet.timestamp, &[&length.to_be_bytes(), nal]);
 }

@@ -6,6 +6,8 @@
 
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
+use crate::codec::mpeg4_visual::{GROUP, SEQUENCE, VOP};
+use crate::codec::start_code::start_codes;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
@@ -13,18 +15,11 @@ use crate::packetizer::PacketWriter;
 
 const FORMAT: &str = "MP4V-ES";
 
-/// `visual_object_sequence_start_code` (ISO 14496-2 table 6-3).
-const OBJECT_SEQUENCE: u8 = 0xB0;
-
-/// `group_of_vop_start_code` and `vop_start_code`.
-const GROUP: u8 = 0xB3;
-const VOP: u8 = 0xB6;
-
 /// `profile_and_level_indication` of the configuration, in decimal in `a=fmtp`; 1 (simple profile, level 1) is what
 /// RFC 6416 section 7.1 says to assume without.
 pub(crate) fn profile_level(config: &[u8]) -> u8 {
-    let at = config.windows(4).position(|code| code == [0, 0, 1, OBJECT_SEQUENCE]);
-    at.and_then(|at| config.get(at + 4)).copied().unwrap_or(1)
+    let sequence = start_codes(config).find(|found| found.code == SEQUENCE);
+    sequence.and_then(|found| config.get(found.offset + 4)).copied().unwrap_or(1)
 }
 
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
@@ -62,6 +57,7 @@ pub(crate) fn depacketize(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(
 
 /// Whether the first VOP is an intra-coded one: the two bits after its start code are 0 (ISO 14496-2 6.3.5).
 fn is_sync(payload: &[u8]) -> bool {
-    let mut codes = payload.windows(5).filter(|bytes| bytes.starts_with(&[0, 0, 1]));
-    codes.find(|bytes| bytes[3] == VOP || bytes[3] == GROUP).is_some_and(|bytes| bytes[3] == GROUP || bytes[4] < 0x40)
+    let first = start_codes(payload).find(|found| matches!(found.code, GROUP | VOP));
+    let coding_type = |at: usize| payload.get(at + 4).is_some_and(|byte| byte >> 6 == 0);
+    first.is_some_and(|found| found.code == GROUP || coding_type(found.offset))
 }
