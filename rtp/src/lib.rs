@@ -11,6 +11,8 @@ pub mod format;
 pub mod packet;
 pub mod packetizer;
 pub mod payload;
+pub mod receiver;
 pub mod rtcp;
+pub mod sender;
 pub mod seq;
 pub mod train;
