@@ -192,6 +192,8 @@ fn joined(notes: &[String]) -> String {
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
+mod media_tests;
+#[cfg(test)]
 mod tests;
 
 /// [`ingest_file`] with the tests' own container.
