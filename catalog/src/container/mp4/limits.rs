@@ -22,7 +22,7 @@ pub(super) const READ_BYTES: u64 = 1 << 20;
 /// Bytes between two samples that are rather read than skipped.
 pub(super) const READ_GAP: u64 = 32 << 10;
 /// Bytes asked for where a box header is looked for: fragments are mostly shorter, so one read does.
-pub(super) const SCAN_BYTES: u64 = 16 << 10;
+pub(super) const SCAN_BYTES: u64 = 4 << 10;
 /// Runs of fragments waiting for their turn in one track: a track that never comes must not make us read all
 /// of the file for it.
 pub(super) const MAX_QUEUED_RUNS: usize = 64;

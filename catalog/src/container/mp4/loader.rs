@@ -1,5 +1,7 @@
 //! Bytes of the file: what is wanted, what came, and the reads that bring it.
 
+use super::boxes::{self, HEADER_MAX, Header};
+use super::limits::{READ_BYTES, READ_GAP, SCAN_BYTES};
 use crate::container::limits::MAX_READ;
 use crate::container::{ContainerError, Event};
 use bytes::{Bytes, BytesMut};
@@ -27,8 +29,64 @@ impl Loader {
         self.len
     }
 
+    /// The header of the box at `at`: `None` while its bytes are on the way, `Some(None)` at the end of the file.
+    /// Forgets what else is there if it must read.
+    pub fn header(&mut self, at: u64) -> Result<Option<Option<Header>>, ContainerError> {
+        let left = self.len.saturating_sub(at);
+        if left < 8 {
+            return Ok(Some(None));
+        }
+        // All three are at most SCAN_BYTES.
+        let length = left.min(HEADER_MAX as u64) as usize;
+        let Some(bytes) = self.get(at, length) else {
+            self.clear();
+            self.want(at, left.min(SCAN_BYTES) as usize);
+            return Ok(None);
+        };
+        match boxes::header(&bytes) {
+            Ok((_, head)) => Ok(Some(Some(head))),
+            Err(_) => Err(super::error(at, "a box header with a size of 8 bytes or more expected")),
+        }
+    }
+
+    /// A range inside the file that one of our limits bounds, or `None` while it is on the way. Forgets what else is
+    /// there if it must read.
+    pub fn whole(&mut self, at: u64, size: u64) -> Option<Bytes> {
+        let size = usize::try_from(size).ok()?;
+        let bytes = self.get(at, size);
+        if bytes.is_none() {
+            self.clear();
+            self.want(at, size);
+        }
+        bytes
+    }
+
+    /// Asks for ranges inside the file; those near to each other are read together, up to [`READ_BYTES`].
+    pub fn want_all(&mut self, mut ranges: Vec<(u64, usize)>) {
+        ranges.sort_unstable();
+        let mut last: Option<(u64, usize)> = None;
+        for (offset, size) in ranges {
+            if let Some((start, length)) = &mut last {
+                let end = *start + *length as u64;
+                let until = end.max(offset + size as u64);
+                // What lies inside costs nothing; what makes it longer must keep it within bounds.
+                if until == end || offset <= end.saturating_add(READ_GAP) && until - *start <= READ_BYTES {
+                    // The longer of READ_BYTES and one sample.
+                    *length = (until - *start) as usize;
+                    continue;
+                }
+            }
+            if let Some((start, length)) = last.replace((offset, size)) {
+                self.want(start, length);
+            }
+        }
+        if let Some((start, length)) = last {
+            self.want(start, length);
+        }
+    }
+
     /// Asks for `length` bytes from `offset`, both inside the file.
-    pub fn want(&mut self, offset: u64, length: usize) {
+    fn want(&mut self, offset: u64, length: usize) {
         if length > 0 {
             self.wanted.push_back((offset, length));
         }

@@ -22,7 +22,7 @@ mod tests;
 mod track;
 
 use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
-use boxes::{FourCc, HEADER_MAX, Header, Piece};
+use boxes::{FourCc, Header, Piece};
 use bytes::Bytes;
 use limits::*;
 use loader::Loader;
@@ -134,7 +134,7 @@ impl Mp4Demuxer {
     fn find_movie(&mut self) -> Result<(), ContainerError> {
         let State::FindMovie { at, met } = &mut self.state else { return Ok(()) };
         let len = self.loader.file_len();
-        let Some(head) = header_at(&mut self.loader, *at)? else { return Ok(()) };
+        let Some(head) = self.loader.header(*at)? else { return Ok(()) };
         let (found, size) = match head {
             Some(head) => (head, head.size.unwrap_or(len - *at)),
             None => {
@@ -162,7 +162,7 @@ impl Mp4Demuxer {
     }
 
     fn read_movie(&mut self, at: u64, header: u64, size: u64) -> Result<(), ContainerError> {
-        let Some(bytes) = whole(&mut self.loader, at, size) else { return Ok(()) };
+        let Some(bytes) = self.loader.whole(at, size) else { return Ok(()) };
         self.loader.clear();
         // Within MAX_MOOV, and a header is at most 16 bytes of it.
         let body = bytes.slice(header as usize..);
@@ -200,10 +200,7 @@ impl Mp4Demuxer {
                 wanted.push((first.offset, first.size));
             }
         }
-        wanted.sort_unstable();
-        for (offset, size) in wanted {
-            self.loader.want(offset, size);
-        }
+        self.loader.want_all(wanted);
         self.state = State::FirstSamples;
     }
 
@@ -271,11 +268,7 @@ impl Mp4Demuxer {
         }
         self.loader.clear();
         self.state = if self.batch.is_empty() { State::End } else { State::Read };
-        let mut ranges: Vec<(u64, usize)> = self.batch.iter().map(|planned| (planned.offset, planned.size)).collect();
-        ranges.sort_unstable();
-        for (offset, size) in joined(ranges) {
-            self.loader.want(offset, size);
-        }
+        self.loader.want_all(self.batch.iter().map(|planned| (planned.offset, planned.size)).collect());
         Ok(())
     }
 
@@ -293,7 +286,7 @@ impl Mp4Demuxer {
         let Some(fragments) = &mut self.fragments else { return Ok(()) };
         let len = self.loader.file_len();
         let at = fragments.at;
-        let head = match header_at(&mut self.loader, at) {
+        let head = match self.loader.header(at) {
             Ok(None) => return Ok(()),
             Ok(Some(Some(head))) => head,
             Ok(Some(None)) => {
@@ -318,7 +311,7 @@ impl Mp4Demuxer {
             if size > MAX_MOOF {
                 return Err(error(at, format!("moof has {size} bytes; at most {MAX_MOOF} are read")));
             }
-            let Some(bytes) = whole(&mut self.loader, at, size) else { return Ok(()) };
+            let Some(bytes) = self.loader.whole(at, size) else { return Ok(()) };
             // Within MAX_MOOF, and a header is at most 16 bytes of it.
             let moof = Piece::root(head.kind, bytes.slice(head.header as usize..), at + head.header);
             let streams = &self.streams;
@@ -361,54 +354,6 @@ impl Mp4Demuxer {
         self.state = State::Plan;
         Ok(())
     }
-}
-
-/// The header of the box at `at`: `None` while its bytes are on the way, `Some(None)` at the end of the file.
-fn header_at(loader: &mut Loader, at: u64) -> Result<Option<Option<Header>>, ContainerError> {
-    let left = loader.file_len().saturating_sub(at);
-    if left < 8 {
-        return Ok(Some(None));
-    }
-    // All three are at most SCAN_BYTES.
-    let length = left.min(HEADER_MAX as u64) as usize;
-    let Some(bytes) = loader.get(at, length) else {
-        loader.clear();
-        loader.want(at, left.min(SCAN_BYTES) as usize);
-        return Ok(None);
-    };
-    match boxes::header(&bytes) {
-        Ok((_, head)) => Ok(Some(Some(head))),
-        Err(_) => Err(error(at, "a box header with a size of 8 bytes or more expected")),
-    }
-}
-
-/// A range of at most [`MAX_MOOV`] bytes inside the file, or `None` while it is on the way.
-fn whole(loader: &mut Loader, at: u64, size: u64) -> Option<Bytes> {
-    let size = usize::try_from(size).ok()?;
-    let bytes = loader.get(at, size);
-    if bytes.is_none() {
-        loader.clear();
-        loader.want(at, size);
-    }
-    bytes
-}
-
-/// Sorted ranges, those near to each other joined up to [`READ_BYTES`].
-fn joined(ranges: Vec<(u64, usize)>) -> Vec<(u64, usize)> {
-    let mut out: Vec<(u64, usize)> = Vec::new();
-    for (offset, size) in ranges {
-        if let Some((start, length)) = out.last_mut() {
-            let end = *start + *length as u64;
-            let until = end.max(offset + size as u64);
-            // What lies inside costs nothing; what makes it longer must keep it within bounds.
-            if until == end || offset <= end.saturating_add(READ_GAP) && until - *start <= READ_BYTES {
-                *length = (until - *start) as usize;
-                continue;
-            }
-        }
-        out.push((offset, size));
-    }
-    out
 }
 
 fn error(offset: u64, reason: impl Into<String>) -> ContainerError {

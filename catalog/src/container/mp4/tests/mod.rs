@@ -1,9 +1,11 @@
 //! Whole files: made by ffmpeg and held against what ffprobe finds in them, and broken ones.
 
 mod broken;
+mod decoded;
 mod files;
 mod probed;
 mod rare;
+mod reads;
 mod tree;
 
 use super::*;

@@ -60,6 +60,10 @@ pub(super) fn same_as_ffprobe(path: &str) -> Demuxed {
         }
         assert!(samples.next().is_none(), "{path}: track {} has more samples than ffprobe finds", track.number);
     }
+    for sample in &found.samples {
+        let track = found.tracks.iter().find(|track| track.number == sample.track).unwrap();
+        track.format.store(&sample.data, sample.sync, &mut Vec::new()).unwrap();
+    }
     assert_eq!(earliest(&found), 0.0, "the first thing shown is at zero");
     in_order(&found);
     found
