@@ -4,7 +4,13 @@ mod common;
 
 use common::*;
 use futures_util::future::poll_immediate;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
 use stripes::{
     id::{NodeId, ObjectId},
     layout::UnitAddress,
@@ -145,6 +151,52 @@ async fn a_full_node_says_so() {
     writer.abort().await;
     let health = cluster.health(nodes[3].id).await.unwrap();
     assert!(health.free_bytes > 150_000 && health.total_bytes == 200_000, "room is given back: {health:?}");
+}
+
+/// A small file system of its own, for those who may mount one.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(dir: &Path, size: &str) -> Option<Self> {
+        let options = format!("size={size}");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir).output();
+        mount.is_ok_and(|output| output.status.success()).then(|| Self(dir.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_really_is_full_fails_the_writer_and_keeps_what_it_has() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let Some(_disk) = SmallDisk::mount(dir.path(), "300k") else {
+        eprintln!("skipped: may not mount a small file system");
+        return;
+    };
+    let mut nodes = nodes(1);
+    nodes.push(TestNode::start(dir, "127.0.0.1:0", StoreOptions::default(), NodeLimits::default()));
+    let cluster = cluster(&nodes);
+    let kept = write(&cluster, &nodes, &bytes(6 * UNIT)).await;
+    let ids = nodes.iter().map(|node| node.id).collect();
+    let mut writer = ObjectWriter::create(&cluster, policy(&nodes), ids).unwrap();
+    let error = loop {
+        if let Err(error) = writer.write(&bytes(UNIT)).await {
+            break error;
+        }
+        assert!(writer.length() < 1 << 21);
+    };
+    let text = error.to_string();
+    for part in [&nodes[1].id.to_string(), "disk is full", "No space left on device"] {
+        assert!(text.contains(part), "{text} lacks {part}");
+    }
+    writer.abort().await;
+    assert!(cluster.verify(&kept, |_| ()).await.is_good());
+    assert_eq!(cluster.list_objects(nodes[1].id).await.unwrap().len(), 1);
+    write(&cluster, &nodes, &bytes(6 * UNIT)).await;
 }
 
 #[tokio::test]

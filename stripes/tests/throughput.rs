@@ -5,7 +5,12 @@ mod common;
 
 use common::*;
 use std::{sync::Arc, time::Instant};
-use stripes::{layout::Policy, net::ObjectWriter};
+use stripes::{
+    id::ObjectId,
+    layout::{Policy, UnitAddress},
+    net::ObjectWriter,
+    store::{Store, StoreOptions},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
@@ -38,6 +43,33 @@ async fn write_seal_and_read_back() {
         f64::from(megabytes) / started.elapsed().as_secs_f64(),
         (cpu_seconds() - cpu) * 1024.0 / f64::from(megabytes)
     );
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn list_a_hundred_thousand_objects() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+    let (data, started) = (body(100), Instant::now());
+    for _ in 0..100_000 {
+        let address = UnitAddress { row: 0, position: 0 };
+        let pieces = std::slice::from_ref(&data);
+        store.put_unit(ObjectId::random(), address, 4096, crc32c::crc32c(&data), pieces).unwrap();
+    }
+    println!("put {:?}", started.elapsed());
+    let (mut after, mut pages, started) = (None, 0, Instant::now());
+    loop {
+        after = store.list(after, 1000).unwrap().next;
+        pages += 1;
+        if after.is_none() {
+            break;
+        }
+    }
+    println!("list {:?} in {pages} pages", started.elapsed());
+    drop(store);
+    let started = Instant::now();
+    let store = Store::open(dir.path(), StoreOptions::default()).unwrap();
+    println!("open {:?}: {} objects", started.elapsed(), store.usage().unwrap().objects);
 }
 
 /// User and system time of this process, from the 14th and 15th field of its stat line, in ticks of 10 ms.

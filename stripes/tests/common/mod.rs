@@ -33,7 +33,7 @@ impl TestNode {
         Self::start(TempDir::new().unwrap(), "127.0.0.1:0", store, limits)
     }
 
-    fn start(dir: TempDir, address: &str, store: StoreOptions, limits: NodeLimits) -> Self {
+    pub fn start(dir: TempDir, address: &str, store: StoreOptions, limits: NodeLimits) -> Self {
         let store = Arc::new(Store::open(dir.path(), store).unwrap());
         let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
