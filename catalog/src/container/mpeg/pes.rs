@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn pack_headers_of_both_kinds() {
-        let cases: &[(&str, &[u8], Option<(u64, usize)>)] = &[
+        type Case<'a> = (&'a str, &'a [u8], Option<(u64, usize)>);
+        let cases: &[Case] = &[
             ("MPEG-1 of a Video CD", &[0x21, 0x00, 0x03, 0x19, 0x41, 0x80, 0x1B, 0x91, 0xAA], Some((36_000, 1))),
             ("MPEG-2, no stuffing", &[0x44, 0x00, 0x04, 0x00, 0x04, 0x01, 0x01, 0x89, 0xC3, 0xF8, 0xAA], Some((0, 1))),
             ("MPEG-2, two of stuffing", &[0x44, 0, 4, 0, 0x0C, 1, 1, 0x89, 0xC3, 0xFA, 0xFF, 0xFF], Some((1, 0))),
@@ -139,7 +140,8 @@ mod tests {
 
     #[test]
     fn pes_headers_of_both_kinds() {
-        let cases: &[(&str, &[u8], Option<(Option<u64>, usize)>)] = &[
+        type Case<'a> = (&'a str, &'a [u8], Option<(Option<u64>, usize)>);
+        let cases: &[Case] = &[
             ("MPEG-1 nothing", &[0x0F, 1, 2], Some((None, 2))),
             ("MPEG-1 stuffing, STD, PTS", &[0xFF, 0xFF, 0x60, 0x2E, 0x21, 0, 1, 0, 3, 9], Some((Some(1), 1))),
             (

@@ -5,7 +5,13 @@ use super::vcd::tests::sector;
 use crate::container::testing::{Demuxed, drive_bytes, media, probe_bytes, run};
 use crate::container::{Kind, TrackInfo};
 use proptest::prelude::*;
+use rtp::access_unit::AccessUnit;
+use rtp::clock::RtpTimestamp;
+use rtp::depacketizer::Depacketizer;
 use rtp::format::{Format, Media};
+use rtp::packet::RtpPacket;
+use rtp::packetizer::Packetizer;
+use rtp::train::{Framing, Train};
 use std::sync::LazyLock;
 
 const PICTURE_25: &str = "testsrc2=size=176x144:rate=25:duration=3";
@@ -290,6 +296,37 @@ fn joined_files_go_on() {
     let half = (video.len() / 2, audio.len() / 2);
     let shift = (video[half.0] - video[0], audio[half.1] - audio[0]);
     assert!((shift.0 - shift.1).abs() <= 1, "{shift:?}");
+}
+
+/// What a viewer gets of each track is the elementary stream again, cut ends included.
+#[test]
+fn over_rtp() {
+    let dvd = media("ps_dvd_pal_navpacks.mpg").map(|file| ("navigation packs", file));
+    let cd = media("vcd_avseq00.m1p").map(|file| ("Video CD", file));
+    let made = [("MPEG-1", MPEG1_FILM.clone()), ("cut", MPEG1_FILM[..MPEG1_FILM.len() / 3].to_vec())];
+    for (name, file) in made.into_iter().chain(dvd).chain(cd) {
+        let demuxed = demux(&file, Kind::MpegPs);
+        for track in &demuxed.tracks {
+            let mut sender = Packetizer::new(&track.format, 96, 1, 65_000, 1400);
+            let (mut receiver, mut received) = (Depacketizer::new(&track.format), Vec::new());
+            for sample in demuxed.of(track.number) {
+                let mut stored = Vec::new();
+                track.format.store(&sample.data, sample.sync, &mut stored).unwrap();
+                let timestamp = RtpTimestamp(track.format.clock_rate().rescale(sample.pts, track.timescale).0 as u32);
+                let mut train = Train::new(Framing::Datagram);
+                sender.packetize(&[AccessUnit { data: &stored, timestamp, sync: sample.sync }], &mut train).unwrap();
+                for index in 0..train.len() {
+                    receiver.handle(&RtpPacket::parse(train.packet(index)).unwrap()).unwrap();
+                }
+                received.extend(std::iter::from_fn(|| receiver.poll()));
+            }
+            receiver.finish();
+            received.extend(std::iter::from_fn(|| receiver.poll()));
+            assert!(received.iter().all(|unit| !unit.lost), "{name} {:#x}", track.number);
+            let bytes: Vec<u8> = received.into_iter().flat_map(|unit| unit.data).collect();
+            assert!(bytes == demuxed.stream(track.number), "{name} {:#x}", track.number);
+        }
+    }
 }
 
 proptest! {
