@@ -250,7 +250,8 @@ mod tests {
         let (low, free) = (frame(CASES[5].0, 3, 0), frame(CASES[8].0, 4, 300));
         let junk = vec![0x55; 50];
         let sync = vec![0xFF; 3];
-        let cases: Vec<(&str, Vec<&[u8]>, Vec<(usize, usize)>)> = vec![
+        type Case<'a> = (&'a str, Vec<&'a [u8]>, Vec<(usize, usize)>);
+        let cases: Vec<Case> = vec![
             ("one alone", vec![&a], vec![(0, 417)]),
             ("three", vec![&a, &b, &a], vec![(0, 417), (417, 418), (835, 417)]),
             ("junk around", vec![&junk, &a, &b, &junk, &a, &b], vec![(50, 417), (467, 418), (935, 417), (1352, 418)]),

@@ -90,7 +90,7 @@ pub enum Fault {
     /// An SDES chunk or item reaches past the end of its packet.
     #[error("SDES ends inside a chunk, at byte {0} of the packet")]
     Sdes(usize),
-    /// There are more than [`MAX_PACKETS`].
+    /// There are more than 32, the limit on what one datagram may make us read.
     #[error("more than {MAX_PACKETS} packets in one compound")]
     TooMany,
 }
