@@ -21,10 +21,13 @@ mod tables;
 mod tests;
 mod track;
 
+use super::limits::MAX_NOTES;
 use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
 use boxes::{FourCc, Header, Piece};
 use bytes::Bytes;
-use limits::*;
+use limits::{
+    BATCH_BYTES, BATCH_SAMPLES, FIRST_STEPS, MAX_MOOF, MAX_MOOV, MAX_QUEUED_BYTES, MAX_QUEUED_RUNS, MAX_REPEATED,
+};
 use loader::Loader;
 use std::collections::VecDeque;
 use stream::{Planned, Stream};
@@ -54,6 +57,8 @@ pub struct Mp4Demuxer {
     batch: Vec<Planned>,
     /// Of all samples planned so far.
     planned_bytes: u64,
+    /// Damaged fragments.
+    left_out: usize,
 }
 
 #[derive(Debug)]
@@ -128,6 +133,7 @@ impl Mp4Demuxer {
             fragments: None,
             batch: Vec::new(),
             planned_bytes: 0,
+            left_out: 0,
         }
     }
 
@@ -309,7 +315,9 @@ impl Mp4Demuxer {
                 return Ok(());
             }
             if size > MAX_MOOF {
-                return Err(error(at, format!("moof has {size} bytes; at most {MAX_MOOF} are read")));
+                fragments.at = at.saturating_add(size);
+                self.leave_out(error(at, format!("moof has {size} bytes; at most {MAX_MOOF} are read")));
+                return Ok(());
             }
             let Some(bytes) = self.loader.whole(at, size) else { return Ok(()) };
             // Within MAX_MOOF, and a header is at most 16 bytes of it.
@@ -319,15 +327,34 @@ impl Mp4Demuxer {
                 let audio = streams.iter().find(|stream| stream.id == id)?.audio;
                 let defaults = fragments.defaults.iter().find(|(track, _)| *track == id);
                 Some((defaults.map(|(_, defaults)| *defaults).unwrap_or_default(), audio))
-            })?;
-            for (id, run) in runs {
-                if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id == id) {
-                    stream.runs.push_back(run);
+            });
+            match runs {
+                Ok(runs) => {
+                    for (id, run) in runs {
+                        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id == id) {
+                            stream.runs.push_back(run);
+                        }
+                    }
+                }
+                Err(error) => {
+                    fragments.at = at.saturating_add(size);
+                    self.leave_out(error);
+                    return Ok(());
                 }
             }
         }
         fragments.at = at.saturating_add(size);
         Ok(())
+    }
+
+    /// Says that a fragment is damaged; the next ones have their own places and times.
+    fn leave_out(&mut self, error: ContainerError) {
+        self.left_out += 1;
+        if self.left_out < MAX_NOTES {
+            self.out.push_back(Event::Note(format!("a fragment is left out: {error}")));
+        } else if self.left_out == MAX_NOTES {
+            self.out.push_back(Event::Note("more fragments are left out".into()));
+        }
     }
 
     /// Gives out the samples that have been read.

@@ -1,5 +1,6 @@
 //! Files that are cut, damaged or lies: an error or what is left of them, never a panic, never without end or bound.
 
+use super::super::limits::{BATCH_BYTES, MAX_REPEATED};
 use super::files::{AAC, BOTH, H264, make};
 use super::tree::{Node, Tree, words};
 use super::*;
@@ -50,6 +51,21 @@ fn a_file_that_shrinks_while_it_is_read_is_an_error() {
     let error = drive(&mut demuxer, &mut std::io::Cursor::new(short)).unwrap_err();
     assert_eq!(error.offset, short.len() as u64);
     assert_eq!(error.reason, format!("the file ends here, it was {} bytes long when it was opened", whole.len()));
+}
+
+#[test]
+fn a_damaged_fragment_is_left_out_alone() {
+    let mut bytes = file("frag_keyframe+empty_moov");
+    let moofs: Vec<usize> = (0..bytes.len() - 4).filter(|&at| &bytes[at..at + 4] == b"moof").collect();
+    let whole = demux(&bytes).unwrap();
+    let traf = moofs[1] + bytes[moofs[1]..].windows(4).position(|name| name == b"traf").unwrap();
+    bytes[traf - 4] = 0x7f;
+    let found = demux(&bytes).unwrap();
+    let begin = format!("a fragment is left out: mp4: at byte {} in moof: box traf of ", traf - 4);
+    assert!(matches!(found.notes.as_slice(), [note] if note.starts_with(&begin)), "{:?}", found.notes);
+    // Twenty pictures to a fragment, and those after it keep their times.
+    assert_eq!(found.of(1).count(), 55);
+    assert_eq!(found.of(1).last(), whole.of(1).last());
 }
 
 /// Tables that claim what they don't have.
