@@ -160,3 +160,59 @@ impl Units {
         self.ready.push_back(unit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::write_header;
+
+    /// Sequence, timestamp, marker and payload of the packets; then the units, each with whether it lost something.
+    fn check(packets: &[(u16, u32, bool, &str)], expected: &[(&str, u32, bool)]) {
+        let mut depacketizer = Depacketizer::new(&Format::Mp4vEs { config: vec![], width: 16, height: 16 });
+        for &(sequence, timestamp, marker, payload) in packets {
+            let mut bytes = Vec::new();
+            write_header(&mut bytes, 96, marker, Sequence(sequence), RtpTimestamp(timestamp), 1);
+            bytes.extend_from_slice(payload.as_bytes());
+            depacketizer.handle(&RtpPacket::parse(&bytes).unwrap()).unwrap();
+        }
+        depacketizer.finish();
+        let units: Vec<_> = std::iter::from_fn(|| depacketizer.poll()).collect();
+        let seen: Vec<_> =
+            units.iter().map(|u| (std::str::from_utf8(&u.data).unwrap(), u.timestamp.0, u.lost)).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_unit_ends_with_its_marker_or_its_timestamp_and_knows_its_losses() {
+        check(&[(1, 5, false, "a"), (2, 5, true, "b"), (3, 6, true, "c")], &[("ab", 5, false), ("c", 6, false)]);
+        check(&[(65_535, 5, false, "a"), (0, 5, true, "b")], &[("ab", 5, false)]);
+        // A late and a doubled packet.
+        check(&[(2, 5, false, "b"), (2, 5, false, "b"), (1, 5, false, "a"), (3, 5, true, "c")], &[("bc", 5, false)]);
+        // The middle is missing, the end, a whole unit.
+        check(&[(1, 5, false, "a"), (3, 5, true, "c")], &[("ac", 5, true)]);
+        check(&[(1, 5, false, "a"), (3, 6, true, "c")], &[("a", 5, true), ("c", 6, true)]);
+        check(
+            &[(1, 5, true, "a"), (3, 7, true, "c"), (4, 8, true, "d")],
+            &[("a", 5, false), ("c", 7, true), ("d", 8, false)],
+        );
+        // A sender that doesn't mark, and one that begins anew.
+        check(&[(1, 5, false, "a"), (2, 6, false, "b")], &[("a", 5, false), ("b", 6, false)]);
+        check(
+            &[(9_000, 5, true, "a"), (1, 6, true, "b"), (2, 7, true, "c")],
+            &[("a", 5, false), ("b", 6, true), ("c", 7, false)],
+        );
+    }
+
+    #[test]
+    fn a_unit_without_end_and_a_queue_without_reader_stay_bounded() {
+        let mut units = Units::default();
+        let part = vec![0; MAX_UNIT / 4];
+        (0..9).for_each(|_| units.append(RtpTimestamp(0), &part));
+        assert_eq!((units.len(), units.open(RtpTimestamp(0)).lost), (MAX_UNIT, true));
+        for _ in 0..MAX_READY + 5 {
+            units.append(RtpTimestamp(0), b"x");
+            units.close();
+        }
+        assert_eq!((units.ready.len(), units.ready[0].data.len()), (MAX_READY, 1));
+    }
+}

@@ -181,3 +181,112 @@ fn push(units: &mut Units, timestamp: RtpTimestamp, unit: &[u8]) {
     units.open(timestamp).sync = true;
     units.close();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::depacketizer::Depacketizer;
+    use crate::format::Format;
+    use crate::packetizer::Packetizer;
+    use crate::train::{Framing, Train};
+
+    fn format() -> Format {
+        Format::Aac { config: vec![0x12, 0x10], sample_rate: 44_100, channels: 2 }
+    }
+
+    fn packets(units: &[(i64, usize)], max: usize) -> Train {
+        let data: Vec<Vec<u8>> = units.iter().map(|&(_, length)| vec![0x21; length]).collect();
+        let units: Vec<_> = (data.iter().zip(units))
+            .map(|(data, &(at, _))| AccessUnit { data, timestamp: RtpTimestamp(5).plus(Ticks(at)), sync: true })
+            .collect();
+        let mut train = Train::new(Framing::Datagram);
+        Packetizer::new(&format(), 96, 1, 0, 12 + max).packetize(&units, &mut train).unwrap();
+        train
+    }
+
+    /// Of each packet: marker, ticks after the first unit, the sizes in its AU headers, the bytes behind them.
+    type Seen = (bool, i32, Vec<usize>, usize);
+
+    fn check(units: &[(i64, usize)], max: usize, expected: &[Seen]) {
+        let train = packets(units, max);
+        let mut seen = Vec::new();
+        for index in 0..train.len() {
+            let packet = RtpPacket::parse(train.packet(index)).unwrap();
+            let bits = usize::from(u16::from_be_bytes([packet.payload[0], packet.payload[1]]));
+            let (headers, data) = packet.payload[2..].split_at(bits / 8);
+            let headers: Vec<u16> = headers.chunks(2).map(|h| u16::from_be_bytes([h[0], h[1]])).collect();
+            assert!(headers.iter().all(|header| header & 7 == 0), "AU-Index and AU-Index-delta");
+            let sizes = headers.iter().map(|header| usize::from(header >> 3)).collect();
+            seen.push((packet.marker, packet.timestamp.distance(RtpTimestamp(5)), sizes, data.len()));
+        }
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn whole_units_share_a_packet_until_it_is_full_or_200_ms_long_or_a_hole_comes() {
+        let every = |step: i64, count: i64, size| (0..count).map(|at| (at * step, size)).collect::<Vec<_>>();
+        check(&every(1024, 3, 100), 1400, &[(true, 0, vec![100; 3], 300)]);
+        check(&every(1024, 3, 100), 2 + 3 * 102, &[(true, 0, vec![100; 3], 300)]);
+        check(&every(1024, 3, 100), 1 + 3 * 102, &[(true, 0, vec![100; 2], 200), (true, 2048, vec![100], 100)]);
+        check(&every(1024, 10, 10), 1400, &[(true, 0, vec![10; 9], 90), (true, 9216, vec![10], 10)]);
+        check(&every(2048, 2, 10), 1400, &[(true, 0, vec![10], 10), (true, 2048, vec![10], 10)]);
+    }
+
+    #[test]
+    fn a_unit_that_does_not_fit_goes_in_equal_parts_that_tell_its_size() {
+        check(
+            &[(0, 700), (1024, 50)],
+            300,
+            &[
+                (false, 0, vec![700], 234),
+                (false, 0, vec![700], 234),
+                (true, 0, vec![700], 232),
+                (true, 1024, vec![50], 50),
+            ],
+        );
+        check(&[(0, 296)], 300, &[(true, 0, vec![296], 296)]);
+        check(&[(0, 297)], 300, &[(false, 0, vec![297], 149), (true, 0, vec![297], 148)]);
+    }
+
+    #[test]
+    fn a_lost_part_drops_its_unit_and_no_other() {
+        let train = packets(&[(0, 50), (1024, 700), (2048, 51)], 300);
+        assert_eq!(train.len(), 5);
+        for lost in 1..4 {
+            let mut depacketizer = Depacketizer::new(&format());
+            for index in (0..train.len()).filter(|&index| index != lost) {
+                let _ = depacketizer.handle(&RtpPacket::parse(train.packet(index)).unwrap());
+            }
+            let sizes: Vec<_> = std::iter::from_fn(|| depacketizer.poll()).map(|u| (u.data.len(), u.lost)).collect();
+            assert_eq!(sizes, [(50, false), (51, true)], "without packet {lost}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_13_bits_cannot_say_is_refused() {
+        for (size, fits) in [(0, false), (1, true), (8191, true), (8192, false)] {
+            assert_eq!(format().store(&vec![0; size], true, &mut Vec::new()).is_ok(), fits, "{size}");
+        }
+    }
+
+    #[test]
+    fn payloads_that_break_the_rules_are_refused() {
+        let cases: &[&[u8]] = &[
+            &[],
+            &[0],
+            &[0, 0, 1],
+            &[0, 15, 0, 8, 1],
+            &[0, 32, 0, 8],
+            &[0, 32, 0, 8, 0, 16, 1, 2],
+            // A part that is marked as the last, but isn't.
+            &[0, 16, 0, 80, 1, 2],
+        ];
+        for payload in cases {
+            let mut bytes = Vec::new();
+            crate::packet::write_header(&mut bytes, 96, true, crate::seq::Sequence(0), RtpTimestamp(0), 1);
+            bytes.extend_from_slice(payload);
+            let mut depacketizer = Depacketizer::new(&format());
+            assert!(depacketizer.handle(&RtpPacket::parse(&bytes).unwrap()).is_err(), "{payload:?}");
+        }
+    }
+}

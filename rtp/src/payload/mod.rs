@@ -1,7 +1,7 @@
 //! The payload formats, one file an RFC: how a unit's stored form becomes payloads, and payloads units.
 //!
-//! A payloader cuts and writes payloads through a [`PacketWriter`], which knows the rest of the packet.
-//! A depayloader appends to the unit that a [`Units`] holds open. Neither keeps bytes of its own.
+//! A payloader cuts and writes payloads through a `PacketWriter`, which knows the rest of the packet.
+//! A depayloader appends to the unit that a `Units` holds open. Neither keeps bytes of its own.
 
 pub(crate) mod aac;
 pub(crate) mod h264;

@@ -61,3 +61,44 @@ fn is_sync(payload: &[u8]) -> bool {
     let coding_type = |at: usize| payload.get(at + 4).is_some_and(|byte| byte >> 6 == 0);
     first.is_some_and(|found| found.code == GROUP || coding_type(found.offset))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::RtpTimestamp;
+    use crate::depacketizer::Depacketizer;
+    use crate::format::Format;
+    use crate::packetizer::Packetizer;
+    use crate::train::{Framing, Train};
+
+    #[test]
+    fn a_vop_goes_in_equal_parts_and_tells_whether_it_is_a_sync_unit() {
+        let format = Format::Mp4vEs { config: vec![0, 0, 1, 0xB0, 0xF3], width: 16, height: 16 };
+        let cases: &[(&[u8], usize, &[usize], bool)] = &[
+            (&[0, 0, 1, 0xB6, 0x10], 5, &[5], true),
+            (&[0, 0, 1, 0xB6, 0x50], 300, &[300], false),
+            (&[0, 0, 1, 0xB6, 0x90], 301, &[151, 150], false),
+            (&[0, 0, 1, 0xB3, 0, 0, 0, 0, 0, 1, 0xB6, 0x10], 1000, &[250; 4], true),
+            (&[0, 0, 1, 0xB0, 1, 0, 0, 1, 0xB6, 0x10], 20, &[20], true),
+            (&[1, 2, 3, 4, 5], 5, &[5], false),
+        ];
+        for (head, length, expected, sync) in cases {
+            let mut unit = vec![0x77; *length];
+            unit[..head.len()].copy_from_slice(head);
+            let mut train = Train::new(Framing::Datagram);
+            let access_unit = AccessUnit { data: &unit, timestamp: RtpTimestamp(9), sync: true };
+            Packetizer::new(&format, 96, 1, 0, 12 + 300).packetize(&[access_unit], &mut train).unwrap();
+            let mut depacketizer = Depacketizer::new(&format);
+            let mut sizes = Vec::new();
+            for index in 0..train.len() {
+                let packet = RtpPacket::parse(train.packet(index)).unwrap();
+                assert_eq!(packet.marker, index + 1 == train.len());
+                sizes.push(packet.payload.len());
+                depacketizer.handle(&packet).unwrap();
+            }
+            assert_eq!(&sizes, expected);
+            let received = depacketizer.poll().unwrap();
+            assert_eq!((received.data, received.sync), (unit, *sync));
+        }
+    }
+}

@@ -14,7 +14,7 @@ mod hints;
 #[cfg(test)]
 mod tests;
 
-use self::hints::Piece;
+use self::hints::{Hint, Piece};
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
@@ -55,12 +55,12 @@ pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
 
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
-    let (pieces, picture) = hints::read(unit.data)?;
+    let (hints, picture) = hints::read(unit.data)?;
     let max = out.max_payload() - HEADER;
     let mut cutter =
         Cutter { unit, picture, max, out, field: 0, open: Cut::at(0), context: Context::Empty, done: None };
-    for piece in pieces {
-        let (offset, piece, value) = piece?;
+    for hint in hints {
+        let Hint { offset, piece, value } = hint?;
         let length = usize::try_from(value).unwrap_or(usize::MAX);
         match piece {
             Piece::Field => {

@@ -109,19 +109,38 @@ fn field_word(picture: &Picture) -> u32 {
     u32::from(picture.temporal_reference) << 16 | kind << 8 | vectors(picture.backward) << 4 | vectors(picture.forward)
 }
 
-/// The pieces of a stored picture, each with where its word lies and that word's value, and the picture itself.
-pub(super) fn read(
-    stored: &[u8],
-) -> Result<(impl Iterator<Item = Result<(usize, Piece, u32), PayloadError>>, &[u8]), PayloadError> {
-    let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
-    let (words, picture) = split(stored).ok_or(error(0, "a hint block that doesn't fit its unit"))?;
-    let pieces = words.chunks_exact(WORD).enumerate().map(move |(index, word)| {
+/// One word of the hint block, read.
+pub(super) struct Hint {
+    /// Where it lies in the stored picture.
+    pub offset: usize,
+    pub piece: Piece,
+    /// The piece's bytes, or the header bits of a field.
+    pub value: u32,
+}
+
+/// The words of a hint block in order.
+pub(super) struct Hints<'a> {
+    words: std::iter::Enumerate<std::slice::ChunksExact<'a, u8>>,
+}
+
+/// The hint block of a stored picture, and the picture itself.
+pub(super) fn read(stored: &[u8]) -> Result<(Hints<'_>, &[u8]), PayloadError> {
+    let reason = "a hint block that doesn't fit its unit";
+    let (words, picture) = split(stored).ok_or(PayloadError { format: FORMAT, offset: 0, reason })?;
+    Ok((Hints { words: words.chunks_exact(WORD).enumerate() }, picture))
+}
+
+impl Iterator for Hints<'_> {
+    type Item = Result<Hint, PayloadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (index, word) = self.words.next()?;
         let word = u32::from_be_bytes([word[0], word[1], word[2], word[3]]);
         let offset = (index + 1) * WORD;
-        let piece = Piece::of_word(word).ok_or(error(offset, "an unknown piece in the hint block"))?;
-        Ok((offset, piece, word & VALUE))
-    });
-    Ok((pieces, picture))
+        let reason = "an unknown piece in the hint block";
+        let error = PayloadError { format: FORMAT, offset, reason };
+        Some(Piece::of_word(word).ok_or(error).map(|piece| Hint { offset, piece, value: word & VALUE }))
+    }
 }
 
 /// The words after the hint block's first, and the picture.
