@@ -14,6 +14,10 @@ use std::collections::VecDeque;
 /// would lie in memory as a whole.
 const MAX_WAITING: usize = 1000;
 
+/// Bytes that must come before what was not enough for a frame is looked at again: looking for the end of a frame that
+/// doesn't say its length goes over all of it, and packets may be of one byte.
+const STEP: usize = 256;
+
 /// Cuts one stream into frames, each an access unit.
 ///
 /// A frame's time is the last one plus the samples since, so that nothing adds up; a packet's own time counts where it
@@ -29,6 +33,8 @@ pub(super) struct AudioEs {
     /// The first frame's header, which the track is announced by.
     first: Option<FrameHeader>,
     clock: SampleClock,
+    /// Bytes that `buffer` should have to be looked at again.
+    enough: usize,
     /// Bytes between frames.
     junk: u64,
 }
@@ -36,7 +42,7 @@ pub(super) struct AudioEs {
 impl AudioEs {
     pub fn new(track: u32) -> Self {
         let (buffer, marks, scanner) = (BytesMut::new(), Marks::default(), Scanner::new());
-        Self { track, buffer, base: 0, marks, scanner, first: None, clock: SampleClock::default(), junk: 0 }
+        Self { track, buffer, base: 0, marks, scanner, first: None, clock: SampleClock::default(), enough: 0, junk: 0 }
     }
 
     /// Known from the first frame on.
@@ -62,7 +68,10 @@ impl AudioEs {
         }
         reserve(&mut self.buffer, payload.len());
         self.buffer.extend_from_slice(payload);
-        self.cut(false, timeline, out);
+        if self.buffer.len() >= self.enough {
+            self.cut(false, timeline, out);
+            self.enough = self.buffer.len() + STEP;
+        }
     }
 
     /// The stream is over.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 /// Pictures, and their bytes, that wait for their times at most: thousands of B pictures in a row, or none with a time,
 /// would lie in memory.
 const MAX_WAITING: usize = 100;
-const MAX_WAITING_LEN: usize = 8 << 20;
+const MAX_WAITING_LEN: usize = 4 << 20;
 
 /// One picture in decode order.
 #[derive(Clone, Debug, PartialEq, Eq)]

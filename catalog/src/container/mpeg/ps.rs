@@ -15,6 +15,8 @@ const READ_LEN: usize = 1 << 20;
 const SEARCH_LEN: u64 = 8 << 20;
 /// Where even then a stream has not given its first sample, no longer is waited.
 const MAX_SEARCH_LEN: u64 = 24 << 20;
+/// Samples that gather until then at most: a stream of pictures of ten bytes would make millions.
+const MAX_GATHERED: usize = 100_000;
 
 /// MPEG program streams, plain or in the sectors of a Video CD.
 ///
@@ -159,7 +161,8 @@ impl Demuxer for Ps {
             self.at = self.len;
             return self.finish();
         }
-        let searched = self.at >= SEARCH_LEN && (self.tracks.all_begun() || self.at >= MAX_SEARCH_LEN);
+        let searched = self.tracks.samples.len() >= MAX_GATHERED
+            || self.at >= SEARCH_LEN && (self.tracks.all_begun() || self.at >= MAX_SEARCH_LEN);
         if searched && matches!(self.stage, Stage::Searching) {
             self.announce();
         }

@@ -298,6 +298,15 @@ fn joined_files_go_on() {
     assert!((shift.0 - shift.1).abs() <= 1, "{shift:?}");
 }
 
+/// Sixteen streams of video that is none, each in packets of one byte: most are left out, and all end soon.
+#[test]
+fn many_streams_cost_little() {
+    let packet = |id: u8| [0, 0, 1, id, 0, 2, 0x0F, 0x77];
+    let file: Vec<u8> = (0xC0..=0xEF).cycle().take(100_000).flat_map(packet).collect();
+    let error = drive_bytes(Kind::MpegPs, &file).unwrap_err();
+    assert!(error.reason.starts_with("no MPEG-1"), "{error}");
+}
+
 /// What a viewer gets of each track is the elementary stream again, cut ends included.
 #[test]
 fn over_rtp() {

@@ -10,6 +10,9 @@ use crate::container::{DemuxedSample, TrackInfo, limits};
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
 
+/// Video streams of one file: each may keep some megabytes. A Video CD has up to three.
+const MAX_VIDEO: usize = 4;
+
 /// Routes packets to their streams and gathers samples, notes and tracks.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
@@ -84,11 +87,19 @@ impl Tracks {
                 return None;
             }
         };
-        let too_many = self.streams.len() >= limits::MAX_TRACKS;
-        if too_many || self.announced {
-            self.note(format!("left out: stream {id:#04x}, which begins too late"));
+        let is_video = matches!(es, Es::Video(_));
+        let videos = self.streams.iter().filter(|stream| matches!(stream.es, Es::Video(_))).count();
+        let reason = if self.announced {
+            Some("begins too late")
+        } else if self.streams.len() >= limits::MAX_TRACKS || is_video && videos >= MAX_VIDEO {
+            Some("is one too many")
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            self.note(format!("left out: stream {id:#04x}, which {reason}"));
         }
-        self.streams.push(Stream { id, es, left_out: too_many || self.announced });
+        self.streams.push(Stream { id, es, left_out: reason.is_some() });
         Some(self.streams.len() - 1)
     }
 
@@ -136,6 +147,7 @@ impl Tracks {
         for stream in &mut self.streams {
             match stream.info() {
                 Some(info) => tracks.push(info),
+                None if stream.left_out => {}
                 None => {
                     stream.left_out = true;
                     let wanted = match stream.es {
