@@ -49,6 +49,7 @@ fn moov_first_wherever_the_times_come_from() {
     check("scale.mp4", &[BOTH, H264, AAC, &["-video_track_timescale", "600"]]);
     check("ntsc.mp4", &[BOTH, &["-r", "30000/1001"], H264, AAC, &["-ar", "48000"]]);
     check("quicktime.mov", &[BOTH, H264, AAC]);
+    check("open.mp4", &[BOTH, H264, &["-x264opts", "open-gop=1"], AAC]);
     check("language.mp4", &[BOTH, H264, AAC, &["-metadata:s:a:0", "language=deu"]]);
 }
 
