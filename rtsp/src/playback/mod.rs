@@ -1,0 +1,401 @@
+//! One viewer's way through a presentation: from cursors over sample tables to trains of packets when they are due.
+//! No clock, no socket: `now` is an argument.
+//!
+//! | noun | meaning |
+//! | --- | --- |
+//! | [`Playback`] | one viewer that plays: its tracks, its reader, its place |
+//! | [`PlaybackOptions`] | packet size, trains, quantum, read-ahead |
+//! | [`Transmit`] | packets of one train that are to leave now |
+//! | [`PlaybackEvent`] | the range is over, or it can't go on |
+//! | [`trains::Trains`] | a worker's buffers |
+//!
+//! # Time
+//!
+//! A range starts at a presentation time. Its first sample is due when it [goes](Playback::go), every other one as much
+//! later as it is decoded later. Timestamps go on over seeks as if one range followed the other without a gap
+//! (RFC 2326 appendix B): each range lies on a line that starts where what was sent before ended, the same for all
+//! tracks. A pause does not touch the line. Sender reports pair whole ticks of that line with the wall clock.
+
+mod options;
+mod read;
+mod report;
+mod seek;
+mod send;
+mod track;
+pub mod trains;
+
+#[cfg(test)]
+pub(crate) mod film;
+#[cfg(test)]
+mod tests;
+
+pub use options::PlaybackOptions;
+pub use send::{Admission, Scratch, Transmit};
+
+use crate::worker::{PlayError, Start, TrackInfo};
+use catalog::index::Index;
+use rand::{RngCore, SeedableRng, rngs::StdRng};
+use rtp::{
+    clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks},
+    packetizer::Packetizer,
+    sender::Sender,
+    train::Framing,
+};
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use stripes::{
+    layout::Layout,
+    reader::{Reader, ReaderOptions},
+};
+use track::TrackPlay;
+
+/// One viewer that plays.
+///
+/// Driving it: [`play`](Playback::play) arms, [`go`](Playback::go) starts. Then, after anything was put in and
+/// whenever [`poll_timeout`](Playback::poll_timeout) has come: `poll_request` until empty (fetch those units and bring
+/// them in by `handle_unit` or `handle_failure`), `poll_transmit` until empty, `poll_report` until empty,
+/// `poll_event`.
+#[derive(Debug)]
+pub struct Playback {
+    index: Arc<Index>,
+    options: Arc<PlaybackOptions>,
+    reader: Reader,
+    tracks: Vec<TrackPlay>,
+    state: State,
+    /// The presentation time at which the range began, or where it stands while it does not play.
+    start: MediaTime,
+    end: MediaTime,
+    /// When decode time `decode_start` is due; later than `go` by all the stalls.
+    origin: Instant,
+    decode_start: MediaTime,
+    /// When the last sample sent is over, in decode time.
+    finish: MediaTime,
+    /// When it went, and from which presentation time.
+    went: Instant,
+    began: MediaTime,
+    /// Where presentation time zero lies on the wall clock.
+    wall_zero: NtpTimestamp,
+    stall: Option<Stall>,
+    refill_at: Instant,
+    event: Option<PlaybackEvent>,
+    counts: Counts,
+}
+
+/// Where a playback stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing was asked yet, or the presentation was sent to its end: without a range it starts at zero.
+    Rewound,
+    /// It stands at `start`.
+    Paused,
+    /// All is laid ready; nothing leaves.
+    Armed,
+    Playing,
+    /// It will never go on.
+    Failed,
+}
+
+/// Bytes that are due are not here: nothing of any track is due meanwhile, so that the tracks stay together.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    track: usize,
+    since: Instant,
+}
+
+/// What a playback tells by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaybackEvent {
+    /// The range was sent and its time is over.
+    Ended {
+        /// With the presentation: a BYE is in place.
+        presentation: bool,
+    },
+    /// It can't go on; the reason is for people.
+    Failed(String),
+}
+
+/// What happened since it was asked last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Access units that were not sent because they were not admitted.
+    pub dropped_units: u64,
+    /// Waits for bytes that were due.
+    pub stalls: u64,
+}
+
+/// A track to play, as SETUP made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackSetup {
+    /// Its place in [`Index::tracks`].
+    pub track: usize,
+    /// The name of its packets' source.
+    pub ssrc: u32,
+    /// As the session description says.
+    pub payload_type: u8,
+    /// How its packets lie in trains.
+    pub framing: Framing,
+}
+
+impl Playback {
+    /// A viewer that has not played yet. First sequence numbers and timestamps come from `seed`.
+    ///
+    /// # Errors
+    /// [`PlayError::Track`] where the index has no such track, or none is given.
+    pub fn new(
+        index: Arc<Index>,
+        layout: Arc<Layout>,
+        setups: &[TrackSetup],
+        options: Arc<PlaybackOptions>,
+        seed: u64,
+        now: Instant,
+    ) -> Result<Self, PlayError> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut tracks = Vec::with_capacity(setups.len());
+        for setup in setups {
+            let track = index.tracks.get(setup.track).ok_or(PlayError::Track)?;
+            let first = RtpTimestamp(random.next_u32());
+            // A first number in the lower half keeps clear of a wrap while receivers still lock on (RFC 3711 3.3.1).
+            let sequence = (random.next_u32() & 0x7fff) as u16;
+            let packetizer =
+                Packetizer::new(&track.format, setup.payload_type, setup.ssrc, sequence, options.max_packet);
+            let sender = Sender::new(setup.ssrc, track.clock(), u64::from(track.bandwidth_bps), random.next_u64());
+            tracks.push(TrackPlay::new(setup, track, &options, packetizer, sender, first, now));
+        }
+        if tracks.is_empty() {
+            return Err(PlayError::Track);
+        }
+        let reader = Reader::new(layout, ReaderOptions { window_bytes: options.window_bytes });
+        Ok(Self {
+            end: index.duration,
+            index,
+            options,
+            reader,
+            tracks,
+            state: State::Rewound,
+            start: MediaTime::ZERO,
+            origin: now,
+            decode_start: MediaTime::ZERO,
+            finish: MediaTime::ZERO,
+            went: now,
+            began: MediaTime::ZERO,
+            wall_zero: NtpTimestamp(0),
+            stall: None,
+            refill_at: now,
+            event: None,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Stops what plays, arms a new range and begins to read; nothing leaves before [`Playback::go`]. Answers the real
+    /// range and each track's first sequence number and the timestamp of the range's start.
+    ///
+    /// # Errors
+    /// [`PlayError::Range`]; all is then as it was.
+    pub fn play(
+        &mut self,
+        start: Start,
+        end: Option<MediaTime>,
+        now: Instant,
+    ) -> Result<(Range<MediaTime>, Vec<TrackInfo>), PlayError> {
+        let duration = self.index.duration;
+        let asked = match start {
+            Start::At(asked) => Some(asked.max(MediaTime::ZERO)),
+            Start::Resume if self.state == State::Rewound => Some(MediaTime::ZERO),
+            Start::Resume => None,
+        };
+        let from = asked.unwrap_or_else(|| self.position(now));
+        let past_the_end = asked.is_some() && from > MediaTime::ZERO && from >= duration;
+        if past_the_end || end.is_some_and(|end| end <= from) {
+            return Err(PlayError::Range { start: from.as_secs_f64(), duration: duration.as_secs_f64() });
+        }
+        self.hurry(now);
+        self.start = from;
+        self.stall = None;
+        self.event = None;
+        self.end = end.map_or(duration, |end| end.min(duration));
+        if let Some(asked) = asked {
+            self.seek(asked);
+        }
+        for at in 0..self.tracks.len() {
+            self.tracks[at].done = false;
+            self.settle(at);
+        }
+        self.decode_start = self.tracks.iter().filter_map(|track| self.decode_time(track)).min().unwrap_or(self.start);
+        self.finish = self.decode_start;
+        self.origin = now;
+        self.state = State::Armed;
+        self.refill(now);
+        let info = self.tracks.iter().map(|track| TrackInfo {
+            track: track.number,
+            sequence: track.packetizer.next_sequence(),
+            timestamp: match track.timestamp(track.clock.ticks(self.start)) {
+                RtpTimestamp(0) => RtpTimestamp(1),
+                other => other,
+            },
+        });
+        Ok((self.start..self.end, info.collect()))
+    }
+
+    /// Starts what was armed: the first sample is due `now`, which is `wall` by the wall clock.
+    pub fn go(&mut self, now: Instant, wall: NtpTimestamp) {
+        if self.state != State::Armed {
+            return;
+        }
+        self.state = State::Playing;
+        self.origin = now;
+        self.went = now;
+        self.began = self.start;
+        self.wall_zero = wall.plus(Ticks(self.start.0.saturating_neg()), NANOSECONDS);
+        for track in &mut self.tracks {
+            track.fresh = true;
+            track.packetizer.mark_start();
+        }
+        self.schedule();
+    }
+
+    /// Stops. What is laid down already still leaves when due (see [`Playback::is_drained`]); the place is kept to the
+    /// sample. Answers the presentation time reached.
+    pub fn pause(&mut self, now: Instant) -> MediaTime {
+        self.start = self.position(now);
+        if matches!(self.state, State::Playing | State::Armed) {
+            self.state = State::Paused;
+            self.stall = None;
+        }
+        self.start
+    }
+
+    /// Whether nothing is left of an access unit that was begun.
+    pub fn is_drained(&self) -> bool {
+        self.tracks.iter().all(|track| track.rest.is_none())
+    }
+
+    /// Whether it plays.
+    pub fn is_playing(&self) -> bool {
+        self.state == State::Playing
+    }
+
+    /// The presentation time that is shown about `now`.
+    pub fn position(&self, now: Instant) -> MediaTime {
+        if self.state != State::Playing {
+            return self.start;
+        }
+        let now = self.stall.map_or(now, |stall| stall.since.min(now));
+        self.start.plus(now.saturating_duration_since(self.origin)).min(self.end)
+    }
+
+    /// The tracks as they were set up.
+    pub fn setups(&self) -> impl ExactSizeIterator<Item = &TrackSetup> {
+        self.tracks.iter().map(|track| &track.setup)
+    }
+
+    /// The presentation that it plays.
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// What happened, once.
+    pub fn poll_event(&mut self) -> Option<PlaybackEvent> {
+        self.event.take()
+    }
+
+    /// What was counted since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// When it wants to be polled next; `None` while only a call can change anything.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let rests = self.tracks.iter().filter_map(|track| track.rest.map(|rest| rest.due));
+        let rests = rests.min();
+        if self.state != State::Playing {
+            return rests;
+        }
+        let due = match self.stall {
+            Some(stall) => Some(stall.since + self.options.max_stall),
+            None if self.tracks.iter().all(|track| track.done) => self.is_drained().then(|| self.due(self.finish)),
+            None => self.tracks.iter().filter(|t| !t.done && t.rest.is_none()).map(|track| track.due).min(),
+        };
+        [rests, due, self.next_report()].into_iter().flatten().min()
+    }
+
+    /// What is left of begun units leaves at once.
+    fn hurry(&mut self, now: Instant) {
+        for rest in self.tracks.iter_mut().filter_map(|track| track.rest.as_mut()) {
+            rest.due = now;
+            rest.step = Duration::ZERO;
+        }
+    }
+
+    fn seek(&mut self, asked: MediaTime) {
+        let numbers: Vec<usize> = self.tracks.iter().map(|track| track.setup.track).collect();
+        let place = seek::place(&self.index, &numbers, asked);
+        self.start = place.start;
+        for (track, (cursor, skip_before)) in self.tracks.iter_mut().zip(place.tracks) {
+            track.seek(cursor, skip_before);
+        }
+        // The new line starts where the old one ended; what is shown before the range's start (priming) comes first.
+        let index = &self.index;
+        let reached = self.tracks.iter().filter_map(TrackPlay::reached).max().unwrap_or(MediaTime::ZERO);
+        let earliest = self.tracks.iter().filter_map(|track| track.earliest(&index.tracks[track.number].samples)).min();
+        let lead = self.start.since(earliest.unwrap_or(self.start));
+        for track in &mut self.tracks {
+            track.lay_line(self.start, reached.plus(lead));
+        }
+        let first = self.first_byte();
+        self.reader.seek(first.unwrap_or(0));
+    }
+
+    /// Moves a track's cursor over what is left out; notes whether the range is over for it.
+    fn settle(&mut self, at: usize) {
+        let track = &mut self.tracks[at];
+        let samples = &self.index.tracks[track.number].samples;
+        let end = (self.end < self.index.duration).then(|| track.clock.ticks(self.end));
+        while samples.get(track.cursor).is_some_and(|sample| track.skips(&sample)) {
+            track.cursor += 1;
+        }
+        // Half-open. A later sample in decode order may be shown before the end, but would refer to this one; on resuming
+        // all of them follow.
+        track.done = samples.get(track.cursor).is_none_or(|sample| end.is_some_and(|end| sample.pts >= end));
+    }
+
+    fn decode_time(&self, track: &TrackPlay) -> Option<MediaTime> {
+        if track.done {
+            return None;
+        }
+        self.index.tracks[track.number].samples.get(track.cursor).map(|sample| track.clock.time(sample.dts))
+    }
+
+    fn due(&self, decode: MediaTime) -> Instant {
+        self.origin + decode.since(self.decode_start)
+    }
+
+    /// Computes anew when each track's next sample is due.
+    fn schedule(&mut self) {
+        for at in 0..self.tracks.len() {
+            if let Some(decode) = self.decode_time(&self.tracks[at]) {
+                self.tracks[at].due = self.due(decode);
+            }
+        }
+    }
+
+    fn fail(&mut self, reason: String) {
+        self.state = State::Failed;
+        self.event = Some(PlaybackEvent::Failed(reason));
+    }
+
+    /// Puts the trains of begun units back: nothing more will be sent.
+    pub fn discard(&mut self, trains: &mut trains::Trains) {
+        for rest in self.tracks.iter_mut().filter_map(|track| track.rest.take()) {
+            trains.give_back(rest.train);
+        }
+    }
+}
+
+/// Counts nanoseconds, as [`MediaTime`] does.
+const NANOSECONDS: ClockRate = match ClockRate::new(1_000_000_000) {
+    Some(clock) => clock,
+    None => ClockRate::VIDEO,
+};

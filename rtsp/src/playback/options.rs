@@ -1,0 +1,40 @@
+//! How packets are made and paced.
+
+use std::time::Duration;
+
+/// How one viewer's packets are made and paced.
+#[derive(Clone, Debug)]
+pub struct PlaybackOptions {
+    /// Bytes of an RTP packet, header included; larger ones risk IP fragments on the way.
+    pub max_packet: usize,
+    /// Packets of one track that leave together at most; more are spread over the time that their access units
+    /// take.
+    pub train_packets: usize,
+    /// Between two trains that are together longer than `train_packets`, unless the track is far behind.
+    pub train_gap: Duration,
+    /// Film that leaves together at most; an access unit is never divided by it. More saves sends and makes bursts.
+    pub quantum: Duration,
+    /// Audio that shares a packet at most (where it fits). It leaves when its first unit is due.
+    pub bundle: Duration,
+    /// Film that is read ahead.
+    pub read_ahead: Duration,
+    /// Bytes that are read ahead at most, whatever the film's rate.
+    pub window_bytes: u64,
+    /// A unit that comes later than this after it was due ends the playing.
+    pub max_stall: Duration,
+}
+
+impl Default for PlaybackOptions {
+    fn default() -> Self {
+        Self {
+            max_packet: 1400,
+            train_packets: 16,
+            train_gap: Duration::from_millis(5),
+            quantum: Duration::from_millis(40),
+            bundle: Duration::from_millis(100),
+            read_ahead: Duration::from_secs(2),
+            window_bytes: 8 << 20,
+            max_stall: Duration::from_secs(5),
+        }
+    }
+}

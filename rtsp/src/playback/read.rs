@@ -1,0 +1,63 @@
+//! Which bytes are needed next, and what happens to them.
+
+use super::{Playback, State};
+use bytes::Bytes;
+use std::{ops::Range, time::Instant};
+use stripes::reader::{ReaderState, UnitFailure, UnitRequest};
+
+impl Playback {
+    /// The next stripe unit to fetch.
+    pub fn poll_request(&mut self) -> Option<UnitRequest> {
+        self.reader.poll_request()
+    }
+
+    /// A unit came.
+    pub fn handle_unit(&mut self, unit: u64, bytes: Bytes) {
+        self.reader.handle_unit(unit, bytes);
+    }
+
+    /// A unit will not come. It ends the playing when its bytes are due.
+    pub fn handle_failure(&mut self, unit: u64, failure: UnitFailure) {
+        self.reader.handle_failure(unit, failure);
+    }
+
+    pub(super) fn first_byte(&self) -> Option<u64> {
+        let cursors = self.tracks.iter().filter(|track| !track.done);
+        cursors.filter_map(|track| Some(self.index.tracks[track.number].samples.get(track.cursor)?.offset)).min()
+    }
+
+    /// Asks for the bytes of the time to come.
+    pub(super) fn refill(&mut self, now: Instant) {
+        self.refill_at = now + self.options.read_ahead / 8;
+        let played = now.saturating_duration_since(self.origin);
+        let horizon = self.decode_start.plus(played + self.options.read_ahead);
+        let Some(first) = self.first_byte() else { return };
+        let mut last = first;
+        for track in self.tracks.iter_mut().filter(|track| !track.done) {
+            let samples = &self.index.tracks[track.number].samples;
+            let limit = track.clock.ticks(horizon);
+            track.ahead = track.ahead.max(track.cursor + 1);
+            while samples.get(track.ahead).is_some_and(|sample| sample.dts <= limit) {
+                track.ahead += 1;
+            }
+            if let Some(sample) = samples.get(track.ahead - 1) {
+                last = last.max(sample.offset + u64::from(sample.size));
+            }
+        }
+        self.reader.forget_before(first);
+        let deadline = if self.state == State::Armed { now } else { now + self.options.read_ahead };
+        self.reader.want(first..last, now, deadline);
+    }
+
+    /// Why the bytes of a stalled sample will not come, if that is known.
+    pub(super) fn lost(&self, range: Range<u64>) -> Option<String> {
+        match self.reader.state() {
+            ReaderState::Failed { unit, failure } if self.reader.layout().units_of(range).contains(&unit) => {
+                let layout = self.reader.layout();
+                let node = layout.node(layout.address(unit));
+                Some(format!("unit {unit} of object {} on node {node}: {failure}", layout.object))
+            }
+            _ => None,
+        }
+    }
+}

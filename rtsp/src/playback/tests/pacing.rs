@@ -1,0 +1,177 @@
+use super::*;
+use stripes::reader::UnitFailure;
+
+#[test]
+fn each_unit_leaves_when_it_is_due() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    let zero = world.film.dts(0, 0);
+    let packets: Vec<&Sent> = world.of(0).collect();
+    for (number, place) in world.samples(0) {
+        let due = world.film.dts(0, number).since(zero);
+        assert!(packets[place].at >= due, "sample {number} left early");
+        assert!(packets[place].at - due <= Duration::from_millis(6), "sample {number}: {:?}", packets[place].at);
+    }
+    assert_eq!(world.playback.take_counts(), Counts::default());
+}
+
+#[test]
+fn audio_shares_packets_and_the_first_ones_wait_for_none() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    let zero = world.film.dts(0, 0);
+    let mut bundles = std::collections::BTreeMap::<usize, Vec<usize>>::new();
+    for (number, place) in world.samples(1) {
+        bundles.entry(place).or_default().push(number);
+    }
+    let packets: Vec<&Sent> = world.of(1).collect();
+    let film = &world.film;
+    for (place, numbers) in &bundles {
+        assert!(packets[*place].bytes.len() <= 1400);
+        let due = film.dts(1, numbers[0]).since(zero);
+        assert!(
+            packets[*place].at.abs_diff(due) < Duration::from_micros(10),
+            "packet {place} is due with its first unit"
+        );
+        let span = AUDIO.time(Ticks(numbers.len() as i64 * film::AAC));
+        assert!(span.since(MediaTime::ZERO) <= Duration::from_millis(100));
+    }
+    assert!(bundles.values().filter(|numbers| numbers.len() == 4).count() * 10 > bundles.len() * 9);
+}
+
+#[test]
+fn large_pictures_are_spread() {
+    for (key, other) in [(150_000, 1_000), (60_000, 30_000), (23_000, 22_000), (500_000, 9_000)] {
+        let mut world = World::new(film(6, |sync, _| if sync { key } else { other }), PlaybackOptions::default());
+        world.play(Start::Resume, None);
+        world.pass(20.0);
+        world.check();
+        let trains: Vec<(Duration, usize)> = world.of(0).filter_map(|sent| Some((sent.at, sent.together?))).collect();
+        assert!(trains.iter().all(|(_, packets)| *packets <= 16));
+        for (index, (at, _)) in trains.iter().enumerate() {
+            let window = trains[index..].iter().take_while(|(next, _)| *next < *at + Duration::from_millis(5));
+            let packets: usize = window.map(|(_, packets)| packets).sum();
+            assert!(packets <= 16, "{packets} packets within 5 ms with pictures of {key} bytes");
+        }
+        let count = world.film.index.tracks[0].samples.len();
+        assert_eq!(world.numbers(0), (0..count).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_film_beyond_the_least_distance_still_keeps_up() {
+    // 90 Mbit/s.
+    let mut world = World::new(film(3, |_, _| 450_000), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    let zero = world.film.dts(0, 0);
+    let packets: Vec<&Sent> = world.of(0).collect();
+    for (number, place) in world.samples(0) {
+        let late = packets[place].at - world.film.dts(0, number).since(zero);
+        assert!(late < Duration::from_millis(300), "sample {number} is {late:?} late");
+    }
+}
+
+#[test]
+fn a_larger_quantum_sends_more_at_once() {
+    let options = PlaybackOptions { quantum: Duration::from_millis(200), train_packets: 64, ..Default::default() };
+    let mut world = World::new(film(10, |sync, _| if sync { 9_000 } else { 1_000 }), options);
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    world.check();
+    let count = world.film.index.tracks[0].samples.len();
+    assert_eq!(world.numbers(0), (0..count).collect::<Vec<_>>());
+    let trains = world.of(0).filter(|sent| sent.together.is_some()).count();
+    assert_eq!(trains, count.div_ceil(5));
+}
+
+#[test]
+fn late_bytes_shift_what_follows_and_no_track_runs_ahead() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(0.5);
+    world.hold_units = true;
+    world.pass(3.5);
+    assert_eq!(world.playback.take_counts().stalls, 1);
+    let stalled = world.sent.len();
+    let ahead = [0, 1].map(|track| *world.numbers(track).last().unwrap());
+    let times = [0, 1].map(|track| world.film.dts(track, ahead[track]));
+    assert!((times[0].0 - times[1].0).abs() < 200_000_000, "{times:?}");
+    world.hold_units = false;
+    world.bring();
+    world.pass(0.2);
+    let burst = world.sent[stalled..].iter().filter(|sent| sent.track == 0).count();
+    assert!(burst < 60, "{burst} packets in 0.2 s after a stall");
+    world.pass(20.0);
+    world.check();
+    for track in [0, 1] {
+        let count = world.film.index.tracks[track].samples.len();
+        assert_eq!(world.numbers(track), (0..count).collect::<Vec<_>>());
+    }
+    assert_eq!(world.events.len(), 1);
+}
+
+#[test]
+fn the_first_unit_may_take_its_time() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.hold_units = true;
+    world.play(Start::Resume, None);
+    world.pass(0.03);
+    assert!(world.sent.is_empty());
+    world.hold_units = false;
+    world.bring();
+    assert!(!world.sent.is_empty());
+    let first = world.sent[0].at;
+    world.pass(1.0);
+    let twentieth = world.samples(0)[20].1;
+    assert_eq!(world.of(0).nth(twentieth).unwrap().at - first, Duration::from_millis(800));
+}
+
+#[test]
+fn a_unit_that_does_not_come_ends_it() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.hold_units = true;
+    world.play(Start::Resume, None);
+    world.pass(4.9);
+    assert!(world.events.is_empty());
+    world.pass(0.2);
+    let (_, event) = &world.events[0];
+    assert!(matches!(event, PlaybackEvent::Failed(reason) if reason.contains("unit 0 of object")), "{event:?}");
+    assert_eq!(world.playback.poll_timeout(), None);
+}
+
+#[test]
+fn a_unit_that_is_lost_ends_it_when_it_is_due_and_names_its_node() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.hold_units = true;
+    while world.held.is_empty() {
+        world.pass(0.01);
+    }
+    let lost = world.held[0];
+    world.playback.handle_failure(lost, UnitFailure::Unreachable("refused".into()));
+    world.pass(0.5);
+    assert!(world.events.is_empty(), "what is here is played first");
+    world.pass(4.0);
+    let (_, event) = &world.events[0];
+    let node = world.film.index.media.node(world.film.index.media.address(lost));
+    let named = |reason: &str| reason.contains(&format!("unit {lost} ")) && reason.contains(&node.to_string());
+    assert!(matches!(event, PlaybackEvent::Failed(reason) if named(reason)), "{event:?}");
+}
+
+#[test]
+fn what_is_not_admitted_is_left_out_whole() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.admit = Box::new(|track, sync, _| if track == 1 || sync { Admission::Yes } else { Admission::No });
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    world.check();
+    let sync = |number: &usize| world.film.index.tracks[0].samples.get(*number).unwrap().sync;
+    let count = world.film.index.tracks[0].samples.len();
+    assert_eq!(world.numbers(0), (0..count).filter(sync).collect::<Vec<_>>());
+    let dropped = count - (0..count).filter(sync).count();
+    assert_eq!(world.playback.take_counts().dropped_units, dropped as u64);
+    assert_eq!(world.numbers(1).len(), world.film.index.tracks[1].samples.len());
+}

@@ -1,0 +1,161 @@
+use super::*;
+
+#[test]
+fn the_whole_film_is_sent_in_order_and_ends() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    let (range, info) = world.play(Start::Resume, None);
+    assert_eq!(range, MediaTime::ZERO..world.film.index.duration);
+    world.pass(20.0);
+    world.check();
+    for track in [0, 1] {
+        let count = world.film.index.tracks[track].samples.len();
+        assert_eq!(world.numbers(track), (0..count).collect::<Vec<_>>(), "track {track}");
+        assert_eq!(world.of(track).next().unwrap().sequence(), info[track].sequence);
+        let packets: Vec<&Sent> = world.of(track).collect();
+        let mut last = None;
+        for (number, place) in world.samples(track) {
+            // Units that share a packet have the first one's timestamp.
+            if last != Some(place) {
+                let due = info[track].timestamp.plus(world.film.pts(track, number));
+                assert_eq!(packets[place].timestamp(), due, "track {track}, sample {number}");
+            }
+            last = Some(place);
+        }
+    }
+    let [(at, event)] = &world.events[..] else { panic!("{:?}", world.events) };
+    assert_eq!(*event, PlaybackEvent::Ended { presentation: true });
+    let over = world.film.dts(0, world.film.index.tracks[0].samples.len() - 1).plus(Duration::from_millis(40));
+    assert!(at.abs_diff(over.since(world.film.dts(0, 0))) < Duration::from_millis(60), "{at:?}");
+    // After the end it starts anew.
+    assert_eq!(world.play(Start::Resume, None).0.start, MediaTime::ZERO);
+}
+
+#[test]
+fn a_seek_starts_at_the_sync_sample_and_goes_on_in_numbers_and_time() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(0.7);
+    for asked in [3.0, 0.97, 2.4, 0.0, 4.75, 0.3, 1.92] {
+        let before = world.sent.len();
+        let last: Vec<RtpTimestamp> = [0, 1].map(|track| latest(&world.sent, track)).into();
+        let (range, info) = world.play(Start::At(MediaTime::from_secs_f64(asked)), None);
+        world.pass(0.9);
+        world.check();
+        let sync = (asked / 0.04 + 1e-6) as i64 / film::GOP * film::GOP;
+        assert_eq!(range.start, ClockRate::VIDEO.time(Ticks(sync * FRAME)), "asked {asked}");
+        let sent = &world.sent[before..];
+        for track in [0, 1] {
+            let first = sent.iter().find(|sent| sent.track == track).unwrap();
+            assert_eq!(first.sequence(), info[track].sequence);
+            let earliest =
+                sent.iter().filter(|sent| sent.track == track).map(|s| s.timestamp().distance(last[track])).min();
+            assert!(earliest.unwrap() > 0, "asked {asked}, track {track}: {earliest:?} ticks after the last");
+            let number = Film::begun(track, &first.bytes, &mut true)[0];
+            let clock = world.film.index.tracks[track].clock();
+            assert!(earliest.unwrap().unsigned_abs() < clock.hz() / 4, "asked {asked}: a gap of {earliest:?}");
+            let start = clock.ticks(range.start);
+            let pts = world.film.pts(track, number);
+            if sync > 0 {
+                assert!(pts >= start && pts.0 - start.0 <= film::AAC, "asked {asked}, track {track}: {pts:?}");
+                let shown = |sent: &&Sent| sent.track == track && sent.timestamp().distance(info[track].timestamp) < 0;
+                assert_eq!(sent.iter().filter(shown).count(), 0, "leading pictures");
+            } else {
+                assert_eq!(number, 0, "all is sent from the very start");
+            }
+            assert_eq!(first.timestamp(), info[track].timestamp.plus(Ticks(pts.0 - start.0)));
+        }
+    }
+}
+
+fn latest(sent: &[Sent], track: usize) -> RtpTimestamp {
+    let mut all = sent.iter().filter(|sent| sent.track == track).map(Sent::timestamp);
+    let first = all.next().unwrap();
+    all.fold(first, |latest, next| if next.distance(latest) > 0 { next } else { latest })
+}
+
+#[test]
+fn pauses_lose_nothing_and_repeat_nothing() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    let zero = world.sent[0].timestamp();
+    for round in 0..60 {
+        world.pass(0.003 + 0.0171 * f64::from(round % 5));
+        let before = world.playback.position(world.now);
+        let position = world.playback.pause(world.now);
+        assert_eq!(position, before);
+        let rest = world.playback.poll_timeout().is_some();
+        assert_eq!(rest, !world.playback.is_drained());
+        world.pass(0.5);
+        assert!(world.playback.is_drained() && world.playback.poll_timeout().is_none());
+        let quiet = world.sent.len();
+        world.pass(3.0);
+        assert_eq!(world.sent.len(), quiet, "something was sent in a pause");
+        let (range, info) = world.play(Start::Resume, None);
+        assert_eq!(range.start, position);
+        let next = world.playback.poll_timeout().unwrap();
+        assert!(next - world.now <= Duration::from_millis(40));
+        assert_eq!(info[0].timestamp, zero.plus(ClockRate::VIDEO.ticks(position)));
+    }
+    world.pass(20.0);
+    world.check();
+    for track in [0, 1] {
+        let count = world.film.index.tracks[track].samples.len();
+        assert_eq!(world.numbers(track), (0..count).collect::<Vec<_>>(), "track {track}");
+    }
+}
+
+#[test]
+fn a_range_ends_before_its_end_and_goes_on_from_there() {
+    for (start, end) in [(0.96, 2.0), (0.96, 2.4), (0.0, 0.04), (0.96, 1.01), (0.0, 3.33)] {
+        let mut world = World::new(ordinary(), PlaybackOptions::default());
+        let (range, info) = world.play(Start::At(MediaTime::from_secs_f64(start)), Some(end));
+        assert_eq!(range.end, MediaTime::from_secs_f64(end));
+        world.pass(6.0);
+        world.check();
+        assert_eq!(
+            world.events.iter().map(|(_, event)| event.clone()).collect::<Vec<_>>(),
+            [PlaybackEvent::Ended { presentation: false }]
+        );
+        let until = world.events[0].0.as_secs_f64();
+        assert!((until - (end - start)).abs() < 0.15, "{start}..{end} took {until} s");
+        for track in [0, 1] {
+            let clock = world.film.index.tracks[track].clock();
+            let bound = clock.ticks(range.end).0 - clock.ticks(range.start).0;
+            let over = |sent: &&Sent| i64::from(sent.timestamp().distance(info[track].timestamp)) >= bound;
+            assert_eq!(world.of(track).filter(over).count(), 0, "{start}..{end}, track {track}");
+        }
+        assert_eq!(world.playback.position(world.now), range.end);
+        let (resumed, _) = world.play(Start::Resume, None);
+        assert_eq!(resumed.start, range.end);
+        world.pass(20.0);
+        world.check();
+        for track in [0, 1] {
+            let numbers = world.numbers(track);
+            let first = numbers[0];
+            let kept = (first..).take(numbers.len()).collect::<Vec<_>>();
+            let leading = |number: &usize| world.film.pts(track, *number) < world.film.pts(track, first);
+            let expected: Vec<usize> = if start > 0.0 && track == 0 {
+                let count = world.film.index.tracks[0].samples.len();
+                (first..count).filter(|number| !leading(number)).collect()
+            } else {
+                kept
+            };
+            assert_eq!(numbers, expected, "{start}..{end}, track {track}");
+        }
+    }
+}
+
+#[test]
+fn ranges_that_make_no_sense_are_refused_and_change_nothing() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(1.0);
+    for (start, end) in [(100.0, None), (2.0, Some(2.0)), (2.0, Some(1.0))] {
+        let start = Start::At(MediaTime::from_secs_f64(start));
+        let refused = world.playback.play(start, end.map(MediaTime::from_secs_f64), world.now);
+        assert!(matches!(refused, Err(PlayError::Range { .. })), "{refused:?}");
+    }
+    world.pass(20.0);
+    world.check();
+    assert_eq!(world.numbers(0).len(), world.film.index.tracks[0].samples.len());
+}

@@ -1,0 +1,158 @@
+//! One track of a viewer: its cursor, its packets' numbers and times, its pacing.
+
+use super::{PlaybackOptions, TrackSetup, trains::TrainId};
+use catalog::{
+    index::Track,
+    sample::{Sample, SampleTable},
+};
+use rtp::{
+    clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks},
+    format::Bundling,
+    packetizer::Packetizer,
+    sender::Sender,
+};
+use std::time::{Duration, Instant};
+
+/// One track of a viewer.
+#[derive(Debug)]
+pub(super) struct TrackPlay {
+    /// Its place in the index.
+    pub(super) number: usize,
+    pub(super) setup: TrackSetup,
+    pub(super) clock: ClockRate,
+    /// Several units may share a packet.
+    pub(super) bundled: bool,
+    /// Film that leaves together at most.
+    pub(super) group: Ticks,
+    pub(super) packetizer: Packetizer,
+    pub(super) sender: Sender,
+    /// The sample that is sent next.
+    pub(super) cursor: usize,
+    /// The sample up to which bytes were asked for.
+    pub(super) ahead: usize,
+    /// Samples shown before this are left out.
+    pub(super) skip_before: Option<Ticks>,
+    /// The range was sent to its end.
+    pub(super) done: bool,
+    /// When the cursor's sample is due.
+    pub(super) due: Instant,
+    /// Timestamp of presentation time zero on this range's line.
+    zero: RtpTimestamp,
+    /// `zero` without wrapping, counted from the first range's.
+    line: i64,
+    /// One past the latest instant sent, on the line.
+    reached: Option<i64>,
+    /// A sender report is due with the first packet.
+    pub(super) fresh: bool,
+    pub(super) rest: Option<Rest>,
+    /// When packets left last, and how many with those that left shortly before.
+    pub(super) last_train: Option<(Instant, usize)>,
+}
+
+/// Packets laid down already and due later: a large unit is spread over its time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    pub(super) train: TrainId,
+    /// The next packet.
+    pub(super) next: usize,
+    /// How many there are.
+    pub(super) end: usize,
+    /// How many leave at once.
+    pub(super) size: usize,
+    pub(super) due: Instant,
+    pub(super) step: Duration,
+}
+
+impl TrackPlay {
+    pub(super) fn new(
+        setup: &TrackSetup,
+        track: &Track,
+        options: &PlaybackOptions,
+        packetizer: Packetizer,
+        sender: Sender,
+        first: RtpTimestamp,
+        now: Instant,
+    ) -> Self {
+        let bundled = track.format.bundling() == Bundling::Many;
+        let group = if bundled { options.bundle.max(options.quantum) } else { options.quantum };
+        Self {
+            number: setup.track,
+            setup: *setup,
+            clock: track.clock(),
+            bundled,
+            group: track.clock().ticks(MediaTime::ZERO.plus(group)),
+            packetizer,
+            sender,
+            cursor: 0,
+            ahead: 0,
+            skip_before: None,
+            done: false,
+            due: now,
+            zero: first,
+            line: 0,
+            reached: None,
+            fresh: false,
+            rest: None,
+            last_train: None,
+        }
+    }
+
+    /// Begins a range at sample `cursor`.
+    pub(super) fn seek(&mut self, cursor: usize, skip_before: Option<Ticks>) {
+        self.cursor = cursor;
+        self.ahead = cursor;
+        self.skip_before = skip_before;
+        self.done = false;
+    }
+
+    /// Lays the line so that presentation time `start` comes at `instant` of the viewer's own count of time played.
+    pub(super) fn lay_line(&mut self, start: MediaTime, instant: MediaTime) {
+        let line = self.clock.ticks(instant).0.saturating_sub(self.clock.ticks(start).0);
+        self.move_line(line);
+        if self.timestamp(self.clock.ticks(start)) == RtpTimestamp(0) {
+            // ffmpeg takes an rtptime of zero for unknown; one tick later is as right.
+            self.move_line(line + 1);
+        }
+    }
+
+    fn move_line(&mut self, line: i64) {
+        self.zero = self.zero.plus(Ticks(line.wrapping_sub(self.line)));
+        self.line = line;
+    }
+
+    /// The time played up to what was sent last, if something was sent.
+    pub(super) fn reached(&self) -> Option<MediaTime> {
+        self.reached.map(|ticks| self.clock.time(Ticks(ticks)))
+    }
+
+    /// The timestamp of presentation time `pts`.
+    pub(super) fn timestamp(&self, pts: Ticks) -> RtpTimestamp {
+        self.zero.plus(pts)
+    }
+
+    /// Notes that `sample` was sent.
+    pub(super) fn sent(&mut self, sample: &Sample, duration: Ticks) {
+        let end = self.line + sample.pts.0 + duration.0.max(1);
+        self.reached = Some(self.reached.map_or(end, |reached| reached.max(end)));
+    }
+
+    /// The earliest presentation time of the samples that a range beginning at the cursor sends, looking at the
+    /// first few: what follows them is later.
+    pub(super) fn earliest(&self, samples: &SampleTable) -> Option<MediaTime> {
+        const FEW: usize = 32;
+        let kept = samples.iter_from(self.cursor).take(FEW).filter(|sample| !self.skips(sample));
+        kept.map(|sample| sample.pts).min().map(|pts| self.clock.time(pts))
+    }
+
+    /// Whether `sample` is left out at the range's start.
+    pub(super) fn skips(&self, sample: &Sample) -> bool {
+        self.skip_before.is_some_and(|before| sample.pts < before)
+    }
+
+    /// A pair of times that lies exactly on the media line: the last whole tick at or before `position`, where
+    /// presentation time zero was (or would have been) at `zero` of the wall clock.
+    pub(super) fn report_times(&self, position: MediaTime, zero: NtpTimestamp) -> (NtpTimestamp, RtpTimestamp) {
+        let tick = self.clock.ticks(position);
+        (zero.plus(tick, self.clock), self.timestamp(tick))
+    }
+}
