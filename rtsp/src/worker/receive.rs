@@ -1,0 +1,69 @@
+//! What comes from viewers: reports, and packets that open ways through firewalls.
+
+use super::{ViewerId, WorkerStatistics, run::Machine, viewers::Key};
+use crate::net::udp::MAX_RTCP;
+use rtp::rtcp;
+use std::{net::SocketAddr, time::Instant};
+
+/// Packets that are read at one go from each socket: a flood must not keep the others' packets from leaving.
+const AT_ONCE: usize = 256;
+
+impl Machine {
+    /// Reads what has come on the sockets.
+    pub(super) fn receive(&mut self, now: Instant) {
+        let punches = self.udp.drain_rtp(AT_ONCE);
+        WorkerStatistics::count(&self.statistics.punches, punches as u64);
+        let mut buffer = [0; MAX_RTCP];
+        for _ in 0..AT_ONCE {
+            let Some((length, from)) = self.udp.receive_rtcp(&mut buffer) else { break };
+            let packet = &buffer[..length];
+            if let Some(key) = self.reporter(packet, from) {
+                self.take_report(key, packet, now);
+            }
+        }
+    }
+
+    /// An RTCP packet from an interleaved channel.
+    pub(super) fn interleaved_rtcp(&mut self, viewer: ViewerId, _track: usize, packet: &[u8], now: Instant) {
+        if let Some(key) = self.viewers.key(viewer) {
+            self.take_report(key, packet, now);
+        }
+    }
+
+    /// Who sent a packet: by its address, or, where that was rewritten on the way, by the source that it reports on
+    /// if it at least comes from the same host. (The reporter's own SSRC proves nothing: players make it up.)
+    fn reporter(&self, packet: &[u8], from: SocketAddr) -> Option<Key> {
+        if let Some(key) = self.viewers.by_address(from) {
+            return Some(key);
+        }
+        let sources = rtcp::parse_compound(packet).flat_map(|packet| match packet {
+            Ok(rtcp::Packet::ReceiverReport { blocks, .. }) => blocks,
+            _ => Vec::new(),
+        });
+        let mut keys = sources.filter_map(|block| self.viewers.by_source(block.ssrc));
+        keys.find(|key| self.viewers.is_at(*key, from.ip()))
+    }
+
+    fn take_report(&mut self, key: Key, packet: &[u8], now: Instant) {
+        let Some(viewer) = self.viewers.get(key) else { return };
+        let mut valid = false;
+        for packet in rtcp::parse_compound(packet) {
+            match packet {
+                Ok(rtcp::Packet::ReceiverReport { blocks, .. } | rtcp::Packet::SenderReport { blocks, .. }) => {
+                    valid = true;
+                    for block in &blocks {
+                        viewer.playback.handle_report_block(block, now);
+                    }
+                }
+                // A receiver that leaves says so by RTSP too, or its session times out: it gives no sign of life.
+                Ok(rtcp::Packet::Bye { .. }) => return,
+                Ok(_) => valid = true,
+                Err(error) => tracing::debug!(viewer = %viewer.id, %error, "a viewer's report"),
+            }
+        }
+        if valid {
+            WorkerStatistics::count(&self.statistics.received_reports, 1);
+            viewer.is_alive(now);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What is asked of the workers and what they answer.
+
+use crate::net::outbox::Outbox;
+use bytes::Bytes;
+use catalog::index::Index;
+use rtp::clock::{MediaTime, RtpTimestamp};
+use std::{fmt, future::Future, net::SocketAddr, ops::Range, pin::Pin, sync::Arc, time::Duration};
+use stripes::layout::Layout;
+use tokio::sync::mpsc::UnboundedSender;
+
+/// Names whoever plays, unique over all workers of a front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewerId(pub u64);
+
+impl fmt::Display for ViewerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Which worker owns a viewer, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub usize);
+
+/// A PLAY as the worker takes it.
+#[derive(Clone, Debug)]
+pub struct PlayRequest {
+    /// Known from an earlier request: it seeks or resumes, with the same sequence numbers going on.
+    pub viewer: ViewerId,
+    /// The presentation.
+    pub index: Arc<Index>,
+    /// The tracks that were set up, in the order in which the answer lists them.
+    pub tracks: Vec<PlayTrack>,
+    /// Where playing starts.
+    pub start: Start,
+    /// Where it ends, half-open; `None` is the end of the presentation.
+    pub end: Option<MediaTime>,
+    /// Where the worker says what happens to this viewer.
+    pub events: UnboundedSender<ViewerEvent>,
+}
+
+/// One track that was set up.
+#[derive(Clone, Debug)]
+pub struct PlayTrack {
+    /// Its place in [`Index::tracks`].
+    pub track: usize,
+    /// As SETUP's answer said.
+    pub ssrc: u32,
+    /// As the session description said.
+    pub payload_type: u8,
+    /// Where its packets go.
+    pub destination: Destination,
+}
+
+/// Where a track's packets go.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// RTP over UDP, from the worker's own pair of ports.
+    Udp {
+        /// The viewer's RTP port.
+        rtp: SocketAddr,
+        /// The viewer's RTCP port.
+        rtcp: SocketAddr,
+    },
+    /// `$` frames on the RTSP connection (RFC 2326 section 10.12).
+    Interleaved {
+        /// The connection's way out.
+        outbox: Arc<Outbox>,
+        /// The RTP channel.
+        rtp_channel: u8,
+        /// The RTCP channel.
+        rtcp_channel: u8,
+    },
+}
+
+/// Where playing starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At the sync sample at or before this.
+    At(MediaTime),
+    /// Where it was paused or its range ended; a new viewer, or one whose film was over, starts at zero.
+    Resume,
+}
+
+/// What will be sent: nothing has left yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlayReply {
+    /// The real range: from the sync sample's presentation time to the end.
+    pub range: Range<MediaTime>,
+    /// For each track, in the request's order: for `RTP-Info` (RFC 2326 section 12.33).
+    pub info: Vec<TrackInfo>,
+}
+
+/// One entry of `RTP-Info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrackInfo {
+    /// The place in [`Index::tracks`].
+    pub track: usize,
+    /// Of the first packet that will be sent.
+    pub sequence: u16,
+    /// Of the range's start, never zero (ffmpeg takes zero for unknown).
+    pub timestamp: RtpTimestamp,
+}
+
+/// Why nothing can be played.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PlayError {
+    /// The range starts at or after the presentation's end, or after its own end (457).
+    #[error("range from {start:?} s: the presentation lasts {duration:?} s")]
+    Range {
+        /// As asked, seconds.
+        start: f64,
+        /// Seconds.
+        duration: f64,
+    },
+    /// The index has no such track, or none was named.
+    #[error("no such track")]
+    Track,
+    /// A track's stored form can't be sent.
+    #[error("track {track}: {reason}")]
+    Format {
+        /// The place in [`Index::tracks`].
+        track: usize,
+        /// Why.
+        reason: String,
+    },
+    /// The worker has as many viewers as it may have (453).
+    #[error("{0} viewers play already")]
+    Full(usize),
+    /// The worker has stopped.
+    #[error("the server is stopping")]
+    Stopped,
+}
+
+/// What happens to a viewer that plays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ViewerEvent {
+    /// The range was sent to its end; at the end of the presentation BYE was sent too. The viewer is paused there.
+    EndOfStream,
+    /// A sign of life: RTCP came, or the open connection took packets. At most one every few seconds.
+    Alive,
+    /// Nothing more will be sent; the reason is for people. The viewer is gone.
+    Failed(String),
+}
+
+/// Where stripe units come from: the cluster behind its cache, or a test's memory.
+pub trait MediaSource: Send + Sync + 'static {
+    /// The unit if it is here.
+    fn cached(&self, layout: &Layout, unit: u64) -> Option<Bytes>;
+
+    /// The data unit `unit` of the object, within `deadline`; the error is for people and names node and unit.
+    fn fetch(
+        &self,
+        layout: Arc<Layout>,
+        unit: u64,
+        deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>>;
+}

@@ -1,0 +1,387 @@
+//! The thread: commands and units in, deadlines served, packets out.
+
+use super::{
+    MediaSource, PlayError, PlayReply, PlayRequest, ViewerEvent, ViewerId, WorkerOptions, WorkerStatistics, fetch,
+    inbox::{Command, Inbox},
+    viewer::{Viewer, Way, admit},
+    viewers::{Key, Viewers},
+    wait,
+    wheel::Wheel,
+};
+use crate::{
+    net::{
+        outbox::Offer,
+        udp::{Batch, MAX_SEGMENTED_BYTES, UdpPair},
+    },
+    playback::{
+        PlaybackEvent, Scratch, Transmit,
+        trains::{TrainId, Trains},
+    },
+};
+use rtp::clock::NtpTimestamp;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+use stripes::reader::UnitFailure;
+
+/// The longest sleep while somebody plays: how long a command or a unit may wait. The thread then needs no bell.
+const NAP: Duration = Duration::from_millis(2);
+
+/// The sockets are read this often while somebody plays.
+const RECEIVE_EVERY: Duration = Duration::from_millis(10);
+
+/// One worker's thread and all that it owns.
+pub(super) struct Machine {
+    pub(super) number: usize,
+    pub(super) options: Arc<WorkerOptions>,
+    pub(super) source: Arc<dyn MediaSource>,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) statistics: Arc<WorkerStatistics>,
+    pub(super) udp: UdpPair,
+    pub(super) viewers: Viewers,
+    wheel: Wheel,
+    batch: Batch,
+    trains: Trains,
+    /// Trains to put back once the batch has left.
+    sent: Vec<TrainId>,
+    scratch: Scratch,
+    pub(super) report: Vec<u8>,
+    receive_at: Instant,
+}
+
+impl Machine {
+    pub(super) fn new(
+        number: usize,
+        options: Arc<WorkerOptions>,
+        source: Arc<dyn MediaSource>,
+        runtime: tokio::runtime::Handle,
+        inbox: Arc<Inbox>,
+        statistics: Arc<WorkerStatistics>,
+        udp: UdpPair,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            number,
+            batch: Batch::new(options.segmentation),
+            options,
+            source,
+            runtime,
+            inbox,
+            statistics,
+            udp,
+            viewers: Viewers::default(),
+            wheel: Wheel::new(now),
+            trains: Trains::default(),
+            sent: Vec::new(),
+            scratch: Scratch::default(),
+            report: Vec::new(),
+            receive_at: now,
+        }
+    }
+
+    /// Works until it is stopped.
+    pub(super) fn run(mut self) {
+        wait::tighten_timers();
+        let mut commands = Vec::new();
+        let mut due = Vec::new();
+        loop {
+            let now = Instant::now();
+            WorkerStatistics::count(&self.statistics.wake_ups, 1);
+            self.inbox.take(&mut commands);
+            for command in commands.drain(..) {
+                if let Command::Stop = command {
+                    self.stop(now);
+                    return;
+                }
+                self.handle(command, now);
+            }
+            if now >= self.receive_at {
+                self.receive_at = now + RECEIVE_EVERY;
+                self.receive(now);
+            }
+            if let Some(edge) = self.wheel.take(now, &mut due) {
+                self.statistics.served(now.saturating_duration_since(edge));
+            }
+            for slot in due.drain(..) {
+                if let Some(key) = self.viewers.due(slot, now) {
+                    self.serve(key, now);
+                }
+            }
+            self.flush();
+            self.rest();
+        }
+    }
+
+    /// Sleeps to the next slot with something due, or until a command rings where nothing is.
+    fn rest(&mut self) {
+        match self.wheel.first() {
+            Some(first) => wait::nap(first.min(self.wheel.edge(Instant::now() + NAP))),
+            None => {
+                wait::sleep(&self.inbox, &self.udp, None);
+                self.receive_at = Instant::now();
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Play { request, reply } => {
+                let answer = self.play(&request, now);
+                let key = self.viewers.key(request.viewer);
+                let failed = answer.is_err();
+                if reply.send(answer).is_err() && !failed {
+                    // The session has gone meanwhile.
+                    self.remove(request.viewer, false, now);
+                } else if let Some(key) = key {
+                    self.serve(key, now);
+                }
+            }
+            Command::Go(viewer) => {
+                if let Some(key) = self.viewers.key(viewer) {
+                    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                    if let Some(viewer) = self.viewers.get(key) {
+                        viewer.playback.go(now, NtpTimestamp::from_unix(wall));
+                    }
+                    self.serve(key, now);
+                }
+            }
+            Command::Pause { viewer, reply } => match self.viewers.key(viewer) {
+                Some(key) => {
+                    if let Some(viewer) = self.viewers.get(key) {
+                        let position = viewer.playback.pause(now);
+                        viewer.answer_pause();
+                        viewer.pausing = Some((position, reply));
+                    }
+                    self.serve(key, now);
+                }
+                None => drop(reply.send(None)),
+            },
+            Command::Remove { viewer, bye } => self.remove(viewer, bye, now),
+            Command::Rtcp { viewer, track, packet } => self.interleaved_rtcp(viewer, track, &packet, now),
+            Command::Unit { key, unit, result } => {
+                let Some(viewer) = self.viewers.get(key) else { return };
+                match result {
+                    Ok(bytes) => viewer.playback.handle_unit(unit, bytes),
+                    Err(reason) => viewer.playback.handle_failure(unit, UnitFailure::Unreachable(reason)),
+                }
+                self.serve(key, now);
+            }
+            Command::Stop => {}
+        }
+    }
+
+    fn play(&mut self, request: &PlayRequest, now: Instant) -> Result<PlayReply, PlayError> {
+        if request.tracks.is_empty() {
+            return Err(PlayError::Track);
+        }
+        // Whatever a known viewer sends now belongs to its old range.
+        self.flush();
+        if let Some(key) = self.viewers.key(request.viewer) {
+            let Some(viewer) = self.viewers.get(key) else { return Err(PlayError::Stopped) };
+            if viewer.continues(request) {
+                self.viewers.leave(key);
+                let reply = self.viewers.get(key).map(|viewer| viewer.play(request, &self.udp, now));
+                self.viewers.enter(key);
+                return reply.unwrap_or(Err(PlayError::Stopped));
+            }
+            self.remove(request.viewer, false, now);
+        }
+        if self.viewers.len() >= self.options.max_viewers {
+            return Err(PlayError::Full(self.viewers.len()));
+        }
+        let mut viewer = Viewer::new(request, &self.options, &self.udp, now)?;
+        let reply = viewer.play(request, &self.udp, now)?;
+        let key = self.viewers.add(viewer);
+        self.viewers.enter(key);
+        WorkerStatistics::count(&self.statistics.viewers, 1);
+        Ok(reply)
+    }
+
+    /// Does all that is due for one viewer and finds out when it is due next.
+    fn serve(&mut self, key: Key, now: Instant) {
+        let Some(viewer) = self.viewers.get(key) else { return };
+        viewer.slot = None;
+        self.request(key, now);
+        self.transmit(key, now);
+        if self.request(key, now) {
+            self.transmit(key, now);
+        }
+        let Some(viewer) = self.viewers.get(key) else { return };
+        while let Some(track) = viewer.playback.poll_report(now, &self.options.cname, &mut self.report) {
+            if viewer.send_report(track, &self.report, &self.udp, now) {
+                WorkerStatistics::count(&self.statistics.reports, 1);
+            }
+        }
+        let counts = viewer.playback.take_counts();
+        WorkerStatistics::count(&self.statistics.dropped_units, counts.dropped_units);
+        WorkerStatistics::count(&self.statistics.stalls, counts.stalls);
+        if viewer.playback.is_drained() {
+            viewer.answer_pause();
+        }
+        let event = viewer.playback.poll_event();
+        let playing = viewer.playback.is_playing();
+        if std::mem::replace(&mut viewer.counted, playing) != playing {
+            WorkerStatistics::count(&self.statistics.playing, if playing { 1 } else { u64::MAX });
+        }
+        let broken = if playing { viewer.broken(now, self.options.stuck_after) } else { None };
+        match (event, broken) {
+            (Some(PlaybackEvent::Failed(reason)), _) | (None, Some(reason)) => return self.fail(key, reason, now),
+            (Some(PlaybackEvent::Ended { presentation }), _) => self.ended(key, presentation, now),
+            (None, None) => {}
+        }
+        let Some(viewer) = self.viewers.get(key) else { return };
+        if let Some(due) = viewer.playback.poll_timeout() {
+            viewer.slot = Some(self.wheel.edge(due));
+            self.wheel.add(key.slot(), due);
+        }
+    }
+
+    /// Asks for the units that a viewer needs. True when some of them were at hand.
+    fn request(&mut self, key: Key, now: Instant) -> bool {
+        let Some(viewer) = self.viewers.get(key) else { return false };
+        if viewer.is_congested() {
+            return false;
+        }
+        let mut at_hand = false;
+        while let Some(request) = viewer.playback.poll_request() {
+            WorkerStatistics::count(&self.statistics.units_requested, 1);
+            if let Some(bytes) = self.source.cached(&viewer.layout, request.unit) {
+                WorkerStatistics::count(&self.statistics.units_cached, 1);
+                viewer.playback.handle_unit(request.unit, bytes);
+                at_hand = true;
+                continue;
+            }
+            let give_up = request.deadline.max(now) + self.options.playback.max_stall;
+            let layout = viewer.layout.clone();
+            self.runtime.spawn(fetch::fetch(
+                self.source.clone(),
+                layout,
+                request.unit,
+                give_up,
+                key,
+                self.inbox.clone(),
+            ));
+        }
+        at_hand
+    }
+
+    fn transmit(&mut self, key: Key, now: Instant) {
+        loop {
+            let Some(viewer) = self.viewers.get(key) else { return };
+            let Viewer { playback, ways, .. } = viewer;
+            let admit = |track: usize, sync, bytes| admit(&mut ways[track], sync, bytes);
+            let Some(transmit) = playback.poll_transmit(now, &mut self.trains, &mut self.scratch, admit) else {
+                return;
+            };
+            let Transmit { track, train, packets, last } = transmit;
+            let run = self.trains.get(train);
+            let bytes = &run.bytes()[run.end(packets.start)..run.end(packets.end)];
+            WorkerStatistics::count(&self.statistics.packets, packets.len() as u64);
+            WorkerStatistics::count(&self.statistics.octets, bytes.len() as u64);
+            match &viewer.ways[track] {
+                Way::Udp(udp) => {
+                    let mut from = packets.start;
+                    while from < packets.end {
+                        let most = self.batch.max_segments().min(packets.end - from);
+                        let Some(segments) = run.segments(from, most, MAX_SEGMENTED_BYTES) else { break };
+                        from += segments.count;
+                        self.batch.push(train, segments, &udp.rtp);
+                    }
+                    if last {
+                        self.sent.push(train);
+                    }
+                    if self.batch.is_full() {
+                        self.flush();
+                    }
+                }
+                Way::Interleaved { outbox, .. } => {
+                    WorkerStatistics::count(&self.statistics.writes, 1);
+                    let before = outbox.accepted();
+                    let accepted = outbox.try_train(bytes, now) == Offer::Accepted;
+                    if accepted && outbox.accepted() > before {
+                        viewer.is_alive(now);
+                    }
+                    if last {
+                        self.trains.give_back(train);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the batch.
+    fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            let done = self.batch.flush(&self.udp, &self.trains);
+            let statistics = &self.statistics;
+            WorkerStatistics::count(&statistics.sends, done.sends);
+            WorkerStatistics::count(&statistics.segmented_sends, done.segmented);
+            WorkerStatistics::count(&statistics.fallback_sends, done.fallbacks);
+            WorkerStatistics::count(&statistics.send_calls, done.calls);
+            WorkerStatistics::count(&statistics.send_errors, done.errors);
+            if let Some(error) = self.batch.take_refusal() {
+                tracing::warn!(worker = self.number, %error, "segmented send refused: packets go one by one");
+            }
+        }
+        for train in self.sent.drain(..) {
+            self.trains.give_back(train);
+        }
+    }
+
+    fn ended(&mut self, key: Key, presentation: bool, now: Instant) {
+        // The last packets leave before the goodbye.
+        self.flush();
+        if presentation {
+            self.say_goodbye(key, now);
+        }
+        if let Some(viewer) = self.viewers.get(key) {
+            viewer.tell(ViewerEvent::EndOfStream);
+        }
+    }
+
+    fn fail(&mut self, key: Key, reason: String, now: Instant) {
+        let Some(viewer) = self.viewers.get(key) else { return };
+        let (id, events) = (viewer.id, viewer.events.clone());
+        tracing::warn!(worker = self.number, viewer = %id, %reason, "playing failed");
+        WorkerStatistics::count(&self.statistics.failures, 1);
+        self.remove(id, true, now);
+        // A session that is gone already needs no news.
+        let _ = events.send(ViewerEvent::Failed(reason));
+    }
+
+    fn remove(&mut self, id: ViewerId, bye: bool, now: Instant) {
+        let Some(key) = self.viewers.key(id) else { return };
+        self.flush();
+        if bye {
+            self.say_goodbye(key, now);
+        }
+        if let Some(mut viewer) = self.viewers.remove(key) {
+            viewer.answer_pause();
+            viewer.playback.discard(&mut self.trains);
+            WorkerStatistics::count(&self.statistics.viewers, u64::MAX);
+            if viewer.counted {
+                WorkerStatistics::count(&self.statistics.playing, u64::MAX);
+            }
+        }
+    }
+
+    fn say_goodbye(&mut self, key: Key, now: Instant) {
+        let Some(viewer) = self.viewers.get(key) else { return };
+        for track in 0..viewer.ways.len() {
+            if viewer.playback.bye(track, now, &self.options.cname, &mut self.report)
+                && viewer.send_report(track, &self.report, &self.udp, now)
+            {
+                WorkerStatistics::count(&self.statistics.reports, 1);
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        self.flush();
+        for id in self.viewers.ids() {
+            self.remove(id, true, now);
+        }
+    }
+}
