@@ -220,11 +220,14 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    /// The format; then its payload type, rtpmap, fmtp and description.
+    type Case<'a> = (Format, Option<u8>, &'a str, Option<&'a str>, &'a str);
+
     #[test]
     fn every_format_says_in_sdp_what_receivers_need() {
         let (width, height) = (640, 480);
         let sets = (vec![vec![0x67, 0x42, 0xC0, 0x1E, 0xDA]], vec![vec![0x68, 0xCE, 0x3C, 0x80]]);
-        let cases: &[(Format, Option<u8>, &str, Option<&str>, &str)] = &[
+        let cases: &[Case] = &[
             (Format::Mpv { mpeg2: true, width, height }, Some(32), "MPV/90000", None, "MPEG-2 video 640x480"),
             (
                 Format::Mpa { layer: 2, sample_rate: 44_100, channels: 2 },

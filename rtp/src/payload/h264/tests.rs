@@ -76,12 +76,14 @@ fn a_unit_fits_exactly_or_is_cut() {
     assert_eq!(packets(&[&nal(6, 100), &nal(1, 196)], 300).len(), 2);
 }
 
+type Nals<'a> = &'a [&'a [u8]];
+
 #[test]
 fn a_sync_unit_gets_the_parameter_sets_that_it_lacks() {
     let (aud, sei, idr, filler): (&[u8], &[u8], &[u8], &[u8]) = (&[0x09, 0xF0], &[6, 5], &[0x65, 1], &[0x0C, 0xFF]);
     let other_sps: &[u8] = &[0x67, 9];
     let other_pps: &[u8] = &[0x68, 9];
-    let cases: &[(bool, &[&[u8]], &[&[u8]])] = &[
+    let cases: &[(bool, Nals, Nals)] = &[
         (true, &[idr], &[SPS_BYTES, PPS_BYTES, idr]),
         (true, &[aud, sei, idr, filler], &[SPS_BYTES, PPS_BYTES, sei, idr]),
         (true, &[other_sps, sei, idr], &[other_sps, PPS_BYTES, sei, idr]),

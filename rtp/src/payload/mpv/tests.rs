@@ -158,10 +158,12 @@ fn what_is_no_picture_is_refused_where_it_breaks() {
     }
 }
 
+type Parts<'a> = &'a [&'a [u8]];
+
 #[test]
 fn the_mpeg2_extension_of_other_senders_is_passed_over() {
     let word = (SLICE_BEGINS | 1 << 8 | MPEG2_EXTENSION).to_be_bytes();
-    let cases: &[(&[&[u8]], Option<&[u8]>)] = &[
+    let cases: &[(Parts, Option<&[u8]>)] = &[
         (&[&[0; 4], b"es"], Some(b"es")),
         (&[&[0, 0, 0, 1], &[0; 4], b"es"], Some(b"es")),
         (&[&[0x40, 0, 0, 0], &[2, 0, 0, 0, 0, 0, 0, 0], b"es"], Some(b"es")),
