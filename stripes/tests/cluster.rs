@@ -59,7 +59,8 @@ async fn objects_are_listed_on_every_node_and_deleted_everywhere() {
     }
     let ids = nodes.iter().map(|node| node.id).collect();
     let mut unsealed = ObjectWriter::create(&cluster, policy(&nodes), ids).unwrap();
-    unsealed.write(&bytes(20 * UNIT)).await.unwrap();
+    // So much that some has been acknowledged by each node.
+    unsealed.write(&bytes(60 * UNIT)).await.unwrap();
     written.push(unsealed.object());
     written.sort();
     for node in &nodes {

@@ -7,8 +7,11 @@ use crate::{
     manifest::Manifest,
     writer::{Writer, WriterError, WriterOptions},
 };
-use std::sync::Arc;
-use tokio::task::JoinSet;
+use std::{sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time::timeout};
+
+/// How long an aborted object's puts may take to end; after that the sweep finds what they leave.
+const ABORT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A growing object. Dropped before `finish` it leaves unsealed bytes that nobody names, for a sweep to remove.
 #[derive(Debug)]
@@ -94,6 +97,8 @@ impl ObjectWriter {
 
     /// Gives the object up and removes it from the nodes that answer; the others' share stays for a sweep.
     pub async fn abort(mut self) {
+        // A put that is cut off may still reach the disk after the delete, so they are let end first.
+        let _ = timeout(ABORT_PATIENCE, async { while self.puts.join_next().await.is_some() {} }).await;
         self.puts.shutdown().await;
         if let Err(error) = self.cluster.delete_object(self.object()).await {
             tracing::warn!(object = %self.object(), "left for a sweep: {error}");
