@@ -164,7 +164,8 @@ impl Playback {
         }
         if !self.reader.has(first.offset..first.offset + u64::from(first.size)) {
             self.stall = Some(Stall { track: at, since: self.tracks[at].due });
-            self.counts.stalls += 1;
+            // The first bytes of a range are waited for by everybody.
+            self.counts.stalls += u64::from(self.tracks.iter().any(|track| !track.fresh));
             return;
         }
         let train = trains.take(self.tracks[at].setup.framing);

@@ -1,5 +1,7 @@
 //! Workers on real sockets of this machine, with a film in memory.
 
+mod nodes;
+
 use super::*;
 use crate::{
     net::outbox::Outbox,
