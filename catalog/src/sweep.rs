@@ -8,14 +8,21 @@ use crate::db::{Catalog, CatalogError, ObjectState, now};
 use crate::ingest::is_live;
 use crate::presentation::Presentation;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use stripes::id::{NodeId, ObjectId};
 use stripes::net::{Cluster, NodeError};
 use stripes::wire::ObjectListing;
 
+/// How long after its writer ended a unit may still be on its way to a disk: longer than a node waits for a
+/// request's body and its turn. So long an object stays on the books after its bytes are deleted, and each
+/// sweep deletes them again.
+pub const GRACE: Duration = Duration::from_secs(60);
+
 /// What a sweep did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SweepReport {
-    /// Objects whose bytes are gone from every node.
+    /// Objects whose bytes are gone from every node; those that were being written up to now will be deleted once
+    /// more by a later sweep ([`GRACE`]).
     pub deleted: Vec<ObjectId>,
     /// Objects that a living process writes.
     pub being_written: u64,
@@ -45,17 +52,31 @@ pub struct Unknown {
 ///
 /// A writer that sits on another host is dead when its heartbeat is older than [`crate::db::STALE`].
 pub async fn sweep(catalog: &Catalog, cluster: &Cluster) -> Result<SweepReport, CatalogError> {
+    sweep_after(catalog, cluster, GRACE).await
+}
+
+pub(crate) async fn sweep_after(
+    catalog: &Catalog,
+    cluster: &Cluster,
+    grace: Duration,
+) -> Result<SweepReport, CatalogError> {
     let mut report = SweepReport::default();
     let mine = crate::db::Owner::this_process();
     for row in catalog.unsealed_objects().await? {
+        let mut ended = row.heartbeat;
         if row.state == ObjectState::Writing {
             let alive = if row.owner == *mine { is_live(row.id) } else { row.owner.is_alive(row.heartbeat, now()) };
             if alive || !catalog.doom_object(row.id, Some(row.heartbeat)).await? {
                 report.being_written += 1;
                 continue;
             }
+            ended = now();
         }
-        delete(catalog, cluster, row.id, &mut report.deleted, &mut report.left).await?;
+        let forget = now().saturating_sub(ended) >= i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
+        match delete(catalog, cluster, row.id, forget).await? {
+            Ok(()) => report.deleted.push(row.id),
+            Err(error) => report.left.push((row.id, error)),
+        }
     }
     Ok(report)
 }
@@ -65,7 +86,10 @@ pub async fn remove(catalog: &Catalog, cluster: &Cluster, name: &str) -> Result<
     let Some(presentation) = catalog.retire(name).await? else { return Ok(None) };
     let mut left = Vec::new();
     for object in [presentation.media.object, presentation.index.object] {
-        delete(catalog, cluster, object, &mut Vec::new(), &mut left).await?;
+        // Sealed, so nothing of it is on its way any more.
+        if let Err(error) = delete(catalog, cluster, object, true).await? {
+            left.push((object, error));
+        }
     }
     Ok(Some(Removed { presentation, left }))
 }
@@ -90,22 +114,18 @@ pub async fn unknown(catalog: &Catalog, cluster: &Cluster) -> Result<(Vec<Unknow
     Ok((found.into_iter().map(|(object, at)| Unknown { object, at }).collect(), silent))
 }
 
-/// Deletes a doomed object on all nodes; off the books only when none has it any more.
+/// Deletes a doomed object on all nodes; if none has it any more it goes off the books, if that is wanted.
 async fn delete(
     catalog: &Catalog,
     cluster: &Cluster,
     object: ObjectId,
-    deleted: &mut Vec<ObjectId>,
-    left: &mut Vec<(ObjectId, NodeError)>,
-) -> Result<(), CatalogError> {
-    match cluster.delete_object(object).await {
-        Ok(()) => {
-            catalog.forget_object(object).await?;
-            deleted.push(object);
-        }
-        Err(error) => left.push((object, error)),
+    forget: bool,
+) -> Result<Result<(), NodeError>, CatalogError> {
+    let deleted = cluster.delete_object(object).await;
+    if deleted.is_ok() && forget {
+        catalog.forget_object(object).await?;
     }
-    Ok(())
+    Ok(deleted)
 }
 
 #[cfg(test)]

@@ -104,16 +104,18 @@ impl World {
     /// Nothing is named, nothing is on the nodes, and what is on the books is doomed.
     pub async fn assert_clean(&self, after: &str) {
         assert_eq!(self.catalog.presentations().await.unwrap(), [], "{after}");
-        // A unit may still have been on its way when its object was deleted.
-        for _ in 0..50 {
-            if self.objects_on_nodes().await == 0 {
+        // A unit may still be on its way when its object is deleted: that is what the sweep's grace is for.
+        let mut quiet = 0;
+        for _ in 0..200 {
+            crate::sweep::sweep(&self.catalog, &self.cluster).await.unwrap();
+            quiet = if self.objects_on_nodes().await == 0 { quiet + 1 } else { 0 };
+            if quiet == 5 {
                 break;
             }
-            crate::sweep::sweep(&self.catalog, &self.cluster).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        assert_eq!(self.objects_on_nodes().await, 0, "{after}");
-        crate::sweep::sweep(&self.catalog, &self.cluster).await.unwrap();
+        assert_eq!(quiet, 5, "{after}: {} objects", self.objects_on_nodes().await);
+        crate::sweep::sweep_after(&self.catalog, &self.cluster, Duration::ZERO).await.unwrap();
         assert!(self.catalog.known_objects().await.unwrap().is_empty(), "{after}");
     }
 }

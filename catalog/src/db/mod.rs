@@ -26,6 +26,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Connections to the database at most; each has a thread of its own.
 const MAX_CONNECTIONS: u32 = 4;
+/// Between tries while another process holds what SQLite itself does not wait for.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// An open catalog; clones share it.
 #[derive(Clone)]
@@ -101,12 +103,18 @@ impl Catalog {
             .foreign_keys(true)
             .busy_timeout(options.busy);
         let place = Arc::new(Place { path: path.to_path_buf(), busy: options.busy });
-        let pool = SqlitePoolOptions::new()
-            .max_connections(MAX_CONNECTIONS)
-            .acquire_timeout(options.busy + Duration::from_secs(1))
-            .connect_with(connect)
-            .await
-            .map_err(|error| place.error(error))?;
+        let start = Instant::now();
+        let pool = loop {
+            let pool = SqlitePoolOptions::new()
+                .max_connections(MAX_CONNECTIONS)
+                .acquire_timeout(options.busy + Duration::from_secs(1));
+            match pool.connect_with(connect.clone()).await.map_err(|error| place.error(error)) {
+                Ok(pool) => break pool,
+                // SQLite does not wait for another's lock while a new file is turned to the write-ahead log.
+                Err(CatalogError::Locked { .. }) if start.elapsed() < options.busy => tokio::time::sleep(RETRY).await,
+                Err(error) => return Err(error),
+            }
+        };
         let catalog = Self { pool, place };
         catalog.migrate().await?;
         Ok(catalog)
@@ -138,7 +146,7 @@ impl Catalog {
                     source => CatalogError::Migration { path: self.place.path.clone(), source },
                 });
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(RETRY).await;
         }
     }
 

@@ -26,7 +26,8 @@ pub struct ObjectRow {
     pub state: ObjectState,
     /// Who writes it, or did.
     pub owner: Owner,
-    /// When the owner last said that it lives, seconds since 1970.
+    /// When the owner last said that it lives; of a doomed object, when its writing was broken off, or 0 where it
+    /// had been sealed. Seconds since 1970.
     pub heartbeat: i64,
 }
 
@@ -64,10 +65,12 @@ impl Catalog {
     /// found dead; a later one saves it. `None` is the owner's own word. False where nothing was marked.
     pub async fn doom_object(&self, object: ObjectId, seen: Option<i64>) -> Result<bool, CatalogError> {
         let done = sqlx::query(
-            "UPDATE objects SET state = 'doomed' WHERE id = $1 AND state = 'writing' AND heartbeat = COALESCE($2, heartbeat)",
+            "UPDATE objects SET state = 'doomed', heartbeat = $3
+             WHERE id = $1 AND state = 'writing' AND heartbeat = COALESCE($2, heartbeat)",
         )
         .bind(object.to_string())
         .bind(seen)
+        .bind(now())
         .execute(&self.pool)
         .await
         .map_err(|error| self.error(error))?;

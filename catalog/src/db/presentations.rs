@@ -110,7 +110,7 @@ impl Catalog {
             return Ok(None);
         }
         for layout in [&presentation.media, &presentation.index] {
-            sqlx::query("UPDATE objects SET state = 'doomed' WHERE id = $1")
+            sqlx::query("UPDATE objects SET state = 'doomed', heartbeat = 0 WHERE id = $1")
                 .bind(layout.object.to_string())
                 .execute(&mut *tx)
                 .await

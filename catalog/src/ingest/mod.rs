@@ -5,7 +5,7 @@
 //! presentation. Whatever ends the work before that (an error, a dropped future, a killed process) leaves rows
 //! that [`crate::sweep`] finds and bytes that nobody names.
 //!
-//! The file is read by a thread of its own, which hashes, demultiplexes and lays out the samples ([`interleave`]);
+//! The file is read by a thread of its own, which hashes, demultiplexes and lays out the samples (`interleave`);
 //! what it makes goes through a short queue to the nodes. Memory is bounded whatever the file's size, but for
 //! the sample tables (20 bytes a sample).
 //!

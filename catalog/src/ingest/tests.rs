@@ -1,7 +1,7 @@
 use super::fake::FakeFilm;
 use super::*;
 use crate::check::check;
-use crate::sweep::sweep;
+use crate::sweep::{sweep, sweep_after};
 use crate::testing::{World, cluster, open};
 use std::future::Future;
 use std::path::Path;
@@ -176,7 +176,7 @@ async fn many_at_once_are_each_in_once() {
     let mut names: Vec<_> = world.catalog.presentations().await.unwrap().into_iter().map(|p| p.name).collect();
     names.sort();
     assert_eq!(names, ["film", "film-2", "film-3", "film-4"]);
-    sweep(&world.catalog, &world.cluster).await.unwrap();
+    sweep_after(&world.catalog, &world.cluster, Duration::ZERO).await.unwrap();
     assert_eq!(world.catalog.known_objects().await.unwrap().len(), 8);
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::db::Owner;
 use crate::ingest::fake::FakeFilm;
 use crate::testing::World;
+use stripes::layout::Layout;
 use stripes::net::ObjectWriter;
 
 fn film(seed: u8) -> Vec<u8> {
@@ -59,4 +60,13 @@ async fn what_this_process_forgot_is_swept_too() {
     world.catalog.begin_object(ObjectId(5)).await.unwrap();
     let report = sweep(&world.catalog, &world.cluster).await.unwrap();
     assert_eq!((report.deleted, report.being_written), (vec![ObjectId(5)], 0));
+    // It stays on the books for a while, for what may still be on its way to a node.
+    let options = world.options(None);
+    let layout = Layout { object: ObjectId(5), length: 3, policy: options.policy, nodes: options.nodes, first: 0 };
+    world.cluster.put_unit(&layout, layout.address(0), "abc".into()).await.unwrap();
+    assert_eq!(sweep(&world.catalog, &world.cluster).await.unwrap().deleted, [ObjectId(5)]);
+    assert_eq!(world.objects_on_nodes().await, 0);
+    assert_eq!(world.catalog.known_objects().await.unwrap().len(), 1);
+    sweep_after(&world.catalog, &world.cluster, Duration::ZERO).await.unwrap();
+    assert!(world.catalog.known_objects().await.unwrap().is_empty());
 }
