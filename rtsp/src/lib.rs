@@ -1,1 +1,29 @@
-//! The RTSP front. (skeleton)
+//! The RTSP front: what speaks with players (RFC 2326) and sends them what they ask for.
+//!
+//! | noun | what it is |
+//! | --- | --- |
+//! | [`message::Framer`] | cuts a connection's bytes into requests and `$` frames, by named limits |
+//! | [`message::Request`], [`message::Reply`] | what is asked, what is answered |
+//! | [`headers`] | one header field a file: parse and `Display` are each other's inverse |
+//! | [`sdp`] | the description that answers DESCRIBE |
+//! | [`session::Session`], [`session::SessionTable`] | what SETUP made, tied to no connection; its states by A.2 |
+//! | [`server::Server`] | a request to its answer, or to what must be asked for first: no sockets, no clock |
+//! | [`server::Presentations`], [`server::Media`] | who is asked: for a film by its name, for playing it |
+//! | [`net::listener::Front`] | the RTSP port: accepts, and runs a task for each connection |
+//! | [`net::outbox::Outbox`] | one connection's way out, shared by its answers and the packets that it carries |
+//! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
+//! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
+//! | [`config::Config`] | one TOML file, every option with its unit and default |
+//!
+//! A request passes from `net::listener` through [`message`] to [`server`], which may ask for a film or a
+//! worker; packets pass from [`worker`] straight to the sockets, and never through here.
+
+pub mod config;
+pub mod headers;
+pub mod message;
+pub mod net;
+pub mod playback;
+pub mod sdp;
+pub mod server;
+pub mod session;
+pub mod worker;
