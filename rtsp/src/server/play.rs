@@ -48,7 +48,7 @@ impl Server {
             // is such a PLAY with a Scale: it learns that the scale is 1 and goes on.
             if let Some((position, end)) = session.position(now) {
                 let mut reply = reply(StatusCode::Ok);
-                reply.insert_header(RANGE, Range::npt(position, Some(end)).to_string());
+                reply.insert_header(RANGE, said_range(session, position, end).to_string());
                 say_scale(request, &mut reply);
                 return Ok(Step::done(reply));
             }
@@ -87,7 +87,7 @@ impl Server {
         let go = Some((session.worker, session.viewer));
         let mut reply = reply(StatusCode::Ok);
         if request.method == Method::Play {
-            reply.insert_header(RANGE, Range::npt(played.range.start, Some(played.range.end)).to_string());
+            reply.insert_header(RANGE, said_range(session, played.range.start, played.range.end).to_string());
             reply.insert_header(RTP_INFO, rtp_info(session, &played).to_string());
             say_scale(request, &mut reply);
         }
@@ -178,6 +178,12 @@ fn scale(request: &Request) -> Result<(), Box<Refusal>> {
         Some(scale) => Scale::parse(scale).map(drop).map_err(Refusal::bad),
         None => Ok(()),
     }
+}
+
+/// What is played, open where it goes to the presentation's end: with an end told, GStreamer 1.22 ends its jitter
+/// buffer by a timer of its own, and loses the end of the stream (playbin waits for ever); live555 tells none.
+fn said_range(session: &Session, start: MediaTime, end: MediaTime) -> Range {
+    Range::npt(start, (end < session.index.duration).then_some(end))
 }
 
 /// 12.34: the scale that is in use.
