@@ -53,8 +53,8 @@ impl Packetizer {
         self.source.ssrc
     }
 
-    /// Audio: a talkspurt starts with the next packet (RFC 3551 section 4.1), as it does after PLAY. A new
-    /// packetizer stands at such a start. Formats whose marker means something else ignore it.
+    /// The next packet is the first after PLAY: for audio, a talkspurt starts with it (RFC 3551 section 4.1); MPEG video
+    /// cuts its first picture otherwise. A new packetizer stands at such a start; other formats ignore it.
     pub fn mark_start(&mut self) {
         self.source.mark_start = true;
     }

@@ -16,7 +16,7 @@ pub enum Framing {
 ///
 /// Write a packet with [`Train::begin`], any number of `extend` calls on the buffer that it gives,
 /// and [`Train::finish`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Train {
     framing: Framing,
     bytes: Vec<u8>,

@@ -9,6 +9,9 @@
 //! A payload holds headers and whole slices as they fit, or part of one slice, cut equally. Sequence headers
 //! start a payload, GOP headers start one or follow a sequence header, picture headers start one or follow a
 //! GOP header. AN, N and T are never set: no known receiver uses what they stand for.
+//!
+//! After PLAY the first picture header starts a payload of its own even where it might follow its GOP header: ffmpeg's
+//! parser takes no time from a stream's very first packet, and would show the first picture at a guessed one.
 
 mod hints;
 #[cfg(test)]
@@ -57,8 +60,9 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
     let (hints, picture) = hints::read(unit.data)?;
     let max = out.max_payload() - HEADER;
+    let start = out.take_start();
     let mut cutter =
-        Cutter { unit, picture, max, out, field: 0, open: Cut::at(0), context: Context::Empty, done: None };
+        Cutter { unit, picture, max, out, start, field: 0, open: Cut::at(0), context: Context::Empty, done: None };
     for hint in hints {
         let Hint { offset, piece, value } = hint?;
         let length = usize::try_from(value).unwrap_or(usize::MAX);
@@ -88,6 +92,8 @@ struct Cutter<'u, 'w, 't> {
     picture: &'u [u8],
     max: usize,
     out: &'w mut PacketWriter<'t>,
+    /// The first picture after PLAY: its header is kept out of the first payload.
+    start: bool,
     /// The header's bits that are the same in all packets of one field.
     field: u32,
     open: Cut,
@@ -138,7 +144,7 @@ impl Cutter<'_, '_, '_> {
         let stays = match piece {
             Piece::Sequence => false,
             Piece::Group => self.context == Context::Sequence,
-            Piece::Picture => self.context == Context::Group,
+            Piece::Picture => self.context == Context::Group && !self.start,
             _ => true,
         };
         if !stays || length > self.room() {

@@ -36,7 +36,10 @@ type Seen = (bool, bool, bool, bool, u32, usize);
 
 fn check(parts: &[Vec<u8>], max: usize, expected: &[Seen]) {
     let es = parts.concat();
-    let train = packets(&es, max);
+    check_train(&es, &packets(&es, max), expected);
+}
+
+fn check_train(es: &[u8], train: &Train, expected: &[Seen]) {
     let mut seen = Vec::new();
     let mut back = Vec::new();
     for index in 0..train.len() {
@@ -54,14 +57,35 @@ fn check(parts: &[Vec<u8>], max: usize, expected: &[Seen]) {
     assert_eq!(back, es);
 }
 
+/// The packets of a picture in mid-stream.
 fn packets(es: &[u8], max: usize) -> Train {
+    first_and_second(es, max)[1].clone()
+}
+
+/// The packets of a picture right after PLAY, and of the same one later.
+fn first_and_second(es: &[u8], max: usize) -> [Train; 2] {
     let format = Format::Mpv { mpeg2: true, width: 16, height: 16 };
     let mut stored = Vec::new();
     format.store(es, true, &mut stored).unwrap();
-    let mut train = Train::new(Framing::Datagram);
     let unit = AccessUnit { data: &stored, timestamp: RtpTimestamp(9), sync: true };
-    Packetizer::new(&format, 32, 1, 0, 12 + 4 + max).packetize(&[unit], &mut train).unwrap();
-    train
+    let mut packetizer = Packetizer::new(&format, 32, 1, 0, 12 + 4 + max);
+    [(); 2].map(|()| {
+        let mut train = Train::new(Framing::Datagram);
+        packetizer.packetize(&[unit], &mut train).unwrap();
+        train
+    })
+}
+
+#[test]
+fn the_first_picture_header_after_play_starts_a_packet() {
+    let (t, f) = (true, false);
+    let es = [sequence(), group(), picture(1), piece(1, 100)].concat();
+    let [first, second] = first_and_second(&es, 300);
+    check_train(&es, &first, &[(f, t, f, f, 1, 20), (t, f, t, t, 1, 108)]);
+    check_train(&es, &second, &[(t, t, t, t, 1, 128)]);
+    // Without headers before it there is nothing to keep apart.
+    let es = [picture(1), piece(1, 100)].concat();
+    check_train(&es, &first_and_second(&es, 300)[0], &[(t, f, t, t, 1, 108)]);
 }
 
 #[test]
