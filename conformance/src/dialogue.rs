@@ -3,6 +3,7 @@
 //! The recordings' own notation: `T+1.234 #2` heads what happened on TCP connection 2, `C: ` is a line that the
 //! client wrote, `S: ` one that the server wrote, `C$` stands for interleaved frames and `CU` for UDP of the client.
 
+use crate::client::{self, Response};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     collections::BTreeMap,
@@ -143,6 +144,8 @@ struct Replayer<'a> {
     sockets: Vec<(UdpSocket, UdpSocket, u16)>,
     replay: Replay,
     playing: bool,
+    /// Set up and not torn down.
+    sessions: usize,
 }
 
 /// Says `dialogue` to `server` about the presentation at `url`.
@@ -157,6 +160,7 @@ pub fn replay(dialogue: &Dialogue, server: SocketAddr, url: &str) -> Result<Repl
         sockets: Vec::new(),
         replay: Replay::default(),
         playing: false,
+        sessions: 0,
     };
     for (index, event) in dialogue.events.iter().enumerate() {
         replayer.act(event).with_context(|| format!("{}: at {} s: {:?}", dialogue.name, event.at, event.act))?;
@@ -221,11 +225,12 @@ impl Replayer<'_> {
         self.connection(number)?.stream.write_all(text.as_bytes()).context("sending a request")?;
         let (status, head, body) = self.response(number)?;
         self.replay.answers.push((method.clone(), status));
-        self.after(&method, &uri, status, &head, &body)
+        let ranged = lines.iter().any(|line| line.to_ascii_lowercase().starts_with("range:"));
+        self.after(&method, ranged, status, &head, &body)
     }
 
     /// What each answer must hold for the players, and what it means for the rest of the dialogue.
-    fn after(&mut self, method: &str, uri: &str, status: u16, head: &str, body: &str) -> Result<()> {
+    fn after(&mut self, method: &str, ranged: bool, status: u16, head: &str, body: &str) -> Result<()> {
         let header = |name: &str| {
             let value = |line: &str| {
                 let (key, value) = line.split_once(':')?;
@@ -238,17 +243,15 @@ impl Replayer<'_> {
         }
         match method {
             "DESCRIBE" => {
-                let base = header("Content-Base").unwrap_or_else(|| format!("{}/", self.url));
-                let media = body.split("\nm=").skip(1);
-                self.controls = media
-                    .filter_map(|m| m.lines().find_map(|line| line.strip_prefix("a=control:")))
-                    .map(|control| if control.contains("://") { control.into() } else { format!("{base}{control}") })
-                    .collect();
+                let response = Response { status, head: head.to_owned(), body: body.to_owned() };
+                self.controls = client::controls(&response);
                 ensure!(!self.controls.is_empty(), "a description without a control URL:\n{body}");
             }
             "SETUP" => {
                 let session = header("Session").context("SETUP answered without Session")?;
-                self.session = session.split(';').next().map(str::to_owned);
+                let session = session.split(';').next().map(str::to_owned);
+                self.sessions += usize::from(session != self.session);
+                self.session = session;
                 let transport = header("Transport").context("SETUP answered without Transport")?;
                 let ports = transport.split(';').find_map(|part| part.trim().strip_prefix("server_port="));
                 if let (Some(ports), Some(last)) = (ports, self.sockets.last_mut()) {
@@ -256,7 +259,7 @@ impl Replayer<'_> {
                 }
             }
             "PLAY" => {
-                self.playing = true;
+                let changes = !std::mem::replace(&mut self.playing, true) || ranged;
                 if let Some(info) = header("RTP-Info") {
                     let urls = info.split(',').filter_map(|entry| entry.trim().strip_prefix("url="));
                     for url in urls.filter_map(|entry| entry.split(';').next()) {
@@ -264,7 +267,8 @@ impl Replayer<'_> {
                             self.replay.faults.push(format!("RTP-Info names {url}, which no SETUP did"));
                         }
                     }
-                } else {
+                } else if changes {
+                    // (While playing, PLAY without Range changes nothing: VLC's change of rate.)
                     self.replay.faults.push("PLAY answered without RTP-Info".into());
                 }
             }
@@ -273,14 +277,17 @@ impl Replayer<'_> {
                 self.listen(Duration::from_millis(60))?;
                 let before = self.replay.packets;
                 self.listen(Duration::from_millis(150))?;
-                if self.replay.packets > before {
+                // Another session of the same player (MPlayer leaves its first one open) may go on.
+                if self.replay.packets > before && self.sessions == 1 {
                     self.replay.faults.push(format!("{} packets came while paused", self.replay.packets - before));
                 }
             }
-            "TEARDOWN" => self.session = None,
+            "TEARDOWN" => {
+                self.session = None;
+                self.sessions = self.sessions.saturating_sub(1);
+            }
             _ => {}
         }
-        let _ = uri;
         Ok(())
     }
 

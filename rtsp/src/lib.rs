@@ -13,12 +13,14 @@
 //! | [`net::outbox::Outbox`] | one connection's way out, shared by its answers and the packets that it carries |
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
+//! | [`films::Films`] | presentations as the catalog names them, while their nodes are there |
 //! | [`config::Config`] | one TOML file, every option with its unit and default |
 //!
 //! A request passes from `net::listener` through [`message`] to [`server`], which may ask for a film or a
 //! worker; packets pass from [`worker`] straight to the sockets, and never through here.
 
 pub mod config;
+pub mod films;
 pub mod headers;
 pub mod message;
 pub mod net;

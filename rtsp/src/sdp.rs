@@ -1,6 +1,6 @@
 //! The session description that answers DESCRIBE (RFC 4566, RFC 2326 appendix C).
 //!
-//! Controls are relative (`trackID=1`) under a Content-Base that ends in a slash: so resolving them by
+//! Controls are relative (`track1`) under a Content-Base that ends in a slash: so resolving them by
 //! RFC 1808 and just putting them behind the base, as ffmpeg, live555 and GStreamer do, give the same.
 
 use ::sdp::SessionDescription;
@@ -13,7 +13,7 @@ use rtp::format::Media;
 use std::net::IpAddr;
 
 /// What comes before the track's id in its control URL.
-pub const CONTROL: &str = "trackID=";
+pub const CONTROL: &str = "track";
 
 /// live555 reads at most 20 000 bytes of an answer, head and all.
 pub const MAX_DESCRIPTION: usize = 19_000;
@@ -164,12 +164,12 @@ mod tests {
             "m=video 0 RTP/AVP 32",
             "b=AS:1000",
             "a=rtpmap:32 MPV/90000",
-            "a=control:trackID=1",
+            "a=control:track1",
             "m=audio 0 RTP/AVP 14",
             "b=AS:128",
             "a=rtpmap:14 MPA/90000",
             "a=lang:en",
-            "a=control:trackID=2",
+            "a=control:track2",
             "",
         ];
         assert_eq!(lines.len(), expected.len(), "{text}");

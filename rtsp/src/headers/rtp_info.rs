@@ -83,7 +83,7 @@ mod tests {
             "url=rtsp://h/a/track1;seq=8489;rtptime=3164644030,url=rtsp://h/a/track2;seq=6760;rtptime=1458744023",
             "url=rtsp://h/a,b;c/track1;seq=0;rtptime=1",
             "url=track1",
-            "url=trackID=1;rtptime=7",
+            "url=track1;rtptime=7",
         ];
         for text in cases {
             let info = RtpInfo::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));

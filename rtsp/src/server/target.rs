@@ -64,7 +64,7 @@ pub fn presentation_url(authority: &str, name: &str) -> String {
     url
 }
 
-/// `/film/trackID=1` is track 1 of `/film`; so is `/film?query/trackID=1`.
+/// `/film/track1` is track 1 of `/film`; so is `/film?query/track1`.
 fn split_track(path: &str) -> (&str, Option<u32>) {
     let Some(at) = path.rfind(CONTROL) else { return (path, None) };
     let (before, control) = path.split_at(at);
@@ -105,22 +105,17 @@ mod tests {
         let cases: &[(&str, &str, Option<u32>, &str)] = &[
             ("rtsp://h/film", "film", None, "rtsp://h/film/"),
             ("rtsp://h:8554/film/", "film", None, "rtsp://h:8554/film/"),
-            ("RTSP://[::1]:8554/film/trackID=2", "film", Some(2), "RTSP://[::1]:8554/film/"),
-            ("rtsp://user:word@h/film/trackID=2/", "film", Some(2), "rtsp://user:word@h/film/"),
+            ("RTSP://[::1]:8554/film/track2", "film", Some(2), "RTSP://[::1]:8554/film/"),
+            ("rtsp://user:word@h/film/track2/", "film", Some(2), "rtsp://user:word@h/film/"),
             ("rtsp://h/film?a=b", "film", None, "rtsp://h/film/"),
-            ("rtsp://h/film?a=b/trackID=1", "film", Some(1), "rtsp://h/film/"),
-            ("rtsp://h/film/trackID=1?a=b", "film", Some(1), "rtsp://h/film/"),
+            ("rtsp://h/film?a=b/track1", "film", Some(1), "rtsp://h/film/"),
+            ("rtsp://h/film/track1?a=b", "film", Some(1), "rtsp://h/film/"),
             ("rtsp://h/a%20film%C3%A9", "a filmé", None, "rtsp://h/a%20film%C3%A9/"),
             ("rtsp://h/folder/film", "folder/film", None, "rtsp://h/folder/film/"),
             ("rtsp://h//etc/passwd", "/etc/passwd", None, "rtsp://h//etc/passwd/"),
-            ("rtsp://h/film/trackID=x", "film/trackID=x", None, "rtsp://h/film/trackID=x/"),
-            ("rtsp://h/filmtrackID=1", "filmtrackID=1", None, "rtsp://h/filmtrackID=1/"),
-            (
-                "rtsp://h/film/trackID=99999999999",
-                "film/trackID=99999999999",
-                None,
-                "rtsp://h/film/trackID=99999999999/",
-            ),
+            ("rtsp://h/film/trackx", "film/trackx", None, "rtsp://h/film/trackx/"),
+            ("rtsp://h/filmtrack1", "filmtrack1", None, "rtsp://h/filmtrack1/"),
+            ("rtsp://h/film/track99999999999", "film/track99999999999", None, "rtsp://h/film/track99999999999/"),
         ];
         for (uri, name, track, base) in cases {
             let expected = Target::Presentation { name: (*name).into(), track: *track, base: (*base).into() };

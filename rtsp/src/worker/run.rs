@@ -208,12 +208,8 @@ impl Machine {
         if self.request(key, now) {
             self.transmit(key, now);
         }
+        self.report(key, now);
         let Some(viewer) = self.viewers.get(key) else { return };
-        while let Some(track) = viewer.playback.poll_report(now, &self.options.cname, &mut self.report) {
-            if viewer.send_report(track, &self.report, &self.udp, now) {
-                WorkerStatistics::count(&self.statistics.reports, 1);
-            }
-        }
         let counts = viewer.playback.take_counts();
         WorkerStatistics::count(&self.statistics.dropped_units, counts.dropped_units);
         WorkerStatistics::count(&self.statistics.stalls, counts.stalls);
@@ -253,7 +249,8 @@ impl Machine {
                 at_hand = true;
                 continue;
             }
-            let give_up = request.deadline.max(now) + self.options.playback.max_stall;
+            // Before the playing itself gives up: the reason then names the node.
+            let give_up = request.deadline.max(now) + self.options.playback.max_stall * 3 / 4;
             let layout = viewer.layout.clone();
             self.runtime.spawn(fetch::fetch(
                 self.source.clone(),
@@ -276,6 +273,9 @@ impl Machine {
                 return;
             };
             let Transmit { track, train, packets, last } = transmit;
+            // Just before its first packet: players then know the wall clock's time of the very first picture.
+            self.report(key, now);
+            let Some(viewer) = self.viewers.get(key) else { return };
             let run = self.trains.get(train);
             let bytes = &run.bytes()[run.end(packets.start)..run.end(packets.end)];
             WorkerStatistics::count(&self.statistics.packets, packets.len() as u64);
@@ -307,6 +307,16 @@ impl Machine {
                         self.trains.give_back(train);
                     }
                 }
+            }
+        }
+    }
+
+    /// Sends the reports that are due.
+    fn report(&mut self, key: Key, now: Instant) {
+        let Some(viewer) = self.viewers.get(key) else { return };
+        while let Some(track) = viewer.playback.poll_report(now, &self.options.cname, &mut self.report) {
+            if viewer.send_report(track, &self.report, &self.udp, now) {
+                WorkerStatistics::count(&self.statistics.reports, 1);
             }
         }
     }

@@ -36,7 +36,7 @@ fn a_guessed_session_gets_its_refusals_in_order() {
     let setting = Setting::new();
     let setup = |track: u8, cseq: u8, session: &str| {
         format!(
-            "SETUP rtsp://h/film/trackID={track} RTSP/1.0\r\nCSeq: {cseq}\r\n{session}Transport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n"
+            "SETUP rtsp://h/film/track{track} RTSP/1.0\r\nCSeq: {cseq}\r\n{session}Transport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n"
         )
     };
     let play = "PLAY rtsp://h/film RTSP/1.0\r\nCSeq: 3\r\nSession: guessed\r\n\r\n";
@@ -106,8 +106,8 @@ const PIECES: &[&str] = &[
     "X",
     " ",
     " rtsp://h/film",
-    "/trackID=1",
-    "/trackID=",
+    "/track1",
+    "/track",
     " rtsp://h/single",
     " rtsp://h/%2e%2e",
     " *",

@@ -29,7 +29,7 @@ fn the_answer_to_play_comes_before_the_first_frame() {
         client.run(
             "set up",
             "
-            > SETUP film/trackID=2 | Transport: RTP/AVP/TCP;unicast;interleaved=8-9 \n < 200
+            > SETUP film/track2 | Transport: RTP/AVP/TCP;unicast;interleaved=8-9 \n < 200
             > PLAY film | Session: $S \n < 200",
             &setting.workers,
         );
@@ -117,9 +117,9 @@ fn rtcp_on_its_channel_goes_to_the_worker_and_all_else_nowhere() {
     client.run(
         "set up",
         "
-        > SETUP film/trackID=2 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200
-        > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=2-3 | Session: $S \n < 200
-        > PLAY film | Session: $S \n < 200 | RTP-Info: trackID=1
+        > SETUP film/track2 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200
+        > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=2-3 | Session: $S \n < 200
+        > PLAY film | Session: $S \n < 200 | RTP-Info: track1
         = play Resume None 2 tracks, go",
         &setting.workers,
     );
@@ -156,13 +156,13 @@ fn the_end_of_the_range_leaves_the_session_and_a_failure_ends_it() {
 fn tracks_may_lie_on_one_connection_only() {
     let setting = Setting::new();
     let mut first = setting.client();
-    first.run("first", "> SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200", &setting.workers);
+    first.run("first", "> SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200", &setting.workers);
     let mut second = setting.client();
     second.session = first.session.clone();
     second.run(
         "second",
         "
-        > SETUP film/trackID=2 | Session: $S | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 461
+        > SETUP film/track2 | Session: $S | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 461
         > PLAY film | Session: $S \n < 200",
         &setting.workers,
     );
@@ -197,7 +197,7 @@ fn two_hundred_times_up_and_down_leave_nothing() {
         client.run(
             "cycle",
             "
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200 | Transport: interleaved=0-1
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200 | Transport: interleaved=0-1
             > PLAY film | Session: $S \n < 200
             > TEARDOWN film | Session: $S \n < 200",
             &setting.workers,

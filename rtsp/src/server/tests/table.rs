@@ -29,7 +29,7 @@ fn options_and_methods() {
         ("what is required and unknown is refused by name", "
             > OPTIONS film | Require: x-nope \n < 551 | Unsupported: = x-nope
             > DESCRIBE film | Require: implicit-play, x-nope \n < 551 | Unsupported: = implicit-play, x-nope
-            > SETUP film/trackID=1 | Require: www.onvif.org/ver20/backchannel | Transport: RTP/AVP/TCP;unicast;interleaved=0-1
+            > SETUP film/track1 | Require: www.onvif.org/ver20/backchannel | Transport: RTP/AVP/TCP;unicast;interleaved=0-1
             < 551 | Unsupported: www.onvif.org/ver20/backchannel | !Session
             > PLAY film | Proxy-Require: x-nope \n < 551 | Unsupported: x-nope"),
         ("URLs are absolute", "
@@ -50,7 +50,7 @@ fn describe() {
             > DESCRIBE film/ \n < 200 | Content-Base: = $Ufilm/
             > DESCRIBE film?x=y \n < 200 | Content-Base: = $Ufilm/
             > DESCRIBE a%20film \n < 200 | Content-Base: = $Ua%20film/
-            > DESCRIBE film/trackID=2 \n < 200 | Content-Base: = $Ufilm/"),
+            > DESCRIBE film/track2 \n < 200 | Content-Base: = $Ufilm/"),
         ("whoever takes it", "
             > DESCRIBE film \n < 200
             > DESCRIBE film | Accept: */* \n < 200
@@ -80,14 +80,14 @@ fn describe() {
 fn setup() {
     check(&[
         ("UDP", "
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=5000-5001
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=5000-5001
             < 200 | Session: ;timeout=60 | Transport: RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001;ssrc=
-            > SETUP film/trackID=2 | Transport: RTP/AVP/UDP;unicast;client_port=5002-5003 | Session: $S
+            > SETUP film/track2 | Transport: RTP/AVP/UDP;unicast;client_port=5002-5003 | Session: $S
             < 200 | Session: $S | Transport: client_port=5002-5003"),
         ("TCP", "
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;unicast;interleaved=0-1
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;unicast;interleaved=0-1
             < 200 | Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=
-            > SETUP film/trackID=2 | Transport: RTP/AVP/TCP;unicast;interleaved=2-3 | Session: $S
+            > SETUP film/track2 | Transport: RTP/AVP/TCP;unicast;interleaved=2-3 | Session: $S
             < 200 | Session: $S | Transport: interleaved=2-3"),
         ("the first that can be had is taken", "
             > SETUP single | Transport: RTP/FOO;unicast;client_port=1-2,RTP/AVP;unicast;client_port=5000-5001 \n < 200 | Transport: client_port=5000-5001
@@ -95,19 +95,19 @@ fn setup() {
             > SETUP single | Transport: RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=0-1 \n < 200 | Transport: client_port
             > SETUP single | Transport: RTP/AVP;unicast;client_port=0-1 | Transport: RTP/AVP/TCP;interleaved=4-5 \n < 200 | Transport: TCP"),
         ("what can't be had is 461 and nothing else", "
-            > SETUP film/trackID=1 | Transport: RTP/AVP;multicast;port=5000-5001 \n < 461 | !Session
-            > SETUP film/trackID=1 | Transport: RTP/AVP;multicast \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/SAVP;unicast;client_port=5000-5001 \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=0-1 \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=70000-70001 \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=a-b \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=9-8 \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=5000-5001;mode=RECORD \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=5000-5001;mode=RECORD;append \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1;mode=record \n < 461
-            > SETUP film/trackID=1 | Transport: , \n < 461
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;mode=\" \n < 461"),
+            > SETUP film/track1 | Transport: RTP/AVP;multicast;port=5000-5001 \n < 461 | !Session
+            > SETUP film/track1 | Transport: RTP/AVP;multicast \n < 461
+            > SETUP film/track1 | Transport: RTP/SAVP;unicast;client_port=5000-5001 \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=0-1 \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=70000-70001 \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=a-b \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=9-8 \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=5000-5001;mode=RECORD \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=5000-5001;mode=RECORD;append \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1;mode=record \n < 461
+            > SETUP film/track1 | Transport: , \n < 461
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;mode=\" \n < 461"),
         ("no third party is sent to", "
             > SETUP single | Transport: RTP/AVP;unicast;client_port=5000-5001;destination=192.0.2.1 \n < 461
             > SETUP single | Transport: RTP/AVP;unicast;client_port=5000-5001;destination=victim.example \n < 461
@@ -118,39 +118,39 @@ fn setup() {
             > SETUP single | Transport: RTP/AVP;unicast;client_port=31336-31337;mode=\"PLAY\" \n < 200
             > SETUP single | Transport: RTP/AVP;unicast;client_port=5001 \n < 200 | Transport: client_port=5001-5002
             > SETUP single | transport: RTP/AVP;unicast;client_port=5000-5001;ssrc=1A2B3C4D;x=y; \n < 200"),
-        ("no Transport", "> SETUP film/trackID=1 \n < 400"),
+        ("no Transport", "> SETUP film/track1 \n < 400"),
         ("which track", "
-            > SETUP film/trackID=9 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 404 | !Session
-            > SETUP film/trackID=0 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 404
-            > SETUP nothing/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 404
-            > SETUP broken/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 503
+            > SETUP film/track9 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 404 | !Session
+            > SETUP film/track0 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 404
+            > SETUP nothing/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 404
+            > SETUP broken/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 503
             > SETUP / | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 400
             > SETUP . | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 404
             > SETUP film | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 459
             > SETUP film/ | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 459
             > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200
-            > SETUP film?x=y/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200"),
+            > SETUP film?x=y/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200"),
         ("which session", "
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: 0123456789abcdef \n < 454 | !Session
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: \u{e4} \n < 454
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200
-            > SETUP other/trackID=2 | Transport: RTP/AVP/TCP;interleaved=2-3 | Session: $S \n < 459 | Session: $S
-            > SETUP film/trackID=2 | Transport: RTP/AVP;multicast | Session: $S \n < 461
-            > PLAY film | Session: $S \n < 200 | RTP-Info: trackID=1"),
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: 0123456789abcdef \n < 454 | !Session
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: \u{e4} \n < 454
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200
+            > SETUP other/track2 | Transport: RTP/AVP/TCP;interleaved=2-3 | Session: $S \n < 459 | Session: $S
+            > SETUP film/track2 | Transport: RTP/AVP;multicast | Session: $S \n < 461
+            > PLAY film | Session: $S \n < 200 | RTP-Info: track1"),
         ("channels are never shared", "
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=4-5 \n < 200 | Transport: interleaved=4-5
-            > SETUP film/trackID=2 | Transport: RTP/AVP/TCP;interleaved=5-6 | Session: $S \n < 200 | Transport: interleaved=0-1
-            > SETUP film/trackID=2 | Transport: RTP/AVP/TCP;interleaved=200-201 | Session: $S \n < 200 | Transport: interleaved=200-201
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=4-5 \n < 200 | Transport: interleaved=4-5
+            > SETUP film/track2 | Transport: RTP/AVP/TCP;interleaved=5-6 | Session: $S \n < 200 | Transport: interleaved=0-1
+            > SETUP film/track2 | Transport: RTP/AVP/TCP;interleaved=200-201 | Session: $S \n < 200 | Transport: interleaved=200-201
             > SETUP single | Transport: RTP/AVP/TCP;interleaved=4-5 \n < 200 | Transport: interleaved=0-1
             > SETUP single | Transport: RTP/AVP/TCP;interleaved=255-256 \n < 200 | Transport: interleaved=2-3
             > SETUP single | Transport: RTP/AVP/TCP;unicast \n < 200 | Transport: interleaved=6-7"),
         ("again, in Ready and in Playing", "
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200
-            > SETUP film/trackID=1 | Transport: RTP/AVP;unicast;client_port=5000-5001 | Session: $S \n < 200 | Transport: client_port
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: $S \n < 200 | Transport: interleaved=0-1
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 \n < 200
+            > SETUP film/track1 | Transport: RTP/AVP;unicast;client_port=5000-5001 | Session: $S \n < 200 | Transport: client_port
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: $S \n < 200 | Transport: interleaved=0-1
             > PLAY film | Session: $S \n < 200
-            > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: $S \n < 455 | Allow: PAUSE
-            > SETUP film/trackID=2 | Transport: RTP/AVP/TCP;interleaved=2-3 | Session: $S \n < 455 | Session: $S"),
+            > SETUP film/track1 | Transport: RTP/AVP/TCP;interleaved=0-1 | Session: $S \n < 455 | Allow: PAUSE
+            > SETUP film/track2 | Transport: RTP/AVP/TCP;interleaved=2-3 | Session: $S \n < 455 | Session: $S"),
         ("conditions", "
             > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | If-Match: \"wrong\" \n < 412 | !Session
             > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | If-Modified-Since: Tue, 13 Jan 1970 00:00:00 GMT \n < 304 | !Session
@@ -161,8 +161,8 @@ fn setup() {
 /// A session of both tracks over TCP, or of `single`.
 fn with_session(name: &'static str, dialogue: &str) -> (String, String) {
     let both = "
-        > SETUP film/trackID=1 | Transport: RTP/AVP/TCP;unicast;interleaved=0-1 \n < 200
-        > SETUP film/trackID=2 | Transport: RTP/AVP/TCP;unicast;interleaved=2-3 | Session: $S \n < 200\n";
+        > SETUP film/track1 | Transport: RTP/AVP/TCP;unicast;interleaved=0-1 \n < 200
+        > SETUP film/track2 | Transport: RTP/AVP/TCP;unicast;interleaved=2-3 | Session: $S \n < 200\n";
     (name.into(), format!("{both}{dialogue}"))
 }
 
@@ -181,7 +181,7 @@ fn play() {
     check_with_session(&[
         ("from the start", "
             > PLAY film | Session: $S | Range: npt=0.000-
-            < 200 | Session: = $S | Range: = npt=0.000- | RTP-Info: url=$Ufilm/trackID=1;seq=65530;rtptime= | !Scale
+            < 200 | Session: = $S | Range: = npt=0.000- | RTP-Info: url=$Ufilm/track1;seq=65530;rtptime= | !Scale
             = play At(MediaTime(0)) None 2 tracks, go"),
         ("without a range, first and while playing", "
             > PLAY film/ | Session: $S \n < 200 | Range: = npt=0.000-
@@ -226,9 +226,9 @@ fn play() {
             > PLAY film | Session: $S | Speed: 0 \n < 400
             > PLAY film | Session: $S | Speed: 2 \n < 200 | !Speed"),
         ("one track of two", "
-            > PLAY film/trackID=1 | Session: $S \n < 460 | Session: $S
+            > PLAY film/track1 | Session: $S \n < 460 | Session: $S
             > PLAY other | Session: $S \n < 404
-            > PAUSE film/trackID=1 | Session: $S \n < 460"),
+            > PAUSE film/track1 | Session: $S \n < 460"),
         ("no session", "
             > PLAY film \n < 454 | !Session
             > PLAY film | Session: nosuchsession \n < 454 | !Session
@@ -288,19 +288,19 @@ fn pause_and_teardown() {
         (
             "teardown of one track, in Ready",
             "
-            > TEARDOWN film/trackID=1 | Session: $S \n < 200 | Session: = $S
-            > TEARDOWN film/trackID=1 | Session: $S \n < 404
-            > PLAY film/trackID=2 | Session: $S \n < 200 | RTP-Info: url=$Ufilm/trackID=2
-            > TEARDOWN film/trackID=2 | Session: $S \n < 200
+            > TEARDOWN film/track1 | Session: $S \n < 200 | Session: = $S
+            > TEARDOWN film/track1 | Session: $S \n < 404
+            > PLAY film/track2 | Session: $S \n < 200 | RTP-Info: url=$Ufilm/track2
+            > TEARDOWN film/track2 | Session: $S \n < 200
             > PLAY film | Session: $S \n < 454",
         ),
         (
             "teardown of one track, in Playing: the other goes on",
             "
             > PLAY film | Session: $S \n < 200
-            > TEARDOWN film/trackID=2 | Session: $S \n < 200
+            > TEARDOWN film/track2 | Session: $S \n < 200
             = play Resume None 2 tracks, go, pause, play Resume Some(MediaTime(60000000000)) 1 tracks, go
-            > PLAY film | Session: $S | Range: npt=3- \n < 200 | RTP-Info: url=$Ufilm/trackID=1",
+            > PLAY film | Session: $S | Range: npt=3- \n < 200 | RTP-Info: url=$Ufilm/track1",
         ),
         ("teardown by another URL", "> TEARDOWN stream=0 | Session: $S \n < 200"),
     ]);

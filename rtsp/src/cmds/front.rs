@@ -1,0 +1,108 @@
+//! `mobidic front`, and the front within `serve`
+
+use super::FrontFlags;
+use ::catalog::{
+    db::{Catalog, Node},
+    library::Library,
+};
+use anyhow::{Context, Result};
+use clap::Args;
+use rtsp::{
+    config::Config,
+    films::{ClusterMedia, Films, NodeWatch},
+    net::listener::{Front as Listener, ListenerLimits},
+    playback::PlaybackOptions,
+    session::SessionOptions,
+    worker::{WorkerOptions, Workers},
+};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use stripes::net::{Cluster, UnitSource, identify};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+#[derive(Args, Debug)]
+pub struct FrontArgs {
+    #[command(flatten)]
+    flags: FrontFlags,
+    /// The catalog's file [default: DATA/catalog.db]
+    #[arg(long, value_name = "FILE")]
+    catalog: Option<PathBuf>,
+    /// A node's address, once for each [default: those that the catalog knows]
+    #[arg(long, value_name = "http://HOST:PORT")]
+    node: Vec<String>,
+}
+
+/// Bytes of indexes that are kept in memory: some hundred hours of film.
+const INDEX_CACHE: usize = 128 << 20;
+
+pub async fn run(mut config: Config, args: FrontArgs) -> Result<()> {
+    args.flags.apply(&mut config)?;
+    let catalog = match &args.catalog {
+        Some(path) => super::open_catalog_at(path).await?,
+        None => super::open_catalog(&config, false).await?,
+    };
+    for url in &args.node {
+        let health = identify(url, &crate::local::options(&config)).await?;
+        catalog.put_node(&Node { id: health.node, url: url.trim_end_matches('/').to_owned() }).await?;
+    }
+    let cluster = crate::local::cluster(&config, &catalog).await?;
+    let front = Front::start(&config, &catalog, cluster).await?;
+    let names: Vec<String> = catalog.presentations().await?.into_iter().map(|p| p.name).collect();
+    super::serve::print_urls(&config, &names)?;
+    super::interrupted().await;
+    front.stop().await;
+    catalog.close().await;
+    Ok(())
+}
+
+/// A running RTSP front.
+pub struct Front {
+    workers: Workers,
+    stop: watch::Sender<bool>,
+    listening: JoinHandle<()>,
+}
+
+impl Front {
+    /// Starts the workers and listens.
+    pub async fn start(config: &Config, catalog: &Catalog, cluster: Cluster) -> Result<Self> {
+        let listen = config.front.listen;
+        // First: a port in use is the commonest mistake, and the quickest to tell.
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+        let watch = NodeWatch::start(cluster.clone());
+        let source = UnitSource::new(cluster, config.front.cache_mib << 20);
+        let library = Library::new(source.clone(), INDEX_CACHE);
+        let options = WorkerOptions {
+            workers: config.front.workers,
+            bind: listen.ip(),
+            playback: PlaybackOptions {
+                max_packet: config.front.max_packet,
+                train_packets: config.front.train_packets,
+                quantum: Duration::from_millis(config.front.quantum_ms),
+                read_ahead: Duration::from_millis(config.front.read_ahead_ms),
+                ..PlaybackOptions::default()
+            },
+            ..WorkerOptions::default()
+        };
+        let runtime = tokio::runtime::Handle::current();
+        let workers =
+            Workers::start(options, Arc::new(ClusterMedia(source)), runtime).context("starting the workers")?;
+        let sessions = SessionOptions {
+            timeout: Duration::from_secs(u64::from(config.front.session_timeout_s)),
+            ..SessionOptions::default()
+        };
+        let limits = ListenerLimits { connections: config.front.max_connections, ..ListenerLimits::default() };
+        let films = Films::new(catalog.clone(), library, watch);
+        let front = Listener::new(Arc::new(films), Arc::new(workers.clone()), sessions, limits);
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let listening = tokio::spawn(front.serve(listener, stopped));
+        Ok(Self { workers, stop, listening })
+    }
+
+    /// Says BYE to every viewer and closes every connection.
+    pub async fn stop(self) {
+        let workers = self.workers.clone();
+        // Joins the workers' threads.
+        let _ = tokio::task::spawn_blocking(move || workers.stop()).await;
+        let _ = self.stop.send(true);
+        let _ = self.listening.await;
+    }
+}

@@ -1,0 +1,56 @@
+//! `mobidic node`
+
+use anyhow::{Context, Result};
+use clap::Args;
+use rtsp::config::Config;
+use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc};
+use stripes::{
+    net::serve_node,
+    node::NodeLimits,
+    store::{Store, StoreOptions},
+};
+use tokio::{io::AsyncReadExt, net::TcpListener};
+
+#[derive(Args, Debug)]
+pub struct NodeArgs {
+    /// Folder of its units [default: DATA/node]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Where it answers HTTP [default: 127.0.0.1:8600]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8600", hide_default_value = true)]
+    listen: SocketAddr,
+    /// End when standard input ends: for a parent process
+    #[arg(long)]
+    end_with_stdin: bool,
+}
+
+pub async fn run(config: Config, args: NodeArgs) -> Result<()> {
+    let folder = args.folder.unwrap_or_else(|| config.data.join("node"));
+    let store = Store::open(&folder, StoreOptions::default())?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("listening on {}", args.listen))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let address = folder.join(crate::local::ADDRESS_FILE);
+    std::fs::write(&address, format!("{} {url}\n", store.node()))
+        .with_context(|| format!("writing {}", address.display()))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "ready {} {url}", store.node())?;
+    out.flush()?;
+    let stop = async move {
+        if args.end_with_stdin {
+            tokio::select! {
+                () = stdin_ended() => {}
+                () = super::terminated() => {}
+            }
+        } else {
+            super::interrupted().await;
+        }
+    };
+    serve_node(listener, Arc::new(store), NodeLimits::default(), stop).await?;
+    let _ = std::fs::remove_file(address);
+    Ok(())
+}
+
+async fn stdin_ended() {
+    let mut byte = [0; 64];
+    while matches!(tokio::io::stdin().read(&mut byte).await, Ok(1..)) {}
+}
