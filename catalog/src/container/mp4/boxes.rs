@@ -72,6 +72,11 @@ impl Piece {
         Self { kind, body, offset, path: kind.to_string().into() }
     }
 
+    /// A box that was packed into `inside`; `offset` counts from the start of what was unpacked.
+    pub fn inflated(inside: &Piece, kind: FourCc, body: Bytes, offset: u64) -> Self {
+        Self { kind, body, offset, path: format!("{}/{kind} (inflated)", inside.path).into() }
+    }
+
     /// The boxes inside, after `skip` bytes of fields. A tail too short for a header is passed over: writers
     /// end some boxes with a zero word (QuickTime File Format, user data).
     pub fn children(&self, skip: usize) -> Result<Vec<Piece>, ContainerError> {

@@ -3,6 +3,9 @@
 /// Bytes of `moov`: it is held while the file is read. Ten hours of film take about 20 MiB; a box that claims
 /// more would only fill memory.
 pub(super) const MAX_MOOV: u64 = 64 << 20;
+/// Bytes of a compressed `moov` when inflated: zlib makes a thousand of one, and no player of the time in which
+/// headers were compressed had more memory.
+pub(super) const MAX_INFLATED: u64 = 16 << 20;
 /// Bytes of one `moof`: a few seconds of film take some KiB.
 pub(super) const MAX_MOOF: u64 = 8 << 20;
 /// Boxes side by side in one: 8-byte boxes could fill `moov` by the million.

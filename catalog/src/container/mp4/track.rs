@@ -4,6 +4,7 @@ use super::boxes::{Find, FourCc, Piece, version_flags};
 use super::edits::{self, Edit};
 use super::entry::{self, Description};
 use super::fragment::Defaults;
+use super::inflate;
 use super::tables::Tables;
 use crate::container::ContainerError;
 use crate::container::limits::MAX_TRACKS;
@@ -45,8 +46,14 @@ impl Movie {
     pub fn read(moov: &Piece) -> Result<Self, ContainerError> {
         let boxes = moov.children(0)?;
         if let Some(compressed) = boxes.find(b"cmov") {
-            return Err(compressed.error(0, "a compressed header (cmov, zlib), which is not supported yet"));
+            let moov = inflate::movie(compressed)?;
+            // One in the other without end would be a bomb.
+            return Self::of(&moov.children(0)?, &moov);
         }
+        Self::of(&boxes, moov)
+    }
+
+    fn of(boxes: &[Piece], moov: &Piece) -> Result<Self, ContainerError> {
         let movie_timescale = match boxes.find(b"mvhd") {
             Some(mvhd) => {
                 mvhd.parse("a movie header", |input| timescale_and_rest(input).map(|(end, (scale, _))| (end, scale)))?
