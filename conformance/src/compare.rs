@@ -3,6 +3,9 @@
 //! ffmpeg decodes both. Every video frame must be the same (hash and order), every audio sample too, and the
 //! presentation times must agree after one constant offset that is common to audio and video is removed.
 //! What an edit list trims from the front of the file's audio (a decoder's priming) may be heard on the wire.
+//!
+//! The time of the very first picture is ffmpeg's own guess when it receives: its parser takes none from a stream's
+//! first packet (the stream's position is not known there), whatever the server wrote in it. It is reported apart.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::{
@@ -74,6 +77,8 @@ pub struct Report {
     pub picture_time_error: i64,
     /// The same for audio.
     pub sound_time_error: i64,
+    /// How far ffmpeg's guess of the first picture's time is off, nanoseconds; no difference by itself.
+    pub first_picture_error: i64,
     /// Each difference in words; the first one first.
     pub differences: Vec<String>,
 }
@@ -89,12 +94,13 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "pictures {}/{}, samples {}/{}, time error {:.1} us video, {:.1} us audio: ",
+            "pictures {}/{}, samples {}/{}, time error {:.1} us video (the first {:.1} ms), {:.1} us audio: ",
             self.pictures.1,
             self.pictures.0,
             self.samples.1,
             self.samples.0,
             self.picture_time_error as f64 / 1e3,
+            self.first_picture_error as f64 / 1e6,
             self.sound_time_error as f64 / 1e3
         )?;
         if self.is_exact() { f.write_str("exact") } else { f.write_str(&self.differences.join("; ")) }
@@ -142,7 +148,9 @@ pub fn difference(file: &Decoded, received: &Decoded) -> Report {
         _ => None,
     };
     if let Some(offset) = offset {
-        for (a, b) in file.pictures.iter().zip(&received.pictures) {
+        let first = file.pictures.iter().zip(&received.pictures).next();
+        report.first_picture_error = first.map_or(0, |(a, b)| (b.time - a.time - offset).abs());
+        for (a, b) in file.pictures.iter().zip(&received.pictures).skip(1) {
             report.picture_time_error = report.picture_time_error.max((b.time - a.time - offset).abs());
         }
         if report.picture_time_error > VIDEO_TICK {
@@ -160,9 +168,9 @@ pub fn difference(file: &Decoded, received: &Decoded) -> Report {
     report
 }
 
-/// The offset that halves the spread: rounding on both sides then counts as little as it is.
+/// The offset that halves the spread: rounding on both sides then counts as little as it is. `None` for one picture.
 fn middle_offset(file: &Decoded, received: &Decoded) -> Option<i64> {
-    let offsets = || file.pictures.iter().zip(&received.pictures).map(|(a, b)| b.time - a.time);
+    let offsets = || file.pictures.iter().zip(&received.pictures).skip(1).map(|(a, b)| b.time - a.time);
     Some((offsets().min()? + offsets().max()?) / 2)
 }
 
