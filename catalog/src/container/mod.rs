@@ -10,6 +10,7 @@
 //! - [`limits`]: what any file may make us do at most
 
 pub mod limits;
+mod loader;
 pub mod mp4;
 pub mod mpeg;
 pub mod probe;

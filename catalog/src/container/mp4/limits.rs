@@ -20,10 +20,6 @@ pub(super) const MAX_EDIT_STEPS: u64 = 1 << 26;
 pub(super) const BATCH_BYTES: usize = 2 << 20;
 /// Samples that are read together: tiny ones would make long lists.
 pub(super) const BATCH_SAMPLES: usize = 4096;
-/// Bytes of one read of neighbouring samples (one larger sample is read as a whole).
-pub(super) const READ_BYTES: u64 = 1 << 20;
-/// Bytes between two samples that are rather read than skipped.
-pub(super) const READ_GAP: u64 = 32 << 10;
 /// Bytes asked for where a box header is looked for: fragments are mostly shorter, so one read does.
 pub(super) const SCAN_BYTES: u64 = 4 << 10;
 /// Runs of fragments waiting for their turn in one track: a track that never comes must not make us read all

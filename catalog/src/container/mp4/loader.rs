@@ -1,38 +1,15 @@
-//! Bytes of the file: what is wanted, what came, and the reads that bring it.
+//! Box headers by the shared [`Loader`].
 
 use super::boxes::{self, HEADER_MAX, Header};
-use super::limits::{READ_BYTES, READ_GAP, SCAN_BYTES};
-use crate::container::limits::MAX_READ;
-use crate::container::{ContainerError, Event};
-use bytes::{Bytes, BytesMut};
-use std::collections::VecDeque;
-
-/// Fetches ranges of the file in the order in which they were asked for, in pieces of at most [`MAX_READ`].
-#[derive(Debug)]
-pub(super) struct Loader {
-    len: u64,
-    /// Not yet whole; the first is being read.
-    wanted: VecDeque<(u64, usize)>,
-    /// What is there of the first wanted one.
-    partial: BytesMut,
-    loaded: Vec<(u64, Bytes)>,
-    error: Option<ContainerError>,
-}
+use super::limits::SCAN_BYTES;
+use crate::container::ContainerError;
+pub(super) use crate::container::loader::Loader;
 
 impl Loader {
-    pub fn new(len: u64) -> Self {
-        Self { len, wanted: VecDeque::new(), partial: BytesMut::new(), loaded: Vec::new(), error: None }
-    }
-
-    /// Bytes of the whole file.
-    pub fn file_len(&self) -> u64 {
-        self.len
-    }
-
     /// The header of the box at `at`: `None` while its bytes are on the way, `Some(None)` at the end of the file.
     /// Forgets what else is there if it must read.
-    pub fn header(&mut self, at: u64) -> Result<Option<Option<Header>>, ContainerError> {
-        let left = self.len.saturating_sub(at);
+    pub(super) fn header(&mut self, at: u64) -> Result<Option<Option<Header>>, ContainerError> {
+        let left = self.file_len().saturating_sub(at);
         if left < 8 {
             return Ok(Some(None));
         }
@@ -47,105 +24,5 @@ impl Loader {
             Ok((_, head)) => Ok(Some(Some(head))),
             Err(_) => Err(super::error(at, "a box header with a size of 8 bytes or more expected")),
         }
-    }
-
-    /// A range inside the file that one of our limits bounds, or `None` while it is on the way. Forgets what else is
-    /// there if it must read.
-    pub fn whole(&mut self, at: u64, size: u64) -> Option<Bytes> {
-        let size = usize::try_from(size).ok()?;
-        let bytes = self.get(at, size);
-        if bytes.is_none() {
-            self.clear();
-            self.want(at, size);
-        }
-        bytes
-    }
-
-    /// Asks for ranges inside the file; those near to each other are read together, up to [`READ_BYTES`].
-    pub fn want_all(&mut self, mut ranges: Vec<(u64, usize)>) {
-        ranges.sort_unstable();
-        let mut last: Option<(u64, usize)> = None;
-        for (offset, size) in ranges {
-            if let Some((start, length)) = &mut last {
-                let end = *start + *length as u64;
-                let until = end.max(offset + size as u64);
-                // What lies inside costs nothing; what makes it longer must keep it within bounds.
-                if until == end || offset <= end.saturating_add(READ_GAP) && until - *start <= READ_BYTES {
-                    // The longer of READ_BYTES and one sample.
-                    *length = (until - *start) as usize;
-                    continue;
-                }
-            }
-            if let Some((start, length)) = last.replace((offset, size)) {
-                self.want(start, length);
-            }
-        }
-        if let Some((start, length)) = last {
-            self.want(start, length);
-        }
-    }
-
-    /// Asks for `length` bytes from `offset`, both inside the file.
-    fn want(&mut self, offset: u64, length: usize) {
-        if length > 0 {
-            self.wanted.push_back((offset, length));
-        }
-    }
-
-    /// The next read, while anything is wanted.
-    pub fn poll(&mut self) -> Result<Option<Event>, ContainerError> {
-        if let Some(error) = &self.error {
-            return Err(error.clone());
-        }
-        Ok(self.wanted.front().map(|&(offset, length)| Event::Need {
-            offset: offset + self.partial.len() as u64,
-            length: (length - self.partial.len()).min(MAX_READ),
-        }))
-    }
-
-    /// Bytes of the file from `offset`. Others than those of the last [`Loader::poll`] are passed over.
-    pub fn handle(&mut self, offset: u64, bytes: Bytes) {
-        let Some(&(start, length)) = self.wanted.front() else { return };
-        let left = length - self.partial.len();
-        if offset != start + self.partial.len() as u64 {
-            return;
-        }
-        let asked = left.min(MAX_READ);
-        if bytes.len() < asked {
-            self.error = Some(ContainerError {
-                format: "mp4",
-                offset: offset + bytes.len() as u64,
-                path: String::new(),
-                reason: format!("the file ends here, it was {} bytes long when it was opened", self.len),
-            });
-            return;
-        }
-        let bytes = bytes.slice(..asked);
-        let whole = if asked == length {
-            bytes
-        } else {
-            self.partial.extend_from_slice(&bytes);
-            if self.partial.len() < length {
-                return;
-            }
-            std::mem::take(&mut self.partial).freeze()
-        };
-        self.wanted.pop_front();
-        self.loaded.push((start, whole));
-    }
-
-    /// Bytes that are there, or `None`.
-    pub fn get(&self, offset: u64, length: usize) -> Option<Bytes> {
-        // In the order of their offsets as the reads of a batch are, or one alone.
-        let at = self.loaded.partition_point(|(start, _)| *start <= offset).checked_sub(1)?;
-        let (start, bytes) = &self.loaded[at];
-        let from = usize::try_from(offset - start).ok()?;
-        let until = from.checked_add(length)?;
-        (until <= bytes.len()).then(|| bytes.slice(from..until))
-    }
-
-    /// Forgets what is there.
-    pub fn clear(&mut self) {
-        self.loaded.clear();
     }
 }

@@ -127,7 +127,7 @@ impl Mp4Demuxer {
     /// For a file of `len` bytes.
     pub fn new(len: u64) -> Self {
         Self {
-            loader: Loader::new(len),
+            loader: Loader::new("mp4", len),
             state: State::FindMovie { at: 0, met: Vec::new() },
             out: VecDeque::new(),
             streams: Vec::new(),
