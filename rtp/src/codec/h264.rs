@@ -4,8 +4,10 @@
 use super::bits::{Bits, CodecError};
 use super::nal::unescape;
 
+mod order;
 mod sps;
-pub use sps::{Sps, Timing, Vui};
+pub use order::{Field, PictureId, PictureOrder, Slice};
+pub use sps::{OrderCount, OrderKind, Sps, Timing, Vui};
 
 /// `nal_unit_type`: a slice of a picture other than IDR.
 pub const SLICE: u8 = 1;
@@ -97,14 +99,7 @@ impl SliceHeader {
         let unit = unescape(&unit[..unit.len().min(PPS_HEAD)]);
         let mut bits = begin("slice header", &unit, &[SLICE, SLICE_A, IDR_SLICE])?;
         let first_macroblock = bits.ue("first_mb_in_slice")?;
-        let slice_type = match bits.ue("slice_type")? {
-            0 | 5 => SliceType::P,
-            1 | 6 => SliceType::B,
-            2 | 7 => SliceType::I,
-            3 | 8 => SliceType::Sp,
-            4 | 9 => SliceType::Si,
-            code => return Err(bits.forbidden("slice_type", code)),
-        };
+        let slice_type = slice_type(&mut bits)?;
         Ok(Self { first_macroblock, slice_type, pps_id: id(&mut bits, "pic_parameter_set_id", 255)? })
     }
 }
@@ -153,6 +148,17 @@ fn begin<'a>(header: &'static str, unit: &'a [u8], types: &[u8]) -> Result<Bits<
     bits.skip("forbidden_zero_bit and nal_ref_idc", 3)?;
     let seen = bits.small("nal_unit_type", 5)?;
     if types.contains(&seen) { Ok(bits) } else { Err(bits.forbidden("nal_unit_type", u32::from(seen))) }
+}
+
+fn slice_type(bits: &mut Bits<'_>) -> Result<SliceType, CodecError> {
+    Ok(match bits.ue("slice_type")? {
+        0 | 5 => SliceType::P,
+        1 | 6 => SliceType::B,
+        2 | 7 => SliceType::I,
+        3 | 8 => SliceType::Sp,
+        4 | 9 => SliceType::Si,
+        code => return Err(bits.forbidden("slice_type", code)),
+    })
 }
 
 /// An id that is no larger than `max`.

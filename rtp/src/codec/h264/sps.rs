@@ -65,6 +65,52 @@ const MAX_MACROBLOCKS: u32 = 1024;
 /// `max_num_ref_frames` is at most 16 (A.3.1, `MaxDpbFrames`).
 const MAX_FRAMES: u32 = 16;
 
+/// How a sequence's slices tell the order in which pictures are shown (8.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderCount {
+    /// Bits of `frame_num`.
+    pub frame_num_bits: u8,
+    /// Whether there are no fields.
+    pub frames_only: bool,
+    /// `separate_colour_plane_flag`
+    pub separate_planes: bool,
+    /// `pic_order_cnt_type` and what goes with it.
+    pub kind: OrderKind,
+}
+
+/// `pic_order_cnt_type`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    /// 0: each slice tells the low bits of its count.
+    Coded {
+        /// Bits of `pic_order_cnt_lsb`.
+        lsb_bits: u8,
+    },
+    /// 1: expected steps that repeat, from which slices may tell a difference.
+    Cycle {
+        /// `delta_pic_order_always_zero_flag`
+        always_zero: bool,
+        /// `offset_for_non_ref_pic`
+        non_reference: i32,
+        /// `offset_for_top_to_bottom_field`
+        top_to_bottom: i32,
+        /// `offset_for_ref_frame`
+        offsets: Vec<i32>,
+    },
+    /// 2: pictures are shown in decoding order.
+    Decoding,
+}
+
+impl OrderCount {
+    /// Reads it from a sequence parameter set, with the set's id.
+    ///
+    /// # Errors
+    /// As [`Sps::parse`].
+    pub fn parse(unit: &[u8]) -> Result<(u8, Self), CodecError> {
+        Sps::read(unit).map(|(sps, order)| (sps.id, order))
+    }
+}
+
 impl Sps {
     /// Reads a sequence parameter set. Usability information that is cut short counts as absent from there on, as
     /// many encoders' is: what comes before it is enough to decode.
@@ -72,6 +118,10 @@ impl Sps {
     /// # Errors
     /// Which field is missing or not allowed.
     pub fn parse(unit: &[u8]) -> Result<Self, CodecError> {
+        Self::read(unit).map(|(sps, _)| sps)
+    }
+
+    fn read(unit: &[u8]) -> Result<(Self, OrderCount), CodecError> {
         let unit = unescape(unit);
         let mut bits = begin("sequence parameter set", &unit, &[SPS])?;
         let profile = bits.small("profile_idc", 8)?;
@@ -91,7 +141,7 @@ impl Sps {
         }
         let frame_num_bits = bounded(&mut bits, "log2_max_frame_num_minus4", 12)? + 4;
         let order_count_type = bounded(&mut bits, "pic_order_cnt_type", 2)?;
-        skip_order_count(&mut bits, order_count_type)?;
+        let kind = order_kind(&mut bits, order_count_type)?;
         let reference_frames = bounded(&mut bits, "max_num_ref_frames", MAX_FRAMES)?;
         bits.skip("gaps_in_frame_num_value_allowed_flag", 1)?;
         let columns = macroblocks(&mut bits, "pic_width_in_mbs_minus1")?;
@@ -105,7 +155,7 @@ impl Sps {
         let chroma = if separate_planes { 0 } else { chroma_format };
         let (width, height) = cropped(&mut bits, columns * 16, rows * 16, chroma, frames_only)?;
         let vui = bits.flag("vui_parameters_present_flag")?.then(|| Vui::read(&mut bits));
-        Ok(Self {
+        let sps = Self {
             profile,
             constraints,
             level,
@@ -118,7 +168,8 @@ impl Sps {
             height,
             frames_only,
             vui,
-        })
+        };
+        Ok((sps, OrderCount { frame_num_bits, frames_only, separate_planes, kind }))
     }
 
     /// Frames per second as numerator and denominator, where told.
@@ -176,20 +227,19 @@ fn skip_scaling_lists(bits: &mut Bits<'_>, count: usize) -> Result<(), CodecErro
     Ok(())
 }
 
-fn skip_order_count(bits: &mut Bits<'_>, kind: u8) -> Result<(), CodecError> {
-    match kind {
-        0 => bounded(bits, "log2_max_pic_order_cnt_lsb_minus4", 12).map(drop),
+fn order_kind(bits: &mut Bits<'_>, kind: u8) -> Result<OrderKind, CodecError> {
+    Ok(match kind {
+        0 => OrderKind::Coded { lsb_bits: bounded(bits, "log2_max_pic_order_cnt_lsb_minus4", 12)? + 4 },
         1 => {
-            bits.skip("delta_pic_order_always_zero_flag", 1)?;
-            bits.se("offset_for_non_ref_pic")?;
-            bits.se("offset_for_top_to_bottom_field")?;
-            for _ in 0..bounded(bits, "num_ref_frames_in_pic_order_cnt_cycle", 255)? {
-                bits.se("offset_for_ref_frame")?;
-            }
-            Ok(())
+            let always_zero = bits.flag("delta_pic_order_always_zero_flag")?;
+            let non_reference = bits.se("offset_for_non_ref_pic")?;
+            let top_to_bottom = bits.se("offset_for_top_to_bottom_field")?;
+            let count = bounded(bits, "num_ref_frames_in_pic_order_cnt_cycle", 255)?;
+            let offsets = (0..count).map(|_| bits.se("offset_for_ref_frame")).collect::<Result<_, _>>()?;
+            OrderKind::Cycle { always_zero, non_reference, top_to_bottom, offsets }
         }
-        _ => Ok(()),
-    }
+        _ => OrderKind::Decoding,
+    })
 }
 
 impl Vui {
