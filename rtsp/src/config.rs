@@ -30,8 +30,9 @@ max_packet = 1400
 train_packets = 16
 # Milliseconds of film that leave together at most.
 quantum_ms = 40
-# Connections at once at most.
-max_connections = 4096
+# Connections at once at most, and from one address.
+max_connections = 20000
+max_connections_per_address = 10000
 
 [nodes]
 # Node processes that `serve` starts in the data folder.
@@ -88,6 +89,8 @@ pub struct FrontConfig {
     pub quantum_ms: u64,
     /// TCP connections.
     pub max_connections: usize,
+    /// TCP connections.
+    pub max_connections_per_address: usize,
 }
 
 /// `[nodes]`
@@ -192,6 +195,8 @@ impl Config {
         range("front.train_packets", self.front.train_packets, 1, 44, "1 to 44 packets")?;
         range("front.quantum_ms", self.front.quantum_ms, 1, 1_000, "1 to 1000 milliseconds")?;
         range("front.max_connections", self.front.max_connections, 1, 1 << 20, "1 to 1048576")?;
+        let per_address = self.front.max_connections_per_address;
+        range("front.max_connections_per_address", per_address, 1, 1 << 20, "1 to 1048576")?;
         range("nodes.count", self.nodes.count, 1, 255, "1 to 255")?;
         range("nodes.timeout_ms", self.nodes.timeout_ms, 100, 600_000, "100 to 600000 milliseconds")?;
         range("stripes.unit_kib", self.stripes.unit_kib, 4, 4_096, "4 to 4096 KiB")?;
@@ -228,7 +233,8 @@ impl Default for Config {
                 max_packet: 1_400,
                 train_packets: 16,
                 quantum_ms: 40,
-                max_connections: 4_096,
+                max_connections: 20_000,
+                max_connections_per_address: 10_000,
             },
             nodes: NodesConfig { count: 4, timeout_ms: 5_000 },
             stripes: StripesConfig { unit_kib: 256 },

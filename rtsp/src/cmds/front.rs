@@ -10,7 +10,10 @@ use clap::Args;
 use rtsp::{
     config::Config,
     films::{ClusterMedia, Films, NodeWatch},
-    net::listener::{Front as Listener, ListenerLimits},
+    net::{
+        descriptors::raise_limit,
+        listener::{Front as Listener, ListenerLimits},
+    },
     playback::PlaybackOptions,
     session::SessionOptions,
     worker::{WorkerOptions, Workers},
@@ -89,7 +92,18 @@ impl Front {
             timeout: Duration::from_secs(u64::from(config.front.session_timeout_s)),
             ..SessionOptions::default()
         };
-        let limits = ListenerLimits { connections: config.front.max_connections, ..ListenerLimits::default() };
+        let limits = ListenerLimits {
+            connections: config.front.max_connections,
+            connections_of_address: config.front.max_connections_per_address,
+            ..ListenerLimits::default()
+        };
+        match raise_limit() {
+            Ok(most) if most < config.front.max_connections as u64 => {
+                tracing::warn!(most, "fewer files may be open than front.max_connections: see ulimit -Hn");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the limit on open files stays as it is"),
+        }
         let films = Films::new(catalog.clone(), library, watch);
         let front = Listener::new(Arc::new(films), Arc::new(workers.clone()), sessions, limits);
         let (stop, stopped) = tokio::sync::watch::channel(false);

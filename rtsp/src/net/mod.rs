@@ -1,5 +1,6 @@
 //! The sockets of the media path.
 
+pub mod descriptors;
 pub mod listener;
 pub mod outbox;
 pub mod udp;
