@@ -15,6 +15,9 @@ impl ClockRate {
     /// The clock of nearly all video formats and of MPEG audio (RFC 3551 section 5, RFC 2250 section 3).
     pub const VIDEO: ClockRate = ClockRate(90_000);
 
+    /// The clock of ASF packets (\[MS-RTSP\] 2.2.1.2).
+    pub const MILLISECONDS: ClockRate = ClockRate(1_000);
+
     /// `None` for zero.
     pub const fn new(hz: u32) -> Option<Self> {
         if hz == 0 { None } else { Some(Self(hz)) }

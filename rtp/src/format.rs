@@ -1,7 +1,7 @@
 //! What a track's bytes are and how they travel: one closed enum over the payload formats.
 
 use crate::clock::ClockRate;
-use crate::payload::{aac, h264, mp4v, mpa, mpv};
+use crate::payload::{aac, asf, h264, mp4v, mpa, mpv};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,18 @@ pub enum Format {
         /// As the configuration says.
         channels: u8,
     },
+    /// What has no payload format of its own, as media objects in ASF packets (\[MS-RTSP\] 2.2.1).
+    Asf {
+        /// The stream number in its packets, 1 to 127; no two tracks of a presentation have the same.
+        stream: u8,
+        /// Which kind of `m=` line.
+        media: Media,
+        /// The Stream Properties Object, which names codec and configuration
+        /// ([`crate::asf::header::StreamProperties`]).
+        properties: Vec<u8>,
+        /// For people.
+        codec: String,
+    },
 }
 
 impl Format {
@@ -75,6 +87,7 @@ impl Format {
         match self {
             Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } => Media::Video,
             Format::Mpa { .. } | Format::Aac { .. } => Media::Audio,
+            Format::Asf { media, .. } => *media,
         }
     }
 
@@ -82,6 +95,7 @@ impl Format {
     pub fn clock_rate(&self) -> ClockRate {
         match self {
             Format::Aac { sample_rate, .. } => ClockRate::new(*sample_rate).unwrap_or(ClockRate::VIDEO),
+            Format::Asf { .. } => ClockRate::MILLISECONDS,
             _ => ClockRate::VIDEO,
         }
     }
@@ -94,6 +108,7 @@ impl Format {
             Format::H264 { .. } => "H264",
             Format::Mp4vEs { .. } => "MP4V-ES",
             Format::Aac { .. } => "mpeg4-generic",
+            Format::Asf { .. } => "x-asf-pf",
         }
     }
 
@@ -102,7 +117,7 @@ impl Format {
         match self {
             Format::Mpv { .. } => Some(32),
             Format::Mpa { .. } => Some(14),
-            Format::H264 { .. } | Format::Mp4vEs { .. } | Format::Aac { .. } => None,
+            Format::H264 { .. } | Format::Mp4vEs { .. } | Format::Aac { .. } | Format::Asf { .. } => None,
         }
     }
 
@@ -119,7 +134,7 @@ impl Format {
     /// RFC 6416 section 7.1, RFC 3640 section 4.1.
     pub fn fmtp(&self) -> Option<String> {
         match self {
-            Format::Mpv { .. } | Format::Mpa { .. } => None,
+            Format::Mpv { .. } | Format::Mpa { .. } | Format::Asf { .. } => None,
             Format::H264 { sps, pps, .. } => {
                 let mut line = String::from("packetization-mode=1");
                 if let Some([_, profile, constraints, level, ..]) = sps.first().map(Vec::as_slice) {
@@ -144,7 +159,7 @@ impl Format {
     pub fn bundling(&self) -> Bundling {
         match self {
             Format::Mpa { .. } | Format::Aac { .. } => Bundling::Many,
-            Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } => Bundling::One,
+            Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::Asf { .. } => Bundling::One,
         }
     }
 
@@ -169,6 +184,7 @@ impl Format {
             Format::H264 { width, height, .. } => format!("H.264 {width}x{height}"),
             Format::Mp4vEs { width, height, .. } => format!("MPEG-4 visual {width}x{height}"),
             Format::Aac { sample_rate, channels, .. } => audio("AAC", sample_rate, channels),
+            Format::Asf { codec, .. } => codec.clone(),
         }
     }
 
@@ -176,7 +192,7 @@ impl Format {
     ///
     /// `unit` is a picture's bytes as in the elementary stream with the headers before it (MPV), one or more whole
     /// frames (MPA), NAL units each behind four bytes of length (H264), a VOP with its start codes and the headers
-    /// before it (MP4V-ES), or one raw data block (AAC). `sync`: decoding may begin here.
+    /// before it (MP4V-ES), one raw data block (AAC), or a media object's packets (ASF). `sync`: decoding may begin here.
     ///
     /// # Errors
     /// Where in `unit` its syntax breaks; `out` is then as it was.
@@ -187,6 +203,7 @@ impl Format {
             Format::H264 { sps, pps, .. } => h264::store(unit, sync, sps, pps, out),
             Format::Mp4vEs { .. } => mp4v::store(unit, out),
             Format::Aac { .. } => aac::store(unit, out),
+            Format::Asf { .. } => asf::store(unit, out),
         }
     }
 }
@@ -273,6 +290,13 @@ mod tests {
                     "sizelength=13;indexlength=3;indexdeltalength=3;config=1210"
                 )),
                 "AAC 44100 Hz mono",
+            ),
+            (
+                Format::Asf { stream: 1, media: Media::Audio, properties: vec![], codec: "WMA 2".into() },
+                None,
+                "x-asf-pf/1000",
+                None,
+                "WMA 2",
             ),
         ];
         for (format, payload_type, rtpmap, fmtp, described) in cases {

@@ -15,12 +15,14 @@
 //! - [`seq::Sequence`]: a packet's number; [`seq::Unwrapper`]: the count behind it
 //! - [`codec`]: elementary-stream syntax, one file a codec: frame, sequence and picture headers, parameter sets, NAL units,
 //!   start codes; [`codec::bits::CodecError`] leads to the bit
+//! - [`asf`]: the packets and the header in which tracks without a payload format of their own travel
 //! - [`rtcp::Packet`]s of a [`rtcp::Compound`]: what comes in; [`rtcp::SenderReport`], [`rtcp::ReportBlock`] in and out
 //! - [`sender::Sender`]: what a source's reports say and when they are due; [`sender::ReceiverStats`]: what is answered
 //! - [`receiver::Receiver`]: which packets of a source to believe, and what to report of them
 //! - [`cname::cname`]: the random name common to the tracks that one viewer plays
 
 pub mod access_unit;
+pub mod asf;
 pub mod clock;
 pub mod cname;
 pub mod codec;

@@ -4,6 +4,7 @@
 //! A depayloader appends to the unit that a `Units` holds open. Neither keeps bytes of its own.
 
 pub(crate) mod aac;
+pub(crate) mod asf;
 pub(crate) mod h264;
 pub(crate) mod mp4v;
 pub(crate) mod mpa;
@@ -35,6 +36,7 @@ pub(crate) enum Payloader {
     H264,
     Mp4vEs,
     Aac(aac::Payloader),
+    Asf,
 }
 
 impl Payloader {
@@ -45,6 +47,7 @@ impl Payloader {
             Format::H264 { .. } => Self::H264,
             Format::Mp4vEs { .. } => Self::Mp4vEs,
             Format::Aac { config, sample_rate, .. } => Self::Aac(aac::Payloader::new(config, *sample_rate)),
+            Format::Asf { .. } => Self::Asf,
         }
     }
 
@@ -55,6 +58,7 @@ impl Payloader {
             Self::Mpv => mpv::packetize,
             Self::H264 => h264::packetize,
             Self::Mp4vEs => mp4v::packetize,
+            Self::Asf => asf::packetize,
         };
         units.iter().try_for_each(|unit| one(unit, out))
     }
@@ -68,6 +72,7 @@ pub(crate) enum Depayloader {
     H264(h264::Depayloader),
     Mp4vEs,
     Aac(aac::Depayloader),
+    Asf(asf::Depayloader),
 }
 
 impl Depayloader {
@@ -78,6 +83,7 @@ impl Depayloader {
             Format::H264 { .. } => Self::H264(h264::Depayloader::default()),
             Format::Mp4vEs { .. } => Self::Mp4vEs,
             Format::Aac { config, .. } => Self::Aac(aac::Depayloader::new(config)),
+            Format::Asf { .. } => Self::Asf(asf::Depayloader::default()),
         }
     }
 
@@ -89,6 +95,7 @@ impl Depayloader {
             Self::H264(depayloader) => depayloader.handle(packet, gap, units),
             Self::Mp4vEs => mp4v::depacketize(packet, units),
             Self::Aac(depayloader) => depayloader.handle(packet, gap, units),
+            Self::Asf(depayloader) => depayloader.handle(packet, gap, units),
         }
     }
 
@@ -98,7 +105,7 @@ impl Depayloader {
             Self::H264(depayloader) => depayloader.end(units),
             // What is open is a fragment: whole units are closed at once.
             Self::Aac(_) => units.discard(),
-            Self::Mpv | Self::Mpa | Self::Mp4vEs => units.close(),
+            Self::Mpv | Self::Mpa | Self::Mp4vEs | Self::Asf(_) => units.close(),
         }
     }
 }
