@@ -28,13 +28,13 @@ fn sync_times(film: &Path) -> Vec<f64> {
         String::from_utf8(output.stdout).unwrap()
     };
     let times = |text: String, key: bool| -> Vec<f64> {
-        let rows =
-            text.lines().filter(|row| !key || row.contains('K')).map(|row| row.split(',').next().unwrap().parse());
-        rows.filter_map(Result::ok).collect()
+        let rows = text.lines().filter(|row| !key || row.starts_with('1'));
+        rows.filter_map(|row| row.split(',').nth(1)?.trim_end_matches(',').parse().ok()).collect()
     };
-    let entries = ["-show_entries", "packet=pts_time,flags", "-of", "csv=p=0"];
-    let video = times(probe(&[&["-select_streams", "v:0"][..], &entries].concat()), true);
-    let all_video = times(probe(&[&["-select_streams", "v:0"][..], &entries].concat()), false);
+    // Of frames, not packets: in a program stream not every packet has a time.
+    let entries = ["-show_entries", "frame=key_frame,best_effort_timestamp_time", "-of", "csv=p=0"];
+    let frames = probe(&[&["-select_streams", "v:0"][..], &entries].concat());
+    let (video, all_video) = (times(frames.clone(), true), times(frames, false));
     let audio = times(probe(&[&["-select_streams", "a:0"][..], &entries].concat()), false);
     // What an edit list trims has negative times and is no part of the presentation.
     let zero = all_video.iter().chain(&audio).copied().filter(|time| *time >= 0.0).fold(f64::INFINITY, f64::min);
