@@ -132,6 +132,11 @@ impl Units {
         self.open.as_ref().map_or(0, |unit| unit.data.len())
     }
 
+    /// Those of the open unit.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.open.as_ref().map_or(&[], |unit| &unit.data)
+    }
+
     /// The open unit has lost something, or else the next will have.
     pub(crate) fn damage(&mut self) {
         match &mut self.open {

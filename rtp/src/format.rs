@@ -1,18 +1,44 @@
 //! What a track's bytes are and how they travel: one closed enum over the payload formats.
 
 use crate::clock::ClockRate;
-use crate::payload::{aac, asf, h264, mp4v, mpa, mpv};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use crate::payload::{aac, ac3, amr, asf, h263, h264, h265, jpeg, mp4v, mpa, mpv, opus, pcm, t140, vorbis, vp8, vp9};
 use serde::{Deserialize, Serialize};
 
-/// Audio or video, as SDP's `m=` line says it.
+mod sdp;
+
+/// Audio, video or text, as SDP's `m=` line says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Media {
     /// `m=audio`
     Audio,
     /// `m=video`
     Video,
+    /// `m=text` (RFC 4103)
+    Text,
+}
+
+/// How linear or companded audio samples are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PcmCoding {
+    /// ITU-T G.711 mu-law, 8 bits.
+    Mulaw,
+    /// ITU-T G.711 A-law, 8 bits.
+    Alaw,
+    /// 16 bits with sign, big-endian.
+    L16,
+    /// 24 bits with sign, big-endian.
+    L24,
+}
+
+impl PcmCoding {
+    /// Bytes of one sample of one channel.
+    pub const fn sample_len(self) -> usize {
+        match self {
+            PcmCoding::Mulaw | PcmCoding::Alaw => 1,
+            PcmCoding::L16 => 2,
+            PcmCoding::L24 => 3,
+        }
+    }
 }
 
 /// A track's codec with all that a receiver must know beforehand, and by that its payload format.
@@ -67,6 +93,93 @@ pub enum Format {
         /// As the configuration says.
         channels: u8,
     },
+    /// H.265 (RFC 7798), without interleaving.
+    H265 {
+        /// Video parameter sets, NAL units without start codes.
+        vps: Vec<Vec<u8>>,
+        /// Sequence parameter sets, likewise.
+        sps: Vec<Vec<u8>>,
+        /// Picture parameter sets, likewise.
+        pps: Vec<Vec<u8>>,
+        /// Pixels, as cropped.
+        width: u32,
+        /// Pixels, as cropped.
+        height: u32,
+    },
+    /// AC-3 (RFC 4184).
+    Ac3 {
+        /// Samples per second: the RTP clock.
+        sample_rate: u32,
+        /// 1 to 6, the low-frequency one included.
+        channels: u8,
+    },
+    /// Enhanced AC-3 (RFC 4598).
+    Eac3 {
+        /// Samples per second: the RTP clock.
+        sample_rate: u32,
+        /// Of all substreams of the first programme together, the low-frequency one included.
+        channels: u8,
+    },
+    /// Audio samples one by one: PCMU, PCMA, L16 (RFC 3551 section 4.5) and L24 (RFC 3190).
+    Pcm {
+        /// How each sample is coded.
+        coding: PcmCoding,
+        /// Samples per second of each channel: the RTP clock.
+        sample_rate: u32,
+        /// Samples of all channels at one instant follow each other.
+        channels: u8,
+    },
+    /// AMR and AMR-WB, octet-aligned (RFC 4867).
+    Amr {
+        /// AMR-WB, at 16000 samples per second, rather than AMR at 8000.
+        wide: bool,
+        /// 1 to 6.
+        channels: u8,
+    },
+    /// H.263 of all versions (RFC 4629).
+    H263 {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// VP8 (RFC 7741).
+    Vp8 {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// VP9 (RFC 9628), without layers.
+    Vp9 {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// Opus (RFC 7587).
+    Opus {
+        /// 1 or 2.
+        channels: u8,
+    },
+    /// Vorbis (RFC 5215).
+    Vorbis {
+        /// The identification, comment and setup header packets, in this order.
+        headers: Vec<Vec<u8>>,
+        /// Samples per second: the RTP clock.
+        sample_rate: u32,
+        /// As the identification header says.
+        channels: u8,
+    },
+    /// Motion JPEG (RFC 2435).
+    Jpeg {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// Text of subtitles, UTF-8 (RFC 4103).
+    T140 {},
     /// What has no payload format of its own, as media objects in ASF packets (\[MS-RTSP\] 2.2.1).
     Asf {
         /// The stream number in its packets, 1 to 127; no two tracks of a presentation have the same.
@@ -85,81 +198,45 @@ impl Format {
     /// Which kind of `m=` line it goes under.
     pub fn media(&self) -> Media {
         match self {
-            Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } => Media::Video,
-            Format::Mpa { .. } | Format::Aac { .. } => Media::Audio,
+            Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::H265 { .. } => Media::Video,
+            Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } | Format::Jpeg { .. } => Media::Video,
+            Format::Mpa { .. } | Format::Aac { .. } | Format::Ac3 { .. } | Format::Eac3 { .. } => Media::Audio,
+            Format::Pcm { .. } | Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Media::Audio,
+            Format::T140 {} => Media::Text,
             Format::Asf { media, .. } => *media,
         }
     }
 
     /// The RTP clock.
     pub fn clock_rate(&self) -> ClockRate {
-        match self {
-            Format::Aac { sample_rate, .. } => ClockRate::new(*sample_rate).unwrap_or(ClockRate::VIDEO),
-            Format::Asf { .. } => ClockRate::MILLISECONDS,
-            _ => ClockRate::VIDEO,
-        }
-    }
-
-    /// The name after `a=rtpmap`'s payload type (IANA "RTP Payload Format media types").
-    pub fn encoding_name(&self) -> &'static str {
-        match self {
-            Format::Mpv { .. } => "MPV",
-            Format::Mpa { .. } => "MPA",
-            Format::H264 { .. } => "H264",
-            Format::Mp4vEs { .. } => "MP4V-ES",
-            Format::Aac { .. } => "mpeg4-generic",
-            Format::Asf { .. } => "x-asf-pf",
-        }
-    }
-
-    /// The payload type that the format always has (RFC 3551 section 6); `None`: a dynamic one, 96 to 127.
-    pub fn static_payload_type(&self) -> Option<u8> {
-        match self {
-            Format::Mpv { .. } => Some(32),
-            Format::Mpa { .. } => Some(14),
-            Format::H264 { .. } | Format::Mp4vEs { .. } | Format::Aac { .. } | Format::Asf { .. } => None,
-        }
-    }
-
-    /// What follows the payload type in `a=rtpmap`, as `mpeg4-generic/44100/2` (RFC 4566 section 6).
-    pub fn rtpmap(&self) -> String {
-        let (name, clock) = (self.encoding_name(), self.clock_rate().hz());
-        match self {
-            Format::Aac { channels, .. } => format!("{name}/{clock}/{channels}"),
-            _ => format!("{name}/{clock}"),
-        }
-    }
-
-    /// What follows the payload type in `a=fmtp`, where the format has such a line: RFC 6184 section 8.1,
-    /// RFC 6416 section 7.1, RFC 3640 section 4.1.
-    pub fn fmtp(&self) -> Option<String> {
-        match self {
-            Format::Mpv { .. } | Format::Mpa { .. } | Format::Asf { .. } => None,
-            Format::H264 { sps, pps, .. } => {
-                let mut line = String::from("packetization-mode=1");
-                if let Some([_, profile, constraints, level, ..]) = sps.first().map(Vec::as_slice) {
-                    line += &format!(";profile-level-id={profile:02X}{constraints:02X}{level:02X}");
-                    let sets: Vec<String> = sps.iter().chain(pps).map(|set| BASE64.encode(set)).collect();
-                    line += &format!(";sprop-parameter-sets={}", sets.join(","));
-                }
-                Some(line)
-            }
-            Format::Mp4vEs { config, .. } => {
-                let level = mp4v::profile_level(config);
-                Some(format!("profile-level-id={level};config={}", hex(config)))
-            }
-            Format::Aac { config, .. } => Some(format!(
-                "streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config={}",
-                hex(config)
-            )),
-        }
+        let hz = match self {
+            Format::Aac { sample_rate, .. }
+            | Format::Ac3 { sample_rate, .. }
+            | Format::Eac3 { sample_rate, .. }
+            | Format::Pcm { sample_rate, .. }
+            | Format::Vorbis { sample_rate, .. } => *sample_rate,
+            Format::Amr { wide, .. } => amr::sample_rate(*wide),
+            // RFC 7587 section 4.1, whatever was sampled.
+            Format::Opus { .. } => 48_000,
+            // RFC 4103 section 6.
+            Format::T140 {} => 1000,
+            Format::Asf { .. } => return ClockRate::MILLISECONDS,
+            // RFC 2250 section 3.5 has this for audio too.
+            Format::Mpv { .. } | Format::Mpa { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } => 90_000,
+            Format::H265 { .. } | Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } => 90_000,
+            Format::Jpeg { .. } => 90_000,
+        };
+        ClockRate::new(hz).unwrap_or(ClockRate::VIDEO)
     }
 
     /// Whether several access units may share a packet.
     pub fn bundling(&self) -> Bundling {
         match self {
-            Format::Mpa { .. } | Format::Aac { .. } => Bundling::Many,
-            Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::Asf { .. } => Bundling::One,
+            Format::Mpa { .. } | Format::Aac { .. } | Format::Ac3 { .. } | Format::Eac3 { .. } => Bundling::Many,
+            Format::Pcm { .. } | Format::Amr { .. } => Bundling::Many,
+            Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::H265 { .. } => Bundling::One,
+            Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } | Format::Jpeg { .. } => Bundling::One,
+            Format::Opus { .. } | Format::Vorbis { .. } | Format::T140 {} | Format::Asf { .. } => Bundling::One,
         }
     }
 
@@ -184,6 +261,28 @@ impl Format {
             Format::H264 { width, height, .. } => format!("H.264 {width}x{height}"),
             Format::Mp4vEs { width, height, .. } => format!("MPEG-4 visual {width}x{height}"),
             Format::Aac { sample_rate, channels, .. } => audio("AAC", sample_rate, channels),
+            Format::H265 { width, height, .. } => format!("H.265 {width}x{height}"),
+            Format::Ac3 { sample_rate, channels } => audio("AC-3", sample_rate, channels),
+            Format::Eac3 { sample_rate, channels } => audio("E-AC-3", sample_rate, channels),
+            Format::Pcm { coding, sample_rate, channels } => {
+                let name = match coding {
+                    PcmCoding::Mulaw => "mu-law",
+                    PcmCoding::Alaw => "A-law",
+                    PcmCoding::L16 => "PCM 16 bits",
+                    PcmCoding::L24 => "PCM 24 bits",
+                };
+                audio(name, sample_rate, channels)
+            }
+            Format::Amr { wide, channels } => {
+                audio(if *wide { "AMR-WB" } else { "AMR" }, &amr::sample_rate(*wide), channels)
+            }
+            Format::H263 { width, height } => format!("H.263 {width}x{height}"),
+            Format::Vp8 { width, height } => format!("VP8 {width}x{height}"),
+            Format::Vp9 { width, height } => format!("VP9 {width}x{height}"),
+            Format::Opus { channels } => audio("Opus", &48_000, channels),
+            Format::Vorbis { sample_rate, channels, .. } => audio("Vorbis", sample_rate, channels),
+            Format::Jpeg { width, height } => format!("Motion JPEG {width}x{height}"),
+            Format::T140 {} => "text".to_owned(),
             Format::Asf { codec, .. } => codec.clone(),
         }
     }
@@ -192,7 +291,10 @@ impl Format {
     ///
     /// `unit` is a picture's bytes as in the elementary stream with the headers before it (MPV), one or more whole
     /// frames (MPA), NAL units each behind four bytes of length (H264), a VOP with its start codes and the headers
-    /// before it (MP4V-ES), one raw data block (AAC), or a media object's packets (ASF). `sync`: decoding may begin here.
+    /// before it (MP4V-ES), one raw data block (AAC), NAL units likewise (H265), one or more whole sync frames (AC3,
+    /// EAC3), samples of all channels at one or more instants (PCM), one or more frames each behind its table-of-contents
+    /// byte as in AMR files (AMR), one coded picture (H263, VP8, VP9, JPEG with all its markers), one packet (Opus,
+    /// Vorbis), the UTF-8 text of one cue (T140), or a media object's packets (ASF). `sync`: decoding may begin here.
     ///
     /// # Errors
     /// Where in `unit` its syntax breaks; `out` is then as it was.
@@ -203,6 +305,19 @@ impl Format {
             Format::H264 { sps, pps, .. } => h264::store(unit, sync, sps, pps, out),
             Format::Mp4vEs { .. } => mp4v::store(unit, out),
             Format::Aac { .. } => aac::store(unit, out),
+            Format::H265 { vps, sps, pps, .. } if sync => h265::store(unit, [vps, sps, pps], out),
+            Format::H265 { .. } => h265::store(unit, [&[]; 3], out),
+            Format::Ac3 { .. } => ac3::store(unit, ac3::AC3, out),
+            Format::Eac3 { .. } => ac3::store(unit, ac3::EAC3, out),
+            Format::Pcm { coding, channels, .. } => pcm::store(unit, *coding, *channels, out),
+            Format::Amr { wide, channels } => amr::store(unit, *wide, *channels, out),
+            Format::H263 { .. } => h263::store(unit, out),
+            Format::Vp8 { .. } => vp8::store(unit, out),
+            Format::Vp9 { .. } => vp9::store(unit, out),
+            Format::Opus { .. } => opus::store(unit, out),
+            Format::Vorbis { .. } => vorbis::store(unit, out),
+            Format::Jpeg { .. } => jpeg::store(unit, out),
+            Format::T140 {} => t140::store(unit, out),
             Format::Asf { .. } => asf::store(unit, out),
         }
     }
@@ -229,81 +344,5 @@ pub struct FormatError {
     pub reason: &'static str,
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The format; then its payload type, rtpmap, fmtp and description.
-    type Case<'a> = (Format, Option<u8>, &'a str, Option<&'a str>, &'a str);
-
-    #[test]
-    fn every_format_says_in_sdp_what_receivers_need() {
-        let (width, height) = (640, 480);
-        let sets = (vec![vec![0x67, 0x42, 0xC0, 0x1E, 0xDA]], vec![vec![0x68, 0xCE, 0x3C, 0x80]]);
-        let cases: &[Case] = &[
-            (Format::Mpv { mpeg2: true, width, height }, Some(32), "MPV/90000", None, "MPEG-2 video 640x480"),
-            (
-                Format::Mpa { layer: 2, sample_rate: 44_100, channels: 2 },
-                Some(14),
-                "MPA/90000",
-                None,
-                "MPEG audio layer II 44100 Hz stereo",
-            ),
-            (
-                Format::H264 { sps: sets.0, pps: sets.1, width, height },
-                None,
-                "H264/90000",
-                Some("packetization-mode=1;profile-level-id=42C01E;sprop-parameter-sets=Z0LAHto=,aM48gA=="),
-                "H.264 640x480",
-            ),
-            (
-                Format::H264 { sps: vec![], pps: vec![], width, height },
-                None,
-                "H264/90000",
-                Some("packetization-mode=1"),
-                "H.264 640x480",
-            ),
-            (
-                Format::Mp4vEs { config: vec![0, 0, 1, 0xB0, 0xF5, 0, 0, 1, 0xB5], width, height },
-                None,
-                "MP4V-ES/90000",
-                Some("profile-level-id=245;config=000001B0F5000001B5"),
-                "MPEG-4 visual 640x480",
-            ),
-            (
-                Format::Mp4vEs { config: vec![0, 0, 1, 0x20], width, height },
-                None,
-                "MP4V-ES/90000",
-                Some("profile-level-id=1;config=00000120"),
-                "MPEG-4 visual 640x480",
-            ),
-            (
-                Format::Aac { config: vec![0x12, 0x10], sample_rate: 44_100, channels: 1 },
-                None,
-                "mpeg4-generic/44100/1",
-                Some(concat!(
-                    "streamtype=5;profile-level-id=1;mode=AAC-hbr;",
-                    "sizelength=13;indexlength=3;indexdeltalength=3;config=1210"
-                )),
-                "AAC 44100 Hz mono",
-            ),
-            (
-                Format::Asf { stream: 1, media: Media::Audio, properties: vec![], codec: "WMA 2".into() },
-                None,
-                "x-asf-pf/1000",
-                None,
-                "WMA 2",
-            ),
-        ];
-        for (format, payload_type, rtpmap, fmtp, described) in cases {
-            assert_eq!(format.static_payload_type(), *payload_type);
-            assert_eq!(format.rtpmap(), *rtpmap);
-            assert_eq!(format.fmtp().as_deref(), *fmtp);
-            assert_eq!(format.describe(), *described);
-        }
-    }
-}
+mod tests;

@@ -15,6 +15,10 @@ pub const MIN_PACKET: usize = HEADER_LEN + 4 + 261;
 /// The largest: an interleaved frame's length has 16 bits (RFC 2326 section 10.12).
 pub const MAX_PACKET: usize = 65_535;
 
+/// What every payload may have, and what none can exceed.
+pub(crate) const MIN_PAYLOAD: usize = MIN_PACKET - HEADER_LEN;
+pub(crate) const MAX_PAYLOAD: usize = MAX_PACKET - HEADER_LEN;
+
 /// Makes one source's packets: one track as one viewer gets it.
 #[derive(Debug)]
 pub struct Packetizer {
@@ -46,6 +50,11 @@ impl Packetizer {
     /// The number of the packet that comes next.
     pub fn next_sequence(&self) -> u16 {
         self.source.sequence.0
+    }
+
+    /// Another packetizer of the same source has sent packets: the next one here has the number `sequence`.
+    pub fn go_on_from(&mut self, sequence: u16) {
+        self.source.sequence = Sequence(sequence);
     }
 
     /// The source's name in every packet.

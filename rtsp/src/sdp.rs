@@ -7,13 +7,36 @@ use ::sdp::SessionDescription;
 use ::sdp::description::common::{Address, Attribute, Bandwidth, ConnectionInformation};
 use ::sdp::description::media::{MediaDescription, MediaName, RangedPort};
 use ::sdp::description::session::{Origin, TimeDescription, Timing};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use catalog::index::{Index, Track};
+use rtp::asf::header::Header;
 use rtp::clock::MediaTime;
-use rtp::format::Media;
+use rtp::format::{Format, Media};
 use std::net::IpAddr;
 
 /// What comes before the track's id in its control URL.
 pub const CONTROL: &str = "track";
+
+/// The id in the control URL of all ASF tracks together, on one `m=` line. Tracks' own ids begin at 1.
+pub const ALL: u32 = 0;
+
+/// The id in the control URL of the retransmissions of ASF tracks, which is their stream number, too
+/// (\[MS-RTSP\] 2.2.5.3). No presentation has as many tracks.
+pub const RETRANSMISSION: u32 = 65_536;
+
+/// What begins the line with the ASF header: ffmpeg wants it to the letter.
+const ASF_HEADER: &str = "data:application/vnd.ms.wms-hdr.asfv1;base64,";
+
+/// How the tracks lie on `m=` lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// Each has its own.
+    Each,
+    /// Those in ASF packets share one: GStreamer gives every line a demuxer of its own, and each demuxer waits for all
+    /// the streams that the header tells of.
+    AsfTogether,
+}
 
 /// live555 reads at most 20 000 bytes of an answer, head and all.
 pub const MAX_DESCRIPTION: usize = 19_000;
@@ -28,6 +51,9 @@ const FIRST_DYNAMIC: u8 = 96;
 pub fn payload_type(index: &Index, position: usize) -> u8 {
     let Some(track) = index.tracks.get(position) else { return FIRST_DYNAMIC };
     track.format.static_payload_type().unwrap_or_else(|| {
+        // ASF tracks may be one source and then have one type.
+        let first_asf = is_asf(track).then(|| index.tracks.iter().position(is_asf)).flatten();
+        let position = first_asf.unwrap_or(position);
         let before = index.tracks[..position].iter().filter(|track| track.format.static_payload_type().is_none());
         // 32 tracks have one of their own; more than that no description could hold.
         FIRST_DYNAMIC + u8::try_from(before.count() % 32).unwrap_or(0)
@@ -39,13 +65,45 @@ pub fn entity_tag(index: &Index) -> String {
     format!("\"{:016x}-{:x}\"", session_id(index), index.created)
 }
 
+/// Whether a track travels in ASF packets.
+pub fn is_asf(track: &Track) -> bool {
+    matches!(track.format, Format::Asf { .. })
+}
+
+/// Whether any track does: players must then be spoken to as Windows Media Services would.
+pub fn has_asf(index: &Index) -> bool {
+    index.tracks.iter().any(is_asf)
+}
+
 /// The description, as seen by a viewer who reached us at `local`.
-pub fn describe(index: &Index, local: IpAddr) -> String {
+pub fn describe(index: &Index, local: IpAddr, lines: Lines) -> String {
     let (address_type, unspecified) = match local.to_canonical() {
         IpAddr::V4(_) => ("IP4", "0.0.0.0"),
         IpAddr::V6(_) => ("IP6", "::"),
     };
-    let media = index.tracks.iter().enumerate().map(|(position, track)| media(track, payload_type(index, position)));
+    let one_line = lines == Lines::AsfTogether && index.tracks.iter().filter(|track| is_asf(track)).count() > 1;
+    let leader = index.tracks.iter().position(|track| is_asf(track) && track.format.media() == Media::Video);
+    let leader = leader.or_else(|| index.tracks.iter().position(is_asf));
+    let told = |position: usize, track: &Track| !one_line || !is_asf(track) || Some(position) == leader;
+    let tracks = index.tracks.iter().enumerate().filter(|(position, track)| told(*position, track));
+    let mut media: Vec<_> = tracks
+        .map(|(position, track)| {
+            let id = if one_line && is_asf(track) { ALL } else { track.id };
+            media(track, id, payload_type(index, position))
+        })
+        .collect();
+    let mut attributes = vec![
+        attribute("tool", crate::message::SERVER),
+        attribute("control", "*"),
+        attribute("range", &format!("npt=0-{}", seconds_up(index.duration))),
+        attribute("etag", &entity_tag(index)),
+    ];
+    let sized = index.tracks.iter().map(|track| (&track.format, track.samples.bytes()));
+    if let Some(header) = Header::new(sized, index.duration) {
+        attributes.push(attribute("maxps", &header.max_packet.to_string()));
+        attributes.push(attribute("pgmpu", &format!("{ASF_HEADER}{}", BASE64.encode(header.bytes))));
+        media.push(retransmission(leader.map_or(FIRST_DYNAMIC, |leader| payload_type(index, leader))));
+    }
     let description = SessionDescription {
         version: 0,
         origin: Origin {
@@ -67,19 +125,14 @@ pub fn describe(index: &Index, local: IpAddr) -> String {
             timing: Timing { start_time: 0, stop_time: 0 },
             repeat_times: Vec::new(),
         }],
-        attributes: vec![
-            attribute("tool", crate::message::SERVER),
-            attribute("control", "*"),
-            attribute("range", &format!("npt=0-{}", seconds_up(index.duration))),
-            attribute("etag", &entity_tag(index)),
-        ],
-        media_descriptions: media.collect(),
+        attributes,
+        media_descriptions: media,
         ..SessionDescription::default()
     };
     description.marshal()
 }
 
-fn media(track: &Track, payload_type: u8) -> MediaDescription {
+fn media(track: &Track, id: u32, payload_type: u8) -> MediaDescription {
     let mut attributes = vec![attribute("rtpmap", &format!("{payload_type} {}", track.format.rtpmap()))];
     if let Some(parameters) = track.format.fmtp() {
         attributes.push(attribute("fmtp", &format!("{payload_type} {parameters}")));
@@ -87,12 +140,16 @@ fn media(track: &Track, payload_type: u8) -> MediaDescription {
     if let Some(language) = track.language.as_deref().filter(|language| is_language(language)) {
         attributes.push(attribute("lang", language));
     }
-    attributes.push(attribute("control", &format!("{CONTROL}{}", track.id)));
+    attributes.push(attribute("control", &format!("{CONTROL}{id}")));
+    if let Format::Asf { stream, .. } = &track.format {
+        attributes.push(attribute("stream", &stream.to_string()));
+    }
     MediaDescription {
         media_name: MediaName {
             media: match track.format.media() {
                 Media::Audio => "audio".into(),
                 Media::Video => "video".into(),
+                Media::Text => "text".into(),
             },
             port: RangedPort { value: 0, range: None },
             protos: vec!["RTP".into(), "AVP".into()],
@@ -104,6 +161,25 @@ fn media(track: &Track, payload_type: u8) -> MediaDescription {
             bandwidth: u64::from(track.bandwidth_bps).div_ceil(1000).max(1),
         }],
         attributes,
+        ..MediaDescription::default()
+    }
+}
+
+/// ffmpeg plays ASF over UDP only where there is such a line, and sets it up. Nothing is ever sent again.
+fn retransmission(payload_type: u8) -> MediaDescription {
+    MediaDescription {
+        media_name: MediaName {
+            media: "application".into(),
+            port: RangedPort { value: 0, range: None },
+            protos: vec!["RTP".into(), "AVP".into()],
+            formats: vec![payload_type.to_string()],
+        },
+        attributes: vec![
+            attribute("rtpmap", &format!("{payload_type} x-wms-rtx/1000")),
+            // Its end is what ffmpeg knows it by.
+            attribute("control", &format!("{CONTROL}{RETRANSMISSION}/rtx")),
+            attribute("stream", &RETRANSMISSION.to_string()),
+        ],
         ..MediaDescription::default()
     }
 }
@@ -149,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_description_has_its_lines_in_the_order_of_the_rfc() {
-        let text = describe(&fake::film(), LOCAL);
+        let text = describe(&fake::film(), LOCAL, Lines::Each);
         let lines: Vec<&str> = text.split("\r\n").collect();
         let expected = [
             "v=0",
@@ -185,15 +261,15 @@ mod tests {
         let mut film = fake::film();
         film.title = "Two\r\na=control:rtsp://elsewhere/\nlines\0".into();
         film.tracks[0].language = Some("x\r\nm=".into());
-        let text = describe(&film, "::1".parse().expect("an address"));
+        let text = describe(&film, "::1".parse().expect("an address"), Lines::Each);
         assert_eq!(text.lines().filter(|line| line.starts_with("a=control:")).count(), 3);
         let parsed = SessionDescription::unmarshal(&mut std::io::Cursor::new(text.as_bytes())).expect("a description");
         assert_eq!(parsed.session_name, "Two  a=control:rtsp://elsewhere/ lines");
         assert_eq!(parsed.marshal(), text);
         film.title = "\n".into();
-        assert!(describe(&film, LOCAL).contains("\r\ns=film\r\n"));
+        assert!(describe(&film, LOCAL, Lines::Each).contains("\r\ns=film\r\n"));
         film.title = "x".repeat(100_000);
-        assert!(describe(&film, LOCAL).len() < 1000);
+        assert!(describe(&film, LOCAL, Lines::Each).len() < 1000);
     }
 
     #[test]
@@ -206,7 +282,7 @@ mod tests {
         assert_eq!((types[0], types[31]), (96, 127));
         types.dedup();
         assert_eq!(types.len(), 32);
-        assert!(describe(&film, LOCAL).len() < MAX_DESCRIPTION);
+        assert!(describe(&film, LOCAL, Lines::Each).len() < MAX_DESCRIPTION);
     }
 
     #[test]

@@ -239,7 +239,7 @@ fn track(row: &SqliteRow) -> Result<(i64, TrackSummary), sqlx::Error> {
     let media: String = row.try_get("media")?;
     let track = TrackSummary {
         id: unsigned(row, "id")?,
-        media: if media == media_text(Media::Audio) { Media::Audio } else { Media::Video },
+        media: [Media::Audio, Media::Text].into_iter().find(|kind| media == media_text(*kind)).unwrap_or(Media::Video),
         codec: row.try_get("codec")?,
         language: row.try_get("language")?,
         clock: ClockRate::new(unsigned(row, "clock_hz")?).unwrap_or(ClockRate::VIDEO),
@@ -262,5 +262,6 @@ fn media_text(media: Media) -> &'static str {
     match media {
         Media::Audio => "audio",
         Media::Video => "video",
+        Media::Text => "text",
     }
 }

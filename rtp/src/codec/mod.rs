@@ -5,16 +5,22 @@
 //! - [`start_code`]: finding `00 00 01` fast
 //! - [`frames`]: cutting audio streams into frames over junk
 //! - [`aac`]: AudioSpecificConfig and ADTS
+//! - [`ac3`]: AC-3 and E-AC-3 sync frames
+//! - [`amr`]: AMR and AMR-WB frames as their files have them
 //! - [`h264`]: H.264 parameter sets, slices and where decoding may begin
+//! - [`h265`]: H.265 NAL unit types, sequence parameter sets, and where decoding may begin
 //! - [`mpeg_audio`]: MPEG audio layers I to III
 //! - [`mpeg_video`]: MPEG-1 and MPEG-2 video above the slices
 //! - [`mpeg4_visual`]: MPEG-4 visual above the macroblocks
 //! - [`nal`]: NAL units by start codes and by lengths
 
 pub mod aac;
+pub mod ac3;
+pub mod amr;
 pub mod bits;
 pub mod frames;
 pub mod h264;
+pub mod h265;
 pub mod mpeg4_visual;
 pub mod mpeg_audio;
 pub mod mpeg_video;

@@ -4,11 +4,25 @@
 //! A depayloader appends to the unit that a `Units` holds open. Neither keeps bytes of its own.
 
 pub(crate) mod aac;
+pub(crate) mod ac3;
+pub(crate) mod amr;
 pub(crate) mod asf;
+pub(crate) mod h263;
 pub(crate) mod h264;
+pub(crate) mod h265;
+pub(crate) mod jpeg;
 pub(crate) mod mp4v;
 pub(crate) mod mpa;
 pub(crate) mod mpv;
+pub(crate) mod opus;
+pub(crate) mod pcm;
+pub(crate) mod t140;
+pub(crate) mod vorbis;
+pub(crate) mod vp8;
+pub(crate) mod vp9;
+
+#[cfg(test)]
+mod tests;
 
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
@@ -28,6 +42,11 @@ pub struct PayloadError {
     pub reason: &'static str,
 }
 
+/// `data` in as few parts as keep to `max` bytes each, and all but the last equal in size: so they leave in one send.
+fn parts(data: &[u8], max: usize) -> std::slice::Chunks<'_, u8> {
+    data.chunks(data.len().div_ceil(data.len().div_ceil(max.max(1)).max(1)).max(1))
+}
+
 /// Access units in, payloads out; one variant a payload format.
 #[derive(Debug)]
 pub(crate) enum Payloader {
@@ -36,6 +55,17 @@ pub(crate) enum Payloader {
     H264,
     Mp4vEs,
     Aac(aac::Payloader),
+    H265,
+    Ac3(ac3::Payloader),
+    Pcm(pcm::Payloader),
+    Amr(amr::Payloader),
+    H263,
+    Vp8,
+    Vp9,
+    Opus,
+    Vorbis,
+    Jpeg,
+    T140,
     Asf,
 }
 
@@ -47,6 +77,20 @@ impl Payloader {
             Format::H264 { .. } => Self::H264,
             Format::Mp4vEs { .. } => Self::Mp4vEs,
             Format::Aac { config, sample_rate, .. } => Self::Aac(aac::Payloader::new(config, *sample_rate)),
+            Format::H265 { .. } => Self::H265,
+            Format::Ac3 { sample_rate, .. } => Self::Ac3(ac3::Payloader::new(ac3::AC3, *sample_rate)),
+            Format::Eac3 { sample_rate, .. } => Self::Ac3(ac3::Payloader::new(ac3::EAC3, *sample_rate)),
+            Format::Pcm { coding, sample_rate, channels } => {
+                Self::Pcm(pcm::Payloader::new(*coding, *sample_rate, *channels))
+            }
+            Format::Amr { wide, channels } => Self::Amr(amr::Payloader::new(*wide, *channels)),
+            Format::H263 { .. } => Self::H263,
+            Format::Vp8 { .. } => Self::Vp8,
+            Format::Vp9 { .. } => Self::Vp9,
+            Format::Opus { .. } => Self::Opus,
+            Format::Vorbis { .. } => Self::Vorbis,
+            Format::Jpeg { .. } => Self::Jpeg,
+            Format::T140 {} => Self::T140,
             Format::Asf { .. } => Self::Asf,
         }
     }
@@ -55,9 +99,20 @@ impl Payloader {
         let one: fn(&AccessUnit<'_>, &mut PacketWriter<'_>) -> Result<(), PayloadError> = match self {
             Self::Mpa => return mpa::packetize(units, out),
             Self::Aac(payloader) => return payloader.packetize(units, out),
+            Self::Ac3(payloader) => return payloader.packetize(units, out),
+            Self::Pcm(payloader) => return payloader.packetize(units, out),
+            Self::Amr(payloader) => return payloader.packetize(units, out),
             Self::Mpv => mpv::packetize,
             Self::H264 => h264::packetize,
             Self::Mp4vEs => mp4v::packetize,
+            Self::H265 => h265::packetize,
+            Self::H263 => h263::packetize,
+            Self::Vp8 => vp8::packetize,
+            Self::Vp9 => vp9::packetize,
+            Self::Opus => opus::packetize,
+            Self::Vorbis => vorbis::packetize,
+            Self::Jpeg => jpeg::packetize,
+            Self::T140 => t140::packetize,
             Self::Asf => asf::packetize,
         };
         units.iter().try_for_each(|unit| one(unit, out))
@@ -72,6 +127,17 @@ pub(crate) enum Depayloader {
     H264(h264::Depayloader),
     Mp4vEs,
     Aac(aac::Depayloader),
+    H265(h265::Depayloader),
+    Ac3(ac3::Kind),
+    Pcm(pcm::Depayloader),
+    Amr(amr::Depayloader),
+    H263,
+    Vp8,
+    Vp9,
+    Opus,
+    Vorbis,
+    Jpeg,
+    T140,
     Asf(asf::Depayloader),
 }
 
@@ -83,6 +149,18 @@ impl Depayloader {
             Format::H264 { .. } => Self::H264(h264::Depayloader::default()),
             Format::Mp4vEs { .. } => Self::Mp4vEs,
             Format::Aac { config, .. } => Self::Aac(aac::Depayloader::new(config)),
+            Format::H265 { .. } => Self::H265(h265::Depayloader::default()),
+            Format::Ac3 { .. } => Self::Ac3(ac3::AC3),
+            Format::Eac3 { .. } => Self::Ac3(ac3::EAC3),
+            Format::Pcm { coding, channels, .. } => Self::Pcm(pcm::Depayloader::new(*coding, *channels)),
+            Format::Amr { wide, channels } => Self::Amr(amr::Depayloader::new(*wide, *channels)),
+            Format::H263 { .. } => Self::H263,
+            Format::Vp8 { .. } => Self::Vp8,
+            Format::Vp9 { .. } => Self::Vp9,
+            Format::Opus { .. } => Self::Opus,
+            Format::Vorbis { .. } => Self::Vorbis,
+            Format::Jpeg { .. } => Self::Jpeg,
+            Format::T140 {} => Self::T140,
             Format::Asf { .. } => Self::Asf(asf::Depayloader::default()),
         }
     }
@@ -95,6 +173,17 @@ impl Depayloader {
             Self::H264(depayloader) => depayloader.handle(packet, gap, units),
             Self::Mp4vEs => mp4v::depacketize(packet, units),
             Self::Aac(depayloader) => depayloader.handle(packet, gap, units),
+            Self::H265(depayloader) => depayloader.handle(packet, gap, units),
+            Self::Ac3(kind) => ac3::depacketize(packet, *kind, gap, units),
+            Self::Pcm(depayloader) => depayloader.handle(packet, units),
+            Self::Amr(depayloader) => depayloader.handle(packet, units),
+            Self::H263 => h263::depacketize(packet, units),
+            Self::Vp8 => vp8::depacketize(packet, units),
+            Self::Vp9 => vp9::depacketize(packet, units),
+            Self::Opus => opus::depacketize(packet, units),
+            Self::Vorbis => vorbis::depacketize(packet, gap, units),
+            Self::Jpeg => jpeg::depacketize(packet, units),
+            Self::T140 => t140::depacketize(packet, units),
             Self::Asf(depayloader) => depayloader.handle(packet, gap, units),
         }
     }
@@ -104,8 +193,9 @@ impl Depayloader {
         match self {
             Self::H264(depayloader) => depayloader.end(units),
             // What is open is a fragment: whole units are closed at once.
-            Self::Aac(_) => units.discard(),
-            Self::Mpv | Self::Mpa | Self::Mp4vEs | Self::Asf(_) => units.close(),
+            Self::Aac(_) | Self::Ac3(_) | Self::Vorbis => units.discard(),
+            Self::H265(depayloader) => depayloader.end(units),
+            _ => units.close(),
         }
     }
 }

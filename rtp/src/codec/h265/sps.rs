@@ -1,0 +1,163 @@
+//! The sequence parameter set up to its picture order (7.3.2.2.1).
+
+use super::super::bits::{Bits, CodecError};
+use super::super::nal::unescape;
+use super::{SPS, begin};
+
+/// A sequence parameter set: what a container or a description needs of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sps {
+    /// `sps_seq_parameter_set_id`, 0..=15.
+    pub id: u8,
+    /// `general_profile_idc`
+    pub profile: u8,
+    /// `general_level_idc`, thirty times the level's number.
+    pub level: u8,
+    /// 0 monochrome, 1 4:2:0, 2 4:2:2, 3 4:4:4.
+    pub chroma_format: u8,
+    /// Bits of a luma sample.
+    pub luma_bits: u8,
+    /// Pixels, as cropped.
+    pub width: u32,
+    /// Pixels, as cropped.
+    pub height: u32,
+    /// Bits of `slice_pic_order_cnt_lsb`.
+    pub order_count_bits: u8,
+    /// `sps_max_num_reorder_pics` of the highest sub-layer: how many pictures at most come before one that is shown
+    /// earlier.
+    pub reorder_pictures: u8,
+}
+
+/// Pixels in one direction at most: what level 6.2 lets be is 16888 (A.4.1). It keeps sizes far from overflow whatever
+/// the codes say.
+const MAX_SIDE: u32 = 16_888;
+
+impl Sps {
+    /// Reads a sequence parameter set.
+    ///
+    /// # Errors
+    /// Which field is missing or not allowed.
+    pub fn parse(unit: &[u8]) -> Result<Self, CodecError> {
+        let unit = unescape(unit);
+        let mut bits = begin("sequence parameter set", &unit, SPS)?;
+        bits.skip("sps_video_parameter_set_id", 4)?;
+        let sub_layers = bits.small("sps_max_sub_layers_minus1", 3)?;
+        if sub_layers > 6 {
+            return Err(bits.forbidden("sps_max_sub_layers_minus1", u32::from(sub_layers)));
+        }
+        bits.skip("sps_temporal_id_nesting_flag", 1)?;
+        let (profile, level) = profile_tier_level(&mut bits, sub_layers)?;
+        let id = bounded(&mut bits, "sps_seq_parameter_set_id", 15)?;
+        let chroma_format = bounded(&mut bits, "chroma_format_idc", 3)?;
+        let separate_planes = chroma_format == 3 && bits.flag("separate_colour_plane_flag")?;
+        let width = side(&mut bits, "pic_width_in_luma_samples")?;
+        let height = side(&mut bits, "pic_height_in_luma_samples")?;
+        let (width, height) = if bits.flag("conformance_window_flag")? {
+            let unit_x = if matches!(chroma_format, 1 | 2) && !separate_planes { 2 } else { 1 };
+            let unit_y = if chroma_format == 1 { 2 } else { 1 };
+            (
+                cropped(&mut bits, width, unit_x, ["conf_win_left_offset", "conf_win_right_offset"])?,
+                cropped(&mut bits, height, unit_y, ["conf_win_top_offset", "conf_win_bottom_offset"])?,
+            )
+        } else {
+            (width, height)
+        };
+        let luma_bits = bounded(&mut bits, "bit_depth_luma_minus8", 8)? + 8;
+        bounded(&mut bits, "bit_depth_chroma_minus8", 8)?;
+        let order_count_bits = bounded(&mut bits, "log2_max_pic_order_cnt_lsb_minus4", 12)? + 4;
+        let all_layers = bits.flag("sps_sub_layer_ordering_info_present_flag")?;
+        let mut reorder_pictures = 0;
+        for _ in if all_layers { 0 } else { sub_layers }..=sub_layers {
+            bounded(&mut bits, "sps_max_dec_pic_buffering_minus1", 15)?;
+            reorder_pictures = bounded(&mut bits, "sps_max_num_reorder_pics", 15)?;
+            bits.ue("sps_max_latency_increase_plus1")?;
+        }
+        Ok(Self { id, profile, level, chroma_format, luma_bits, width, height, order_count_bits, reorder_pictures })
+    }
+}
+
+/// `general_profile_idc` and `general_level_idc`; passes over the rest (7.3.3).
+fn profile_tier_level(bits: &mut Bits<'_>, sub_layers: u8) -> Result<(u8, u8), CodecError> {
+    bits.skip("general_profile_space and general_tier_flag", 3)?;
+    let profile = bits.small("general_profile_idc", 5)?;
+    bits.skip("general_profile_compatibility_flag and constraints", 32 + 48)?;
+    let level = bits.small("general_level_idc", 8)?;
+    let mut length = 0;
+    for _ in 0..sub_layers {
+        length += if bits.flag("sub_layer_profile_present_flag")? { 88 } else { 0 };
+        length += if bits.flag("sub_layer_level_present_flag")? { 8 } else { 0 };
+    }
+    if sub_layers > 0 {
+        bits.skip("reserved_zero_2bits", usize::from(8 - sub_layers) * 2)?;
+    }
+    bits.skip("sub-layer profiles and levels", length)?;
+    Ok((profile, level))
+}
+
+fn side(bits: &mut Bits<'_>, field: &'static str) -> Result<u32, CodecError> {
+    match bits.ue(field)? {
+        value @ 1..=MAX_SIDE => Ok(value),
+        value => Err(bits.forbidden(field, value)),
+    }
+}
+
+/// What a conformance window leaves of `size` (equations 7-57 and 7-58, and the sizes behind them).
+fn cropped(bits: &mut Bits<'_>, size: u32, unit: u32, fields: [&'static str; 2]) -> Result<u32, CodecError> {
+    let both = u64::from(bits.ue(fields[0])?) + u64::from(bits.ue(fields[1])?);
+    let left = u64::from(size).checked_sub(both * u64::from(unit)).filter(|&left| left > 0);
+    left.and_then(|left| u32::try_from(left).ok()).ok_or(bits.forbidden(fields[1], both.min(1 << 31) as u32))
+}
+
+/// An Exp-Golomb code no larger than `max`, which is at most 255.
+fn bounded(bits: &mut Bits<'_>, field: &'static str, max: u32) -> Result<u8, CodecError> {
+    let value = bits.ue(field)?;
+    u8::try_from(value).ok().filter(|_| value <= max).ok_or(bits.forbidden(field, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// From x265: 322x242 pixels, coded as 328x248.
+    const CROPPED: &[u8] = &[
+        0x42, 0x01, 0x01, 0x01, 0x60, 0x00, 0x00, 0x03, 0x00, 0x90, 0x00, 0x00, 0x03, 0x00, 0x00, 0x03, 0x00, 0x3C,
+        0xA0, 0x0A, 0x48, 0x0F, 0x9C, 0x92, 0x65, 0x95, 0x9A, 0x49, 0x32, 0xBC, 0x05, 0xA0, 0x20, 0x00, 0x00, 0x03,
+        0x00, 0x20, 0x00, 0x00, 0x03, 0x03, 0x21,
+    ];
+
+    #[test]
+    fn a_set_says_the_size_as_cropped() {
+        let sps = Sps::parse(CROPPED).unwrap();
+        let expected = Sps {
+            id: 0,
+            profile: 1,
+            level: 60,
+            chroma_format: 1,
+            luma_bits: 8,
+            width: 322,
+            height: 242,
+            order_count_bits: 8,
+            reorder_pictures: 2,
+        };
+        assert_eq!(sps, expected);
+    }
+
+    #[test]
+    fn what_is_no_set_is_refused_where_it_breaks() {
+        let error = |unit: &[u8]| Sps::parse(unit).unwrap_err().to_string();
+        let wrong = "sequence parameter set: nal_unit_type at byte 0, bit 1: 34 is not allowed";
+        assert_eq!(error(&[0x44, 1, 1]), wrong);
+        assert_eq!(
+            error(&CROPPED[..12]),
+            "sequence parameter set: general_profile_compatibility_flag and constraints at byte 4, bit 0: the data ends"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(at in 2..CROPPED.len(), bytes: Vec<u8>) {
+            let _ = Sps::parse(&[&CROPPED[..at], &bytes[..]].concat());
+        }
+    }
+}
