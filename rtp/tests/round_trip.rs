@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rtp::access_unit::AccessUnit;
 use rtp::clock::RtpTimestamp;
 use rtp::depacketizer::{Depacketizer, ReceivedUnit};
-use rtp::format::{Bundling, Format};
+use rtp::format::{Bundling, Format, PcmCoding};
 use rtp::packet::RtpPacket;
 use rtp::packetizer::{MIN_PACKET, Packetizer};
 use rtp::train::{Framing, Train};
@@ -30,6 +30,55 @@ fn mp4v() -> Format {
 
 fn aac() -> Format {
     Format::Aac { config: vec![0x12, 0x10], sample_rate: 44_100, channels: 2 }
+}
+
+fn h265() -> Format {
+    let [vps, sps, pps] = [[0x40, 1, 5], [0x42, 1, 6], [0x44, 1, 7]].map(|set| vec![set.to_vec()]);
+    Format::H265 { vps, sps, pps, width: 640, height: 480 }
+}
+
+fn ac3() -> Format {
+    Format::Ac3 { sample_rate: 48_000, channels: 2 }
+}
+
+fn eac3() -> Format {
+    Format::Eac3 { sample_rate: 48_000, channels: 2 }
+}
+
+fn pcm() -> Format {
+    Format::Pcm { coding: PcmCoding::L16, sample_rate: 48_000, channels: 2 }
+}
+
+fn amr() -> Format {
+    Format::Amr { wide: false, channels: 1 }
+}
+
+fn vorbis() -> Format {
+    Format::Vorbis { headers: vec![vec![1], vec![3], vec![5]], sample_rate: 44_100, channels: 2 }
+}
+
+/// Every payload format.
+fn all() -> Vec<Format> {
+    let (width, height) = (640, 480);
+    vec![
+        mpv(),
+        mpa(),
+        h264(),
+        mp4v(),
+        aac(),
+        h265(),
+        ac3(),
+        eac3(),
+        pcm(),
+        amr(),
+        Format::H263 { width, height },
+        Format::Vp8 { width, height },
+        Format::Vp9 { width, height },
+        Format::Opus { channels: 2 },
+        vorbis(),
+        Format::Jpeg { width, height },
+        Format::T140 {},
+    ]
 }
 
 /// Packets of `units`, `step` ticks apart, and what comes out of them.
@@ -117,6 +166,52 @@ fn nals() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Length-prefixed H.265 NAL units of types that are kept.
+fn h265_nals() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop::sample::select(vec![0u8, 1, 19, 20, 21, 32, 33, 34, 39]);
+    prop::collection::vec((kind, 1u8..8, prop::collection::vec(any::<u8>(), 1..4000)), 1..9).prop_map(|nals| {
+        let nal = |(kind, temporal, body): (u8, u8, Vec<u8>)| {
+            [&(body.len() as u32 + 2).to_be_bytes(), &[kind << 1, temporal][..], &body].concat()
+        };
+        nals.into_iter().flat_map(nal).collect()
+    })
+}
+
+/// AC-3 sync frames of 48 kHz.
+fn ac3_frames() -> impl Strategy<Value = Vec<u8>> {
+    let frame = prop::sample::select(vec![(0u8, 128), (8, 256), (0x14, 768), (0x24, 2560)]);
+    prop::collection::vec((frame, any::<u8>()), 1..4).prop_map(|frames| {
+        let frame = |((code, length), fill): ((u8, usize), u8)| {
+            [&[0x0B, 0x77, 0, 0, code, 0x40, 0x40][..], &vec![fill; length - 7]].concat()
+        };
+        frames.into_iter().flat_map(frame).collect()
+    })
+}
+
+/// E-AC-3 sync frames of 1536 samples: an independent one, and dependent ones behind it.
+fn eac3_frames() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec((8usize..4096, any::<u8>()), 1..4).prop_map(|frames| {
+        let frame = |(index, (length, fill)): (usize, (usize, u8))| {
+            let words = length / 2 - 1;
+            let kind = if index == 0 { 0 } else { 0x40 };
+            [&[0x0B, 0x77, kind | (words >> 8) as u8, words as u8, 0x34, 0x80][..], &vec![fill; words * 2 - 4]].concat()
+        };
+        frames.into_iter().enumerate().flat_map(frame).collect()
+    })
+}
+
+/// AMR frames of all kinds.
+fn amr_frames() -> impl Strategy<Value = Vec<u8>> {
+    let toc = prop::sample::select(vec![0x04u8, 0x3C, 0x14, 0x44, 0x7C]);
+    prop::collection::vec((toc, any::<u8>()), 1..30).prop_map(|frames| {
+        let frame = |(toc, fill): (u8, u8)| {
+            let length = rtp::codec::amr::frame_len(false, toc).unwrap();
+            [&[toc][..], &vec![fill; length - 1]].concat()
+        };
+        frames.into_iter().flat_map(frame).collect()
+    })
+}
+
 fn bytes(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(any::<u8>(), length)
 }
@@ -154,13 +249,59 @@ proptest! {
     }
 
     #[test]
+    fn h265_nal_units_come_back(units in prop::collection::vec(h265_nals(), 1..4), max in 0usize..2000) {
+        prop_assert_eq!(bytes_of(&pass(&h265(), &units, 3600, max).1), units);
+    }
+
+    #[test]
+    fn sync_frames_come_back_in_their_packets(units in prop::collection::vec(ac3_frames(), 1..9), max in 0usize..2000) {
+        prop_assert_eq!(bytes_of(&pass(&ac3(), &units, 1536, max).1).concat(), units.concat());
+    }
+
+    #[test]
+    fn substreams_come_back_in_their_packets(units in prop::collection::vec(eac3_frames(), 1..9), max in 0usize..2000) {
+        let (_, received) = pass(&eac3(), &units, 1536, max);
+        prop_assert_eq!(bytes_of(&received).concat(), units.concat());
+        let start = received[0].timestamp;
+        prop_assert_eq!(received[received.len() - 1].timestamp.distance(start), (units.len() as i32 - 1) * 1536);
+    }
+
+    #[test]
+    fn samples_come_back_with_their_times(units in prop::collection::vec(1usize..3000, 1..9), step in 0u32..4000, max in 0usize..2000) {
+        let units: Vec<Vec<u8>> = units.iter().map(|frames| (0..frames * 4).map(|at| at as u8).collect()).collect();
+        let (_, received) = pass(&pcm(), &units, step, max);
+        prop_assert_eq!(bytes_of(&received).concat(), units.concat());
+    }
+
+    #[test]
+    fn speech_comes_back_in_its_packets(units in prop::collection::vec(amr_frames(), 1..9), step in 0u32..4000, max in 0usize..2000) {
+        prop_assert_eq!(bytes_of(&pass(&amr(), &units, step, max).1).concat(), units.concat());
+    }
+
+    #[test]
+    fn frames_without_borders_of_their_own_come_back(units in prop::collection::vec(bytes(1..5000), 1..4), max in 0usize..2000) {
+        let (width, height) = (640, 480);
+        for format in [Format::Vp8 { width, height }, Format::Vp9 { width, height }, vorbis()] {
+            prop_assert_eq!(bytes_of(&pass(&format, &units, 3600, max).1), &units[..]);
+        }
+        let pictures: Vec<Vec<u8>> = units.iter().map(|unit| [&[0, 0, 0x82], &unit[..]].concat()).collect();
+        prop_assert_eq!(bytes_of(&pass(&Format::H263 { width, height }, &pictures, 3600, max).1), pictures);
+    }
+
+    #[test]
+    fn cues_come_back(units in prop::collection::vec("\\PC{1,900}", 1..4), max in 0usize..2000) {
+        let units: Vec<Vec<u8>> = units.into_iter().map(String::into_bytes).collect();
+        prop_assert_eq!(bytes_of(&pass(&Format::T140 {}, &units, 1000, max).1), units);
+    }
+
+    #[test]
     fn no_stored_bytes_panic(head in 0u32..64, data in bytes(0..400), flip in any::<prop::sample::Index>()) {
         let mut picture = Vec::new();
         mpv().store(&[0, 0, 1, 0, 0, 0x08, 0, 0, 0, 0, 0, 1, 1, 5, 5, 0, 0, 1, 2, 6], true, &mut picture).unwrap();
         let at = flip.index(picture.len());
         picture[at] ^= data.first().copied().unwrap_or(1);
         for data in [&[&head.to_be_bytes()[..], &data].concat(), &data, &picture] {
-            for format in [mpv(), mpa(), h264(), mp4v(), aac()] {
+            for format in all() {
                 let mut packetizer = Packetizer::new(&format, 96, 7, 5, 300);
                 let mut train = Train::new(Framing::Interleaved { channel: 0 });
                 let unit = AccessUnit { data, timestamp: RtpTimestamp(0), sync: true };
@@ -176,7 +317,7 @@ proptest! {
     fn no_payloads_panic(
         packets in prop::collection::vec((any::<bool>(), 0u16..4, 0u32..2, prop::sample::select(vec![0x7Cu8, 0x78, 0, 4]), bytes(0..40)), 0..20),
     ) {
-        for format in [mpv(), mpa(), h264(), mp4v(), aac()] {
+        for format in all() {
             let mut depacketizer = Depacketizer::new(&format);
             let mut sequence = 0u16;
             for (marker, skip, timestamp, first, payload) in &packets {
