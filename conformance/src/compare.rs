@@ -131,9 +131,14 @@ impl DecodeOptions {
 /// Compares the file with what `url` gives over `transport`. `limit` bounds each of both decodes.
 pub fn compare(file: &Path, url: &str, transport: Transport, limit: Duration) -> Result<Report> {
     let file = decode(&file.to_string_lossy(), &DecodeOptions::default(), limit).context("decoding the file")?;
+    compare_with(&file, url, transport, limit)
+}
+
+/// The same where the file is decoded already.
+pub fn compare_with(file: &Decoded, url: &str, transport: Transport, limit: Duration) -> Result<Report> {
     let received = decode(url, &DecodeOptions::receive(transport), limit)
         .with_context(|| format!("decoding {url} over {transport}"))?;
-    Ok(difference(&file, &received))
+    Ok(difference(file, &received))
 }
 
 /// One tick of the video clock, nanoseconds.

@@ -58,7 +58,7 @@ fn every_player_is_answered_as_it_needs() {
     assert!(dialogues.len() > 60, "only {} dialogues found", dialogues.len());
     let url = server.url("long");
     let faults: Vec<String> = std::thread::scope(|scope| {
-        let parts = dialogues.chunks(dialogues.len().div_ceil(8)).map(|part| {
+        let parts = dialogues.chunks(dialogues.len().div_ceil(24)).map(|part| {
             let url = &url;
             scope.spawn(move || part.iter().flat_map(|dialogue| check(dialogue, address, url)).collect::<Vec<_>>())
         });

@@ -1,12 +1,16 @@
 //! Frame for frame: what a viewer receives decodes to the same pictures and samples as the file.
 
 use conformance::{
-    compare::{Transport, compare, tempdir},
+    compare::{DecodeOptions, Transport, compare, decode, tempdir},
     films::{RECIPES, Recipe, media_folder, wrap_in_sectors},
     players,
     server::Server,
 };
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 /// Far above the length of any film here: it only ends what hangs.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -26,10 +30,28 @@ fn films(folder: &std::path::Path) -> Vec<PathBuf> {
     std::fs::write(&dat, wrap_in_sectors(&std::fs::read(&stream).unwrap())).unwrap();
     films.push(dat);
     match media_folder() {
-        Some(media) => films.extend(MEDIA.iter().map(|file| media.join(file))),
+        // First: one of them is the longest of all.
+        Some(media) => drop(films.splice(..0, MEDIA.iter().map(|file| media.join(file)))),
         None => println!("skipped: no media folder"),
     }
     films
+}
+
+/// Some jobs at a time, in their order: films play in real time, but decoding costs.
+fn together<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    const AT_ONCE: usize = 5;
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mine = std::iter::from_fn(|| jobs.get(next.fetch_add(1, Ordering::Relaxed)));
+                    mine.map(&work).collect::<Vec<R>>()
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
 }
 
 #[test]
@@ -38,26 +60,15 @@ fn what_is_received_is_the_file() {
     let films = films(&folder);
     let server = Server::start(&films.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
     let jobs: Vec<_> = films.iter().flat_map(|film| [Transport::Udp, Transport::Tcp].map(|t| (film, t))).collect();
-    let results: Vec<String> = std::thread::scope(|scope| {
-        // Two at a time: the films play in real time, but decoding costs.
-        let parts = jobs.chunks(jobs.len().div_ceil(4)).map(|part| {
-            let server = &server;
-            scope.spawn(move || {
-                let check = |(film, transport): &(&PathBuf, Transport)| {
-                    let url = server.url(&name_of(film));
-                    let line = match compare(film, &url, *transport, LIMIT) {
-                        Ok(report) if report.is_exact() => format!("ok   {} {transport}: {report}", film.display()),
-                        Ok(report) => format!("FAIL {} {transport}: {report}", film.display()),
-                        Err(error) => format!("FAIL {} {transport}: {error:#}", film.display()),
-                    };
-                    println!("{line}");
-                    line
-                };
-                part.iter().map(check).collect::<Vec<_>>()
-            })
-        });
-        let threads: Vec<_> = parts.collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    let results = together(&jobs, |(film, transport)| {
+        let url = server.url(&name_of(film));
+        let line = match compare(film, &url, *transport, LIMIT) {
+            Ok(report) if report.is_exact() => format!("ok   {} {transport}: {report}", film.display()),
+            Ok(report) => format!("FAIL {} {transport}: {report}", film.display()),
+            Err(error) => format!("FAIL {} {transport}: {error:#}", film.display()),
+        };
+        println!("{line}");
+        line
     });
     let failed: Vec<&String> = results.iter().filter(|line| line.starts_with("FAIL")).collect();
     server.stop().unwrap();
@@ -71,26 +82,18 @@ fn gstreamer_plays_to_the_end_with_every_picture() {
     // GStreamer's MPEG-4 visual and MPEG-1 decoders show every picture of these.
     let films: Vec<PathBuf> = RECIPES.iter().map(|recipe| recipe.make(&folder).unwrap()).collect();
     let server = Server::start(&films.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
-    let mut failed = Vec::new();
-    for film in &films {
-        let expected =
-            conformance::compare::decode(&film.to_string_lossy(), &Default::default(), LIMIT).unwrap().pictures.len();
-        let results: Vec<_> = std::thread::scope(|scope| {
-            let threads = [Transport::Udp, Transport::Tcp].map(|transport| {
-                let url = server.url(&name_of(film));
-                scope.spawn(move || (transport, players::gstreamer(&url, transport, true, true, LIMIT)))
-            });
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        for (transport, result) in results {
-            println!("{} {transport}: {result:?}, {expected} pictures in the file", film.display());
-            match result {
-                Ok(played) if played.pictures == expected && played.sound > 0 => {}
-                Ok(played) => failed.push(format!("{} {transport}: {played:?}, not {expected}", film.display())),
-                Err(error) => failed.push(format!("{} {transport}: {error:#}", film.display())),
-            }
+    let jobs: Vec<_> = films.iter().flat_map(|film| [Transport::Udp, Transport::Tcp].map(|t| (film, t))).collect();
+    let results = together(&jobs, |(film, transport)| {
+        let expected = decode(&film.to_string_lossy(), &DecodeOptions::default(), LIMIT).unwrap().pictures.len();
+        let played = players::gstreamer(&server.url(&name_of(film)), *transport, true, true, LIMIT);
+        let line = format!("{} {transport}: {played:?}, {expected} pictures in the file", film.display());
+        println!("{line}");
+        match played {
+            Ok(played) if played.pictures == expected && played.sound > 0 => None,
+            _ => Some(line),
         }
-    }
+    });
+    let failed: Vec<String> = results.into_iter().flatten().collect();
     server.stop().unwrap();
     let _ = std::fs::remove_dir_all(folder);
     assert!(failed.is_empty(), "{failed:#?}");

@@ -1,4 +1,4 @@
-//! The nodes of one machine: child processes under the data folder.
+//! The nodes that a command works with: mostly child processes under the data folder.
 //!
 //! A child ends when its standard input does, so none outlives its parent, however that ends. A node that runs
 //! already (because `serve` does) is used where it is: its folder holds its address.
@@ -48,9 +48,15 @@ struct LocalNode {
 }
 
 impl LocalNodes {
-    /// Finds or starts each node, and tells the catalog where they are.
+    /// Finds or starts each node, and tells the catalog where they are. Where the catalog knows nodes and none of them
+    /// was ever one of this folder's, those are taken as they run, and none is started.
     pub async fn start(config: &Config, catalog: &Catalog) -> Result<Self> {
         let folder = config.data.join("nodes");
+        let known = catalog.nodes().await?;
+        if !folder.is_dir() && !known.is_empty() {
+            let stripe_set = known.iter().map(|node| node.id).collect();
+            return Ok(Self { cluster: cluster(config, catalog).await?, stripe_set, children: Vec::new() });
+        }
         let mut children = Vec::new();
         let mut stripe_set = Vec::new();
         for number in 1..=count(&folder, config.nodes.count) {
