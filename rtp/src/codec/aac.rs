@@ -41,8 +41,29 @@ impl AudioSpecificConfig {
     /// Which field is missing or not allowed; also for object types that aren't general audio.
     pub fn parse(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut bits = Bits::new("AudioSpecificConfig", bytes);
-        let mut object_type = object_type(&mut bits)?;
-        let sample_rate = sample_rate(&mut bits, "samplingFrequency")?;
+        let (mut config, hierarchical) = Self::read(&mut bits)?;
+        if !hierarchical {
+            // What a cut extension would say is left out: it is backward compatible by design (1.6.5).
+            let _ = config.read_extension(&mut bits);
+        }
+        Ok(config)
+    }
+
+    /// Reads a configuration that other data follows, as in LATM, and says how many bits it has: without a backward
+    /// compatible extension, of which nothing would tell where it ends.
+    ///
+    /// # Errors
+    /// As [`AudioSpecificConfig::parse`].
+    pub fn parse_prefix(bytes: &[u8]) -> Result<(Self, usize), CodecError> {
+        let mut bits = Bits::new("AudioSpecificConfig", bytes);
+        let (config, _) = Self::read(&mut bits)?;
+        Ok((config, bits.position()))
+    }
+
+    /// All but the extension, and whether spectral band replication was already said (explicit hierarchical signalling).
+    fn read(bits: &mut Bits<'_>) -> Result<(Self, bool), CodecError> {
+        let mut object_type = object_type(bits)?;
+        let sample_rate = sample_rate(bits, "samplingFrequency")?;
         let channel_config = bits.small("channelConfiguration", 4)?;
         let mut config = Self {
             object_type,
@@ -53,22 +74,17 @@ impl AudioSpecificConfig {
             parametric_stereo: object_type == PARAMETRIC_STEREO,
             frame_samples: 1024,
         };
-        // Explicit hierarchical signalling.
         let hierarchical = matches!(object_type, SBR | PARAMETRIC_STEREO);
         if hierarchical {
-            config.sbr_rate = Some(self::sample_rate(&mut bits, "extensionSamplingFrequency")?);
-            object_type = self::object_type(&mut bits)?;
+            config.sbr_rate = Some(self::sample_rate(bits, "extensionSamplingFrequency")?);
+            object_type = self::object_type(bits)?;
             config.object_type = object_type;
         }
         if !matches!(object_type, 1..=4 | 6 | 7 | 17 | 19..=23) {
             return Err(bits.forbidden("audioObjectType", u32::from(object_type)));
         }
-        config.read_general(&mut bits)?;
-        if !hierarchical {
-            // What a cut extension would say is left out: it is backward compatible by design (1.6.5).
-            let _ = config.read_extension(&mut bits);
-        }
-        Ok(config)
+        config.read_general(bits)?;
+        Ok((config, hierarchical))
     }
 
     /// GASpecificConfig (4.4.1).
