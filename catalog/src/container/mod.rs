@@ -5,7 +5,7 @@
 //!
 //! - [`probe`]: which container a file is, by its content
 //! - [`open`]: the [`Demuxer`] for it
-//! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, and those in the sectors of a Video CD
+//! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`limits`]: what any file may make us do at most
 
@@ -28,6 +28,7 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
     match kind {
         Kind::MpegPs => Box::new(mpeg::Ps::plain(len)),
         Kind::VcdDat => Box::new(mpeg::Ps::in_sectors(len)),
+        Kind::MpegTs => Box::new(mpeg::Ts::new(len)),
         Kind::Mp4 => Box::new(mp4::Mp4Demuxer::new(len)),
     }
 }

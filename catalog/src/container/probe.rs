@@ -9,6 +9,8 @@ pub enum Kind {
     MpegPs,
     /// The same in the sectors of a Video CD, with or without the RIFF header that Windows puts before them.
     VcdDat,
+    /// An MPEG-2 transport stream, with packets of 188, 192 or 204 bytes.
+    MpegTs,
     /// MP4, QuickTime and their kin.
     Mp4,
 }
@@ -19,6 +21,9 @@ pub fn probe(head: &[u8], len: u64) -> Option<Kind> {
     let whole = head.len() as u64 >= len;
     if mp4::looks_like(head) {
         return Some(Kind::Mp4);
+    }
+    if mpeg::is_transport_stream(head, whole) {
+        return Some(Kind::MpegTs);
     }
     if mpeg::is_sectors(head) {
         return Some(Kind::VcdDat);
@@ -49,9 +54,9 @@ mod tests {
             ("ac3_silence.ac3", None),
             ("mp3_vbr_xing.mp3", None),
             ("mp3_dss_cbr_id3v22.mp3", None),
-            ("ts_bbb_mpeg2_mp2.ts", None),
-            ("ts_204byte_dvbsub.ts", None),
-            ("m2ts_panasonic_truncated.mts", None),
+            ("ts_bbb_mpeg2_mp2.ts", Some(Kind::MpegTs)),
+            ("ts_204byte_dvbsub.ts", Some(Kind::MpegTs)),
+            ("m2ts_panasonic_truncated.mts", Some(Kind::MpegTs)),
             ("avi_vtest_div3.avi", None),
             ("asf_ladybug_vc1_wmapro.wmv", None),
             ("mkv_h264_ac3_srt.mkv", None),

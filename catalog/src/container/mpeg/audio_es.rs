@@ -1,59 +1,59 @@
-//! MPEG audio in packets: frames and their times.
+//! Audio in packets whose frames each begin with a header: frames and their times.
 
 use super::marks::Marks;
-use super::timeline::{Place, Stamp, Timeline};
-use super::{CLOCK, reserve};
+use super::reserve;
+use super::sample_clock::{Frame, SampleClock};
+use super::sound::Sound;
+use super::timeline::{Stamp, Timeline};
 use crate::container::DemuxedSample;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use rtp::codec::frames::{Scan, Scanner};
-use rtp::codec::mpeg_audio::{FrameHeader, HEADER_LEN};
+use rtp::codec::mpeg_audio;
 use rtp::format::Format;
 use std::collections::VecDeque;
-
-/// Frames before the first one with a time that wait for it at most, some 25 s: without limit a file without times
-/// would lie in memory as a whole.
-const MAX_WAITING: usize = 1000;
 
 /// Bytes that must come before what was not enough for a frame is looked at again: looking for the end of a frame that
 /// doesn't say its length goes over all of it, and packets may be of one byte.
 const STEP: usize = 256;
 
 /// Cuts one stream into frames, each an access unit.
-///
-/// A frame's time is the last one plus the samples since, so that nothing adds up; a packet's own time counts where it
-/// is more than its rounding away from that.
 #[derive(Debug)]
-pub(super) struct AudioEs {
+pub(in crate::container) struct AudioEs<H = mpeg_audio::FrameHeader> {
     track: u32,
     buffer: BytesMut,
     /// Where `buffer` begins in the stream.
     base: u64,
     marks: Marks,
-    scanner: Scanner<FrameHeader>,
-    /// The first frame's header, which the track is announced by.
-    first: Option<FrameHeader>,
-    clock: SampleClock,
+    scanner: Scanner<H>,
+    /// Of the first frame: its header, the format that the track is announced by, and the times counted from it.
+    first: Option<(H, Option<Format>, SampleClock)>,
     /// Bytes that `buffer` should have to be looked at again.
     enough: usize,
     /// Bytes between frames.
     junk: u64,
+    /// Whether a first frame that holds an encoder's notes is left out.
+    notes_left_out: bool,
 }
 
-impl AudioEs {
+impl<H: Sound> AudioEs<H> {
     pub fn new(track: u32) -> Self {
         let (buffer, marks, scanner) = (BytesMut::new(), Marks::default(), Scanner::new());
-        Self { track, buffer, base: 0, marks, scanner, first: None, clock: SampleClock::default(), enough: 0, junk: 0 }
+        Self { track, buffer, base: 0, marks, scanner, first: None, enough: 0, junk: 0, notes_left_out: false }
+    }
+
+    /// For a file of its own, whose first frame may hold no sound but an encoder's notes, as players leave it out.
+    pub fn without_notes(track: u32) -> Self {
+        Self { notes_left_out: true, ..Self::new(track) }
     }
 
     /// Known from the first frame on.
     pub fn format(&self) -> Option<Format> {
-        let first = self.first?;
-        Some(Format::Mpa { layer: first.layer, sample_rate: first.sample_rate, channels: first.channels() })
+        self.first.as_ref()?.1.clone()
     }
 
     /// Ticks per second of the samples' times: a common multiple of the 90 kHz clock and the sample rate.
     pub fn timescale(&self) -> u32 {
-        self.clock.timescale
+        self.first.as_ref().map_or(super::CLOCK, |(_, _, clock)| clock.timescale())
     }
 
     pub fn handle_payload(
@@ -78,15 +78,18 @@ impl AudioEs {
     pub fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         self.cut(false, timeline, out);
         // What a cut file ends with is decoded by players as far as it goes, so it is kept.
-        if let (Some(first), Ok(header)) = (self.first, FrameHeader::parse(&self.buffer))
-            && (header.layer, header.sample_rate) == (first.layer, first.sample_rate)
+        if let (Some((first, ..)), Ok(header)) = (&self.first, H::parse(&self.buffer))
+            && H::DECODES_CUT
+            && first.same_stream(&header)
             && header.frame_len().is_some_and(|len| len > self.buffer.len())
-            && self.buffer.len() > HEADER_LEN
+            && self.buffer.len() > H::LEN
         {
             self.frame(header, self.buffer.len(), timeline, out);
         }
         self.cut(true, timeline, out);
-        self.clock.release(self.track, timeline, out);
+        if let Some((_, _, clock)) = &mut self.first {
+            clock.release(timeline, out);
+        }
     }
 
     /// Bytes between frames since the last call.
@@ -112,99 +115,21 @@ impl AudioEs {
         self.junk += len as u64;
     }
 
-    fn frame(&mut self, header: FrameHeader, len: usize, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn frame(&mut self, header: H, len: usize, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        let frame = self.buffer.split_to(len.min(self.buffer.len())).freeze();
+        if self.notes_left_out && self.first.is_none() && header.is_notes(&frame) {
+            self.base += len as u64;
+            return;
+        }
         let stamp = self.marks.take(self.base);
-        let data = self.buffer.split_to(len.min(self.buffer.len())).freeze();
         self.base += len as u64;
-        if self.first.is_none() {
-            self.first = Some(header);
-            self.clock.timescale = common_multiple(CLOCK, header.sample_rate);
-        }
-        self.clock.handle(self.track, Frame { header, data, stamp }, timeline, out);
+        let new = || (header, header.format(&frame), SampleClock::new(self.track, header.sample_rate()));
+        let (_, _, clock) = self.first.get_or_insert_with(new);
+        let mut stamp = stamp;
+        header.units(frame.clone(), &mut |data, samples| {
+            clock.handle(Frame { samples, data, stamp: stamp.take() }, timeline, out);
+        });
     }
-}
-
-struct Frame {
-    header: FrameHeader,
-    data: Bytes,
-    stamp: Option<Stamp>,
-}
-
-/// Gives frames their times.
-#[derive(Debug, Default)]
-struct SampleClock {
-    timescale: u32,
-    place: Place,
-    /// Where the last frame began and where the next one does, in `timescale`.
-    last: Option<i64>,
-    next: Option<i64>,
-    /// Frames before the first time, with the sum of their durations.
-    waiting: Vec<(Bytes, i64)>,
-}
-
-impl SampleClock {
-    fn handle(&mut self, track: u32, frame: Frame, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        let (samples, rate) = (i64::from(frame.header.samples()), i64::from(frame.header.sample_rate.max(1)));
-        let duration = samples * i64::from(self.timescale) / rate;
-        let tick = i64::from(self.timescale / CLOCK);
-        let start = match (frame.stamp, self.next) {
-            (Some(stamp), Some(next)) => {
-                let placed = timeline.place(&mut self.place, stamp, Some(next.div_euclid(tick))) * tick;
-                // Within a tick it is the same time, rounded. Back to before the last frame goes no time.
-                if (placed - next).abs() <= tick || self.last.is_some_and(|last| placed <= last) {
-                    next
-                } else {
-                    placed
-                }
-            }
-            (Some(stamp), None) => {
-                let start = timeline.place(&mut self.place, stamp, None) * tick;
-                self.release_before(start, track, out);
-                start
-            }
-            (None, Some(next)) => next,
-            (None, None) => {
-                self.waiting.push((frame.data, duration));
-                if self.waiting.len() > MAX_WAITING {
-                    self.release(track, timeline, out);
-                }
-                return;
-            }
-        };
-        (self.last, self.next) = (Some(start), Some(start + duration));
-        out.push_back(sample(track, start, duration, frame.data));
-    }
-
-    /// Counts back from the first time to the frames before it.
-    fn release_before(&mut self, start: i64, track: u32, out: &mut VecDeque<DemuxedSample>) {
-        let mut at = start - self.waiting.iter().map(|(_, duration)| duration).sum::<i64>();
-        for (data, duration) in self.waiting.drain(..) {
-            out.push_back(sample(track, at, duration, data));
-            at += duration;
-        }
-    }
-
-    /// Gives up waiting for a time: the frames begin where the file is.
-    fn release(&mut self, track: u32, timeline: &Timeline, out: &mut VecDeque<DemuxedSample>) {
-        if !self.waiting.is_empty() {
-            let length: i64 = self.waiting.iter().map(|(_, duration)| duration).sum();
-            let end = timeline.now() * i64::from(self.timescale / CLOCK) + length;
-            self.release_before(end, track, out);
-            self.next = Some(end);
-        }
-    }
-}
-
-fn sample(track: u32, start: i64, duration: i64, data: Bytes) -> DemuxedSample {
-    DemuxedSample { track, dts: start, pts: start, duration, sync: true, data }
-}
-
-fn common_multiple(a: u32, b: u32) -> u32 {
-    let (mut x, mut y) = (a, b);
-    while y != 0 {
-        (x, y) = (y, x % y);
-    }
-    (a / x.max(1)).saturating_mul(b)
 }
 
 #[cfg(test)]
@@ -222,7 +147,8 @@ mod tests {
 
     /// Payloads with their times, and the frames that come out: start in 720 kHz and length.
     fn check(name: &str, payloads: &[(&[u8], Option<u64>)], expected: &[(i64, usize)]) {
-        let (mut es, mut timeline, mut out) = (AudioEs::new(1), Timeline::default(), VecDeque::new());
+        let (mut es, mut timeline, mut out) =
+            (AudioEs::<mpeg_audio::FrameHeader>::new(1), Timeline::default(), VecDeque::new());
         for (payload, pts) in payloads {
             let stamp = pts.map(|pts| timeline.stamp(pts));
             es.handle_payload(payload, stamp, &mut timeline, &mut out);
@@ -261,12 +187,5 @@ mod tests {
         check("cut", &[(&three[..1400], Some(900))], &[(0, 576), (FRAME, 576), (2 * FRAME, 248)]);
         check("one alone", &[(&three[..576], Some(900))], &[(0, 576)]);
         check("junk only", &[(&junk, Some(900))], &[]);
-    }
-
-    #[test]
-    fn the_timescale_counts_samples_and_ticks() {
-        for (rate, expected) in [(44_100, 4_410_000), (48_000, 720_000), (32_000, 1_440_000), (22_050, 4_410_000)] {
-            assert_eq!(common_multiple(CLOCK, rate), expected);
-        }
     }
 }

@@ -6,23 +6,28 @@
 //! - `packets` and `pes`: those to packets, over junk and damage
 //! - `tracks`: packets to their tracks
 //! - `video_es`, `audio_es`: payloads to access units, with `marks` for the times of packets
-//! - `display`: decode order to times; `timeline`: times without wraps and jumps
+//! - `display`: decode order to times; `sample_clock`: samples to times; `timeline`: times without wraps and jumps
 
-mod audio_es;
+pub(super) mod audio_es;
 mod display;
 mod marks;
 mod packets;
 mod pes;
 mod ps;
-mod timeline;
+mod sample_clock;
+pub(super) mod sound;
+pub(super) mod timeline;
 mod tracks;
+mod ts;
 mod vcd;
-mod video_es;
+pub(super) mod video_es;
 
 #[cfg(test)]
 mod tests;
 
 pub use ps::Ps;
+pub use ts::Ts;
+pub(super) use ts::is_transport_stream;
 
 use bytes::BytesMut;
 
@@ -30,7 +35,7 @@ use bytes::BytesMut;
 const CLOCK: u32 = 90_000;
 /// Ticks per second of pictures' times: half a frame is a whole number of them at every frame rate of the standards,
 /// 24000/1001 and 60000/1001 included.
-const VIDEO_TIMESCALE: u32 = 8 * CLOCK;
+pub(super) const VIDEO_TIMESCALE: u32 = 8 * CLOCK;
 
 /// Room for access units is made in blocks of this size, which they share.
 const BLOCK_LEN: usize = 256 << 10;

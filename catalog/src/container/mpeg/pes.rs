@@ -27,6 +27,7 @@ pub(super) const PRIVATE_2: u8 = 0xBF;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PesHeader {
     pub pts: Option<u64>,
+    pub dts: Option<u64>,
 }
 
 /// A pack header after its start code, stuffing included: the system clock reference in 90 kHz.
@@ -65,17 +66,23 @@ pub(super) fn pes_header(input: &[u8]) -> IResult<&[u8], PesHeader> {
     match rest.first().copied() {
         Some(first) if first & 0xF0 == 0x20 => {
             let (rest, pts) = timestamp(rest)?;
-            Ok((rest, PesHeader { pts: Some(pts) }))
+            Ok((rest, PesHeader { pts: Some(pts), dts: None }))
         }
         Some(first) if first & 0xF0 == 0x30 => {
-            let (rest, (pts, _dts)) = (timestamp, timestamp).parse(rest)?;
-            Ok((rest, PesHeader { pts: Some(pts) }))
+            let (rest, (pts, dts)) = (timestamp, timestamp).parse(rest)?;
+            Ok((rest, PesHeader { pts: Some(pts), dts: Some(dts) }))
         }
         Some(first) if first & 0xC0 == 0x80 => {
             let (rest, (_, flags, len)) = (byte, byte, byte).parse(rest)?;
             let (payload, fields) = take(len)(rest)?;
-            let pts = if flags & 0x80 != 0 { timestamp(fields).ok().map(|(_, pts)| pts) } else { None };
-            Ok((payload, PesHeader { pts }))
+            let header = match timestamp(fields) {
+                Ok((rest, pts)) if flags & 0x80 != 0 => {
+                    let dts = timestamp(rest).ok().filter(|_| flags & 0x40 != 0).map(|(_, dts)| dts);
+                    PesHeader { pts: Some(pts), dts }
+                }
+                _ => PesHeader::default(),
+            };
+            Ok((payload, header))
         }
         Some(0x0F) => Ok((&rest[1..], PesHeader::default())),
         _ => fail(input),

@@ -15,16 +15,16 @@ use rtp::packetizer::Packetizer;
 use rtp::train::{Framing, Train};
 use std::sync::LazyLock;
 
-const PICTURE_25: &str = "testsrc2=size=176x144:rate=25:duration=3";
-const PICTURE_30: &str = "testsrc2=size=176x120:rate=30000/1001:duration=3";
+pub(super) const PICTURE_25: &str = "testsrc2=size=176x144:rate=25:duration=3";
+pub(super) const PICTURE_30: &str = "testsrc2=size=176x120:rate=30000/1001:duration=3";
 const PICTURE_24: &str = "testsrc2=size=176x120:rate=24000/1001:duration=3";
-const SOUND_44: &str = "aevalsrc=0.3*sin(440*2*PI*t)|0.2*sin(660*2*PI*t):sample_rate=44100:duration=3";
-const SOUND_48: &str = "aevalsrc=0.3*sin(440*2*PI*t)|0.2*sin(660*2*PI*t):sample_rate=48000:duration=3";
+pub(super) const SOUND_44: &str = "aevalsrc=0.3*sin(440*2*PI*t)|0.2*sin(660*2*PI*t):sample_rate=44100:duration=3";
+pub(super) const SOUND_48: &str = "aevalsrc=0.3*sin(440*2*PI*t)|0.2*sin(660*2*PI*t):sample_rate=48000:duration=3";
 const MPEG1: &[&str] = &["-c:v", "mpeg1video", "-bf", "2", "-g", "12", "-c:a", "mp2"];
-const MPEG2: &[&str] = &["-c:v", "mpeg2video", "-bf", "2", "-g", "15", "-c:a", "mp2"];
+pub(super) const MPEG2: &[&str] = &["-c:v", "mpeg2video", "-bf", "2", "-g", "15", "-c:a", "mp2"];
 
 /// A film made by ffmpeg: a test picture and a tone, coded and multiplexed by `arguments`.
-fn film(picture: &str, sound: &str, codecs: &[&str], arguments: &[&str]) -> Vec<u8> {
+pub(super) fn film(picture: &str, sound: &str, codecs: &[&str], arguments: &[&str]) -> Vec<u8> {
     let input = ["-v", "error", "-y", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("film");
@@ -51,13 +51,13 @@ fn in_sectors(stream: &[u8]) -> Vec<u8> {
 
 /// Frames as ffmpeg decodes them: their times in 90 kHz, where it knows them, and their hashes.
 #[derive(Debug, PartialEq)]
-struct Decoded {
-    times: Vec<Option<i64>>,
-    hashes: Vec<String>,
+pub(super) struct Decoded {
+    pub times: Vec<Option<i64>>,
+    pub hashes: Vec<String>,
 }
 
 /// What ffmpeg decodes from `bytes`; `format` forces a demuxer, `stream` chooses, such as `v:0`.
-fn decode(bytes: &[u8], format: Option<&str>, stream: &str) -> Decoded {
+pub(super) fn decode(bytes: &[u8], format: Option<&str>, stream: &str) -> Decoded {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     std::fs::write(&path, bytes).unwrap();
@@ -83,7 +83,7 @@ fn demux(bytes: &[u8], kind: Kind) -> Demuxed {
 }
 
 /// The track's presentation times in the order of showing, in 90 kHz.
-fn times(demuxed: &Demuxed, track: &TrackInfo) -> Vec<i64> {
+pub(super) fn times(demuxed: &Demuxed, track: &TrackInfo) -> Vec<i64> {
     let mut times: Vec<_> = demuxed.of(track.number).map(|sample| sample.pts).collect();
     times.sort_unstable();
     let (per_tick, half) = (i64::from(track.timescale / 90_000), i64::from(track.timescale / 180_000));
@@ -100,6 +100,7 @@ fn check(name: &str, file: &[u8], kind: Kind, reference: &[u8]) -> Demuxed {
         let (stream, format) = match track.format.media() {
             Media::Video => (format!("v:{}", track.number - 0xE0), "mpegvideo"),
             Media::Audio => (format!("a:{}", track.number - 0xC0), "mp3"),
+            Media::Text => panic!("{name}: text"),
         };
         let (expected, ours) =
             (decode(reference, None, &stream), decode(&demuxed.stream(track.number), Some(format), "0"));

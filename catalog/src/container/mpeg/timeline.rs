@@ -3,7 +3,7 @@
 /// One second of the 90 kHz that a program stream counts.
 const SECOND: i64 = 90_000;
 /// The clock wraps here, after 26.5 hours.
-const WRAP: i64 = 1 << 33;
+pub(super) const WRAP: i64 = 1 << 33;
 /// Farther than this from where a track should be, its time has jumped: at most 0.7 s may lie between two times of a
 /// stream (ISO 13818-1 2.7.4).
 const MAX_STEP: i64 = SECOND;
@@ -16,7 +16,7 @@ const MAX_CLOCK_STEP: i64 = SECOND;
 /// decides how far the new part is moved, so that it goes on without a gap; the others follow it, so that sound and
 /// picture of the new part stay together.
 #[derive(Debug, Default)]
-pub(super) struct Timeline {
+pub(in crate::container) struct Timeline {
     /// The first time of the file: zero, for a start.
     base: Option<u64>,
     /// What is added to the times of the newest part, in 90 kHz.
@@ -40,11 +40,20 @@ pub(super) struct Place {
 
 /// A packet's time with the state of the clock when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(in crate::container) struct Stamp {
     /// 90 kHz modulo 2^33.
     pub pts: u64,
+    /// How much earlier it is decoded than shown, in 90 kHz.
+    pub delay: i64,
     /// [`Timeline::clock_sum`].
     clock_sum: i64,
+}
+
+impl Stamp {
+    /// The decode time in place of that of showing.
+    pub fn decoding(self) -> Self {
+        Self { pts: self.pts.wrapping_sub(self.delay as u64) & (WRAP as u64 - 1), delay: 0, ..self }
+    }
 }
 
 impl Timeline {
@@ -60,7 +69,13 @@ impl Timeline {
     }
 
     pub fn stamp(&self, pts: u64) -> Stamp {
-        Stamp { pts, clock_sum: self.clock_sum }
+        Stamp { pts, delay: 0, clock_sum: self.clock_sum }
+    }
+
+    /// With a decode time; one after that of showing says nothing.
+    pub fn stamp_both(&self, pts: u64, dts: Option<u64>) -> Stamp {
+        let delay = dts.map_or(0, |dts| difference(pts, dts).max(0));
+        Stamp { delay, ..self.stamp(pts) }
     }
 
     /// Puts a time of a track on the timeline, in 90 kHz from the file's first time; `expected` is where the track

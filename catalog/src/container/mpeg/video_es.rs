@@ -23,7 +23,7 @@ const CODE_LEN: u64 = 4;
 /// Cuts one stream into access units: a frame or two fields with the sequence and group headers and the user data
 /// before it, and a sequence end code after it.
 #[derive(Debug)]
-pub(super) struct VideoEs {
+pub(in crate::container) struct VideoEs {
     track: u32,
     buffer: BytesMut,
     /// Where `buffer` begins in the stream, and as far as which it has been searched for start codes.

@@ -1,0 +1,108 @@
+//! What cuts the payload of a stream into access units, of whatever kind.
+
+use super::super::audio_es::AudioEs;
+use super::super::sound::Sound;
+use super::super::timeline::{Stamp, Timeline};
+use super::super::video_es::VideoEs;
+use super::super::{CLOCK, VIDEO_TIMESCALE};
+use super::kind::Kind;
+use super::latm_es::LatmEs;
+use super::nal_es::NalEs;
+use super::syntax::Syntax;
+use crate::container::DemuxedSample;
+use rtp::codec::{aac, ac3, mpeg_audio};
+use rtp::format::Format;
+use std::collections::VecDeque;
+
+/// A stream's payload in, samples out.
+pub(super) trait Elementary: Send + std::fmt::Debug {
+    /// Known from the first access unit on.
+    fn format(&self) -> Option<Format>;
+
+    /// Ticks per second of the samples' times.
+    fn timescale(&self) -> u32;
+
+    /// `stamp` is the time of the packet whose payload begins here.
+    fn handle_payload(
+        &mut self,
+        payload: &[u8],
+        stamp: Option<Stamp>,
+        timeline: &mut Timeline,
+        out: &mut VecDeque<DemuxedSample>,
+    );
+
+    /// The stream is over.
+    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>);
+
+    /// Bytes left out since the last call.
+    fn take_junk(&mut self) -> u64;
+}
+
+/// For a stream of `kind`, whose samples are of `track`.
+pub(super) fn new(kind: Kind, track: u32) -> Box<dyn Elementary> {
+    match kind {
+        Kind::MpegVideo => Box::new(VideoEs::new(track)),
+        Kind::H264 => Box::new(NalEs::new(track, Syntax::h264())),
+        Kind::H265 => Box::new(NalEs::new(track, Syntax::h265())),
+        Kind::MpegAudio => Box::new(AudioEs::<mpeg_audio::FrameHeader>::new(track)),
+        Kind::Adts => Box::new(AudioEs::<aac::AdtsHeader>::new(track)),
+        Kind::Latm => Box::new(LatmEs::new(track)),
+        Kind::Ac3 | Kind::Eac3 => Box::new(AudioEs::<ac3::FrameHeader>::new(track)),
+    }
+}
+
+impl Elementary for VideoEs {
+    fn format(&self) -> Option<Format> {
+        self.format()
+    }
+
+    fn timescale(&self) -> u32 {
+        VIDEO_TIMESCALE
+    }
+
+    fn handle_payload(
+        &mut self,
+        payload: &[u8],
+        stamp: Option<Stamp>,
+        timeline: &mut Timeline,
+        out: &mut VecDeque<DemuxedSample>,
+    ) {
+        self.handle_payload(payload, stamp, timeline, out);
+    }
+
+    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        self.finish(timeline, out);
+    }
+
+    fn take_junk(&mut self) -> u64 {
+        self.take_junk()
+    }
+}
+
+impl<S: Sound + Send> Elementary for AudioEs<S> {
+    fn format(&self) -> Option<Format> {
+        self.format()
+    }
+
+    fn timescale(&self) -> u32 {
+        if self.format().is_some() { self.timescale() } else { CLOCK }
+    }
+
+    fn handle_payload(
+        &mut self,
+        payload: &[u8],
+        stamp: Option<Stamp>,
+        timeline: &mut Timeline,
+        out: &mut VecDeque<DemuxedSample>,
+    ) {
+        self.handle_payload(payload, stamp, timeline, out);
+    }
+
+    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        self.finish(timeline, out);
+    }
+
+    fn take_junk(&mut self) -> u64 {
+        self.take_junk()
+    }
+}

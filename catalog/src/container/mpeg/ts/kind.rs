@@ -1,0 +1,141 @@
+//! What a stream of a program is, by its stream type and descriptors (ISO 13818-1 table 2-34, ETSI EN 300 468,
+//! ATSC A/53, and the Blu-ray types that camcorders use).
+
+/// A kind of stream that can become a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    MpegVideo,
+    H264,
+    H265,
+    MpegAudio,
+    /// AAC behind ADTS headers.
+    Adts,
+    /// AAC in LATM with LOAS syncs.
+    Latm,
+    Ac3,
+    Eac3,
+}
+
+impl Kind {
+    pub fn is_video(self) -> bool {
+        matches!(self, Kind::MpegVideo | Kind::H264 | Kind::H265)
+    }
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::MpegVideo => "MPEG-1 or MPEG-2 video",
+            Kind::H264 => "H.264",
+            Kind::H265 => "H.265",
+            Kind::MpegAudio => "MPEG audio",
+            Kind::Adts => "AAC",
+            Kind::Latm => "AAC in LATM",
+            Kind::Ac3 => "AC-3",
+            Kind::Eac3 => "E-AC-3",
+        }
+    }
+}
+
+/// What a stream is, for us and for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StreamKind {
+    /// `None` for what can be no track.
+    pub kind: Option<Kind>,
+    pub stream_type: u8,
+    pub name: &'static str,
+}
+
+/// Descriptor tags.
+const REGISTRATION: u8 = 0x05;
+const TELETEXT: u8 = 0x56;
+const SUBTITLING: u8 = 0x59;
+const AC3: u8 = 0x6A;
+const ENHANCED_AC3: u8 = 0x7A;
+const DTS: u8 = 0x7B;
+const EXTENSION: u8 = 0x7F;
+
+/// Data of no standard kind in PES packets: descriptors say what.
+const PRIVATE: u8 = 0x06;
+
+impl StreamKind {
+    /// By the stream type and the descriptors of the program and of the stream itself.
+    pub fn tell(stream_type: u8, program: &[(u8, &[u8])], own: &[(u8, &[u8])]) -> Self {
+        let registration = |descriptors: &[(u8, &[u8])]| {
+            let (_, body) = descriptors.iter().find(|(tag, _)| *tag == REGISTRATION)?;
+            body.first_chunk::<4>().copied()
+        };
+        let blu_ray = registration(program).is_some_and(|id| &id == b"HDMV");
+        let known = |kind: Kind| (Some(kind), kind.name());
+        let (kind, name) = match stream_type {
+            0x01 | 0x02 => known(Kind::MpegVideo),
+            0x03 | 0x04 => known(Kind::MpegAudio),
+            0x0F => known(Kind::Adts),
+            0x11 => known(Kind::Latm),
+            0x1B => known(Kind::H264),
+            0x24 => known(Kind::H265),
+            0x81 => known(Kind::Ac3),
+            0x84 | 0xA1 if blu_ray => known(Kind::Eac3),
+            0x87 => known(Kind::Eac3),
+            PRIVATE | 0x80..=0xFF => by_descriptors(own, registration(own)).unwrap_or(match stream_type {
+                0x80 if blu_ray => (None, "LPCM audio"),
+                0x82 if blu_ray => (None, "DTS audio"),
+                0x8A => (None, "DTS audio"),
+                0x83 if blu_ray => (None, "Dolby TrueHD audio"),
+                0x85 | 0x86 | 0xA2 if blu_ray => (None, "DTS-HD audio"),
+                0x90 if blu_ray => (None, "Blu-ray subtitles"),
+                0x91 if blu_ray => (None, "Blu-ray menus"),
+                0x86 => (None, "SCTE-35 cues"),
+                0xEA => (None, "VC-1 video"),
+                0xD1 => (None, "Dirac video"),
+                _ => (None, "private data"),
+            }),
+            0x05 | 0x0A..=0x0D | 0x14 => (None, "private sections"),
+            0x10 => (None, "MPEG-4 visual"),
+            0x15 => (None, "metadata"),
+            0x1C => (None, "AAC without framing"),
+            0x1F | 0x20 => (None, "H.264 enhancement layer"),
+            0x21 => (None, "JPEG 2000 video"),
+            0x25..=0x2B => (None, "H.265 enhancement layer"),
+            0x33 => (None, "H.266 video"),
+            0x42 => (None, "AVS video"),
+            _ => (None, "unknown data"),
+        };
+        Self { kind, stream_type, name }
+    }
+
+    /// For people.
+    pub fn describe(&self) -> String {
+        format!("{} (stream type {:#04x})", self.name, self.stream_type)
+    }
+}
+
+fn by_descriptors(own: &[(u8, &[u8])], registration: Option<[u8; 4]>) -> Option<(Option<Kind>, &'static str)> {
+    let known = |kind: Kind| (Some(kind), kind.name());
+    let by_tag = own.iter().find_map(|(tag, body)| match (*tag, body.first()) {
+        (AC3, _) => Some(known(Kind::Ac3)),
+        (ENHANCED_AC3, _) => Some(known(Kind::Eac3)),
+        (DTS, _) => Some((None, "DTS audio")),
+        (TELETEXT, _) => Some((None, "teletext")),
+        (SUBTITLING, _) => Some((None, "DVB subtitles")),
+        (EXTENSION, Some(0x0E)) => Some((None, "DTS-HD audio")),
+        (EXTENSION, Some(0x15)) => Some((None, "AC-4 audio")),
+        _ => None,
+    });
+    let by_registration = || {
+        Some(match &registration? {
+            b"AC-3" => known(Kind::Ac3),
+            b"EAC3" => known(Kind::Eac3),
+            b"HEVC" => known(Kind::H265),
+            b"DTS1" | b"DTS2" | b"DTS3" => (None, "DTS audio"),
+            b"BSSD" => (None, "SMPTE 302M audio"),
+            b"Opus" => (None, "Opus audio"),
+            b"AV01" => (None, "AV1 video"),
+            b"VC-1" => (None, "VC-1 video"),
+            b"drac" => (None, "Dirac video"),
+            b"KLVA" => (None, "KLV metadata"),
+            b"ID3 " => (None, "ID3 metadata"),
+            _ => return None,
+        })
+    };
+    by_tag.or_else(by_registration)
+}

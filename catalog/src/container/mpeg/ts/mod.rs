@@ -1,0 +1,31 @@
+//! MPEG-2 transport streams (ISO 13818-1 2.4), with packets of 188, 192 (M2TS) or 204 bytes.
+//!
+//! - [`Ts`]: the demuxer
+//! - `packet`: transport packets by their sync bytes, over junk and damage
+//! - `psi`: program lists and maps; `kind`: what a stream in one is
+//! - `scout`: which program to take
+//! - `program`: its streams; `pes_reader`: transport packets to PES packets
+//! - `elementary`: their payload to access units, shared with program streams where those have the same;
+//!   `nal_es` with `syntax` for H.264 and H.265, `latm_es` for AAC in LATM
+
+mod demuxer;
+mod elementary;
+mod kind;
+mod latm_es;
+mod nal_es;
+mod packet;
+mod pes_reader;
+mod program;
+mod psi;
+mod scout;
+mod syntax;
+
+#[cfg(test)]
+mod tests;
+
+pub use demuxer::Ts;
+
+/// Whether `head` holds a transport stream; `whole` says that it is the whole file.
+pub(in crate::container) fn is_transport_stream(head: &[u8], whole: bool) -> bool {
+    packet::is_transport_stream(head, whole)
+}

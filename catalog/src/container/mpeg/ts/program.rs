@@ -1,0 +1,297 @@
+//! The streams of the program that was chosen, and how its map changes.
+
+use super::super::CLOCK;
+use super::super::timeline::Timeline;
+use super::elementary::{self, Elementary};
+use super::kind::Kind;
+use super::packet::Packet;
+use super::pes_reader::PesReader;
+use super::psi::{Listed, ProgramMap, Programs, Sections};
+use super::scout::{Choice, PROGRAM_LIST_PID};
+use crate::container::{DemuxedSample, TrackInfo, limits};
+use rtp::format::Media;
+use std::collections::VecDeque;
+
+/// Streams that can be no track are told to people, so many of them.
+const MAX_NAMED: usize = 64;
+
+/// Routes packets to streams and gathers samples and notes.
+#[derive(Debug)]
+pub(super) struct Program {
+    number: u16,
+    map_pid: u16,
+    clock_pid: u16,
+    version: u8,
+    list: Sections,
+    programs: Programs,
+    sections: Sections,
+    streams: Vec<Stream>,
+    /// Streams that were told to people as left out.
+    named: Vec<Listed>,
+    timeline: Timeline,
+    /// Samples in the order in which they became whole, with times from the timeline's own zero.
+    pub samples: VecDeque<DemuxedSample>,
+    pub notes: VecDeque<String>,
+    notes_made: usize,
+    announced: bool,
+}
+
+#[derive(Debug)]
+struct Stream {
+    /// Where it comes now; its track keeps the number that it began with.
+    pid: u16,
+    track: u32,
+    kind: Kind,
+    language: Option<String>,
+    pes: PesReader,
+    es: Box<dyn Elementary>,
+    counter: Option<u8>,
+    /// The last packet's payload, by which one that is sent twice is known.
+    payload: Vec<u8>,
+    begun: bool,
+    left_out: bool,
+    lost: u64,
+    scrambled: u64,
+}
+
+impl Program {
+    pub fn new(choice: &Choice) -> Self {
+        let Choice { map_pid, map, programs } = choice;
+        let mut program = Self {
+            number: map.number,
+            map_pid: *map_pid,
+            clock_pid: map.clock_pid,
+            version: map.version,
+            list: Sections::default(),
+            programs: Programs::default(),
+            sections: Sections::default(),
+            streams: Vec::new(),
+            named: Vec::new(),
+            timeline: Timeline::default(),
+            samples: VecDeque::new(),
+            notes: VecDeque::new(),
+            notes_made: 0,
+            announced: false,
+        };
+        if *programs > 1 {
+            program.note(format!("of {programs} programs, program {} is taken", map.number));
+        }
+        program.apply(map);
+        program
+    }
+
+    pub fn handle(&mut self, packet: &Packet<'_>) {
+        if packet.pid == self.clock_pid
+            && let Some(clock) = packet.clock
+        {
+            self.timeline.handle_clock(clock);
+        }
+        let Some(payload) = packet.payload else { return };
+        if packet.pid == PROGRAM_LIST_PID || packet.pid == self.map_pid {
+            return self.handle_tables(packet, payload);
+        }
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.pid == packet.pid) else { return };
+        if stream.left_out || !stream.is_new(packet, payload) {
+            return;
+        }
+        if packet.scrambled {
+            stream.scrambled += 1;
+            return;
+        }
+        let Some(piece) = stream.pes.handle(payload, packet.starts) else { return };
+        let stamp = piece.header.and_then(|header| Some(self.timeline.stamp_both(header.pts?, header.dts)));
+        let payload = &payload[piece.skipped..payload.len() - piece.left];
+        let before = self.samples.len();
+        stream.es.handle_payload(payload, stamp, &mut self.timeline, &mut self.samples);
+        stream.begun |= self.samples.len() > before;
+        let pid = packet.pid;
+        for jump in self.timeline.take_jumps() {
+            let seconds = jump as f64 / f64::from(CLOCK);
+            self.note(format!("PID {pid:#06x}: its time jumps by {seconds:.3} s, which is taken out"));
+        }
+    }
+
+    /// The program's map may change, and may come on another PID.
+    fn handle_tables(&mut self, packet: &Packet<'_>, payload: &[u8]) {
+        if packet.pid == PROGRAM_LIST_PID {
+            let programs = &mut self.programs;
+            self.list.handle(payload, packet.starts, &mut |section| {
+                programs.handle(section);
+            });
+            let moved = self.programs.list().iter().find(|(number, _)| *number == self.number);
+            if let Some((_, pid)) = moved
+                && *pid != self.map_pid
+            {
+                (self.map_pid, self.sections) = (*pid, Sections::default());
+            }
+            return;
+        }
+        let mut newest = None;
+        let number = self.number;
+        self.sections.handle(payload, packet.starts, &mut |section| {
+            newest = ProgramMap::parse(section).filter(|map| map.number == number).or(newest.take());
+        });
+        if let Some(map) = newest.filter(|map| map.version != self.version) {
+            self.version = map.version;
+            self.clock_pid = map.clock_pid;
+            self.apply(&map);
+        }
+    }
+
+    /// Makes the streams of `map` those of the program. What moved to another PID goes on in the track that it had.
+    fn apply(&mut self, map: &ProgramMap) {
+        for listed in &map.streams {
+            let Some(kind) = listed.kind.kind else {
+                self.name(listed, None);
+                continue;
+            };
+            if let Some(known) = self.streams.iter().find(|stream| stream.pid == listed.pid) {
+                if known.kind != kind {
+                    self.name(listed, Some("which was something else before"));
+                    self.leave_out(listed.pid);
+                }
+                continue;
+            }
+            let gone = |stream: &&mut Stream| map.streams.iter().all(|listed| listed.pid != stream.pid);
+            let mut moved =
+                self.streams.iter_mut().filter(|stream| stream.kind == kind && !stream.left_out).filter(gone);
+            if let Some(stream) = moved.find(|stream| stream.language == listed.language) {
+                (stream.pid, stream.pes, stream.counter) = (listed.pid, PesReader::default(), None);
+                continue;
+            }
+            if self.announced {
+                self.name(listed, Some("which begins too late"));
+            } else if self.streams.len() >= limits::MAX_TRACKS {
+                self.name(listed, Some("which is one too many"));
+            } else {
+                self.streams.push(Stream::new(listed, kind));
+            }
+        }
+    }
+
+    /// Says once that a stream is left out.
+    fn name(&mut self, listed: &Listed, why: Option<&str>) {
+        if self.named.len() < MAX_NAMED && !self.named.contains(listed) {
+            self.named.push(listed.clone());
+            let Listed { pid, kind, .. } = listed;
+            let why = why.map_or(String::new(), |why| format!(", {why}"));
+            self.note(format!("left out: PID {pid:#06x}: {}{why}", kind.describe()));
+        }
+    }
+
+    fn leave_out(&mut self, pid: u16) {
+        for stream in self.streams.iter_mut().filter(|stream| stream.pid == pid) {
+            stream.es.finish(&mut self.timeline, &mut self.samples);
+            stream.left_out = true;
+        }
+    }
+
+    /// The streams are over.
+    pub fn finish(&mut self) {
+        let mut notes = Vec::new();
+        for stream in self.streams.iter_mut().filter(|stream| !stream.left_out) {
+            let before = self.samples.len();
+            stream.es.finish(&mut self.timeline, &mut self.samples);
+            stream.begun |= self.samples.len() > before;
+            let Stream { pid, lost, scrambled, pes, .. } = stream;
+            let (junk, scrambled) = (stream.es.take_junk(), *scrambled + pes.scrambled);
+            let counts = [
+                (*lost, "breaks in its packet counter"),
+                (scrambled, "scrambled packets left out"),
+                (pes.damaged, "damaged packet headers"),
+                (junk, "bytes of damaged or incomplete access units left out"),
+            ];
+            let said: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+            if !said.is_empty() {
+                notes.push(format!("PID {pid:#06x}: {}", said.join(", ")));
+            }
+        }
+        for note in notes {
+            self.note(note);
+        }
+    }
+
+    /// Whether every stream of the program has given a sample, by which its start is known.
+    pub fn all_begun(&self) -> bool {
+        self.streams.iter().all(|stream| stream.begun || stream.left_out)
+    }
+
+    /// The tracks, video first; what has shown no format by now will be none.
+    pub fn announce(&mut self) -> Vec<TrackInfo> {
+        self.announced = true;
+        let (mut tracks, mut unknown) = (Vec::new(), Vec::new());
+        for stream in self.streams.iter_mut().filter(|stream| !stream.left_out) {
+            let Stream { pid, track, kind, es, language, .. } = stream;
+            if let (Some(format), true) = (es.format(), stream.begun) {
+                let (number, language, timescale) = (*track, language.clone(), es.timescale());
+                tracks.push(TrackInfo { number, format, language, timescale });
+            } else {
+                stream.left_out = true;
+                let why = match stream.scrambled + stream.pes.scrambled {
+                    0 => "which has no whole access unit",
+                    _ => "which is scrambled",
+                };
+                unknown.push(format!("left out: PID {pid:#06x}: {}, {why}", kind.name()));
+            }
+        }
+        for note in unknown {
+            self.note(note);
+        }
+        tracks.sort_by_key(|track| track.format.media() != Media::Video);
+        tracks
+    }
+
+    /// The earliest time of the samples gathered so far, in whole ticks of 90 kHz.
+    pub fn earliest(&self, tracks: &[TrackInfo]) -> i64 {
+        let of = |sample: &DemuxedSample| {
+            let track = tracks.iter().find(|track| track.number == sample.track)?;
+            Some(sample.pts.div_euclid(i64::from(track.timescale / CLOCK)))
+        };
+        self.samples.iter().filter_map(of).min().unwrap_or(0)
+    }
+
+    pub fn note(&mut self, note: String) {
+        self.notes_made += 1;
+        match self.notes_made {
+            ..=limits::MAX_NOTES => self.notes.push_back(note),
+            made if made == limits::MAX_NOTES + 1 => self.notes.push_back("further notes are left out".into()),
+            _ => {}
+        }
+    }
+}
+
+impl Stream {
+    fn new(listed: &Listed, kind: Kind) -> Self {
+        let track = u32::from(listed.pid);
+        Self {
+            pid: listed.pid,
+            track,
+            kind,
+            language: listed.language.clone(),
+            pes: PesReader::default(),
+            es: elementary::new(kind, track),
+            counter: None,
+            payload: Vec::new(),
+            begun: false,
+            left_out: false,
+            lost: 0,
+            scrambled: 0,
+        }
+    }
+
+    /// Whether a packet isn't the one before sent again (ISO 13818-1 2.4.3.3); counts where others are missing.
+    fn is_new(&mut self, packet: &Packet<'_>, payload: &[u8]) -> bool {
+        let last = self.counter.replace(packet.counter);
+        let again = last == Some(packet.counter) && self.payload == payload;
+        if again && !packet.discontinuity {
+            return false;
+        }
+        let expected = last.map(|last| last.wrapping_add(1) & 0xF);
+        if expected.is_some_and(|expected| expected != packet.counter) && !packet.discontinuity {
+            self.lost += 1;
+        }
+        self.payload.clear();
+        self.payload.extend_from_slice(payload);
+        true
+    }
+}

@@ -1,0 +1,51 @@
+//! Films made by ffmpeg, and real ones.
+
+use super::*;
+
+#[test]
+fn films_made_by_ffmpeg() {
+    let interlaced = [MPEG2, &["-flags", "+ildct+ilme", "-top", "1"]].concat();
+    let fields = [H264, &["-flags", "+ildct+ilme", "-x264-params", "tff=1"]].concat();
+    let aac_in_latm: &[&str] = &["-mpegts_flags", "latm", "-f", "mpegts"];
+    let plain: &[&str] = &["-f", "mpegts"];
+    let with_eac3: &[&str] = &["-c:v", "mpeg2video", "-c:a", "eac3"];
+    let with_mp3: &[&str] = &["-c:v", "mpeg1video", "-c:a", "libmp3lame"];
+    let late = ["-output_ts_offset", "95442", "-f", "mpegts"];
+    let cases: &[(&str, Vec<u8>)] = &[
+        ("H.264 and AAC", H264_FILM.clone()),
+        ("MPEG-2 and layer II", film(PICTURE_25, SOUND_48, MPEG2, plain)),
+        ("MPEG-2 interlaced, 29.97 Hz", film(PICTURE_30, SOUND_48, &interlaced, plain)),
+        ("H.265 and AC-3", film(PICTURE_25, SOUND_48, HEVC, plain)),
+        ("M2TS", film(PICTURE_30, SOUND_48, H264_AC3, &["-mpegts_m2ts_mode", "1", "-f", "mpegts"])),
+        ("LATM", film(PICTURE_25, SOUND_48, H264, aac_in_latm)),
+        ("E-AC-3", film(PICTURE_25, SOUND_48, with_eac3, plain)),
+        ("MPEG-1 and MP3", film(PICTURE_25, SOUND_44, with_mp3, plain)),
+        ("H.264 interlaced", film(PICTURE_25, SOUND_48, &fields, plain)),
+        ("times that wrap", film(PICTURE_25, SOUND_44, H264, &late)),
+        ("one frame a packet", film(PICTURE_25, SOUND_44, H264, &["-pes_payload_size", "0", "-f", "mpegts"])),
+    ];
+    for (name, bytes) in cases {
+        let demuxed = check(name, bytes);
+        assert_eq!((demuxed.tracks.len(), &demuxed.notes[..]), (2, &[][..]), "{name}");
+    }
+}
+
+#[test]
+fn real_files() {
+    for (name, tracks) in [("ts_bbb_mpeg2_mp2.ts", 2), ("ts_204byte_dvbsub.ts", 1)] {
+        let Some(file) = media(name) else { return };
+        let demuxed = check(name, &file);
+        assert_eq!(demuxed.tracks.len(), tracks, "{name}: {:?}", demuxed.notes);
+    }
+    let Some(file) = media("ts_ac3_51_only.ts") else { return };
+    // A frame without its start comes first, one without its end last.
+    let demuxed = demux(&file);
+    let formats: Vec<_> = demuxed.tracks.iter().map(|track| &track.format).collect();
+    assert_eq!(formats, [&Format::Ac3 { sample_rate: 48_000, channels: 6 }]);
+    assert_eq!((demuxed.samples.len(), demuxed.notes.len()), (8, 1), "{:?}", demuxed.notes);
+    let Some(file) = media("m2ts_panasonic_truncated.mts") else { return };
+    let demuxed = demux(&file);
+    assert!(matches!(demuxed.tracks[..], [TrackInfo { format: Format::H264 { width: 1920, height: 1080, .. }, .. }]));
+    assert_eq!(demuxed.samples.len(), 1);
+    assert!(demuxed.notes[0].contains("AC-3, which has no whole access unit"), "{:?}", demuxed.notes);
+}
