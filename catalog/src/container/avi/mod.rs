@@ -1,0 +1,451 @@
+//! AVI 1.0 and OpenDML (AVI RIFF File Reference; OpenDML AVI File Format Extensions 1.02).
+//!
+//! The file's own index says where the chunks lie, where it can be believed ([`index`]); what it doesn't lead to is
+//! found by going through the file ([`scan`]). [`track`] makes samples of a track's chunks, through [`picture`]
+//! and [`order`] or through [`sound`]; here the tracks are merged by time, and what lies together in the file is
+//! read together. If a codec has no payload format of its own, all tracks travel in packets of ASF.
+
+mod header;
+mod index;
+mod limits;
+mod order;
+mod picture;
+pub(super) mod riff;
+mod scan;
+pub(super) mod sound;
+#[cfg(test)]
+pub(super) mod tests;
+mod track;
+pub(super) mod wave;
+
+use super::limits::MAX_ACCESS_UNIT;
+use super::loader::Loader;
+use super::{ContainerError, Demuxer, Event};
+use bytes::Bytes;
+use header::{Media, Stream};
+use index::Entry;
+use limits::{
+    BATCH_BYTES, BATCH_CHUNKS, FIRST_BYTES, FIRST_CHUNKS, INDEX_READ, MAX_ENTRIES, MAX_HEADERS, MAX_REPEATED,
+    MAX_TOP_LEVEL,
+};
+use riff::{FourCc, HEADER_LEN, LIST_HEADER_LEN, four_cc, padded};
+use scan::Scan;
+use sound::Refused;
+use std::collections::VecDeque;
+use track::{Candidate, Planned, Track};
+
+/// Whether a file that begins with `head` is an AVI file.
+pub fn looks_like(head: &[u8]) -> bool {
+    // AVIX: the first part of a file in parts is gone. A byte other than a space is from a writer with a bug.
+    head.starts_with(b"RIFF") && head.get(8..11) == Some(b"AVI")
+}
+
+/// Reads an AVI file.
+pub struct Avi {
+    loader: Loader,
+    state: State,
+    out: VecDeque<Event>,
+    streams: Vec<Stream>,
+    /// Where `movi` says its name, and where what lies in it begins.
+    movi: Option<(u64, u64)>,
+    entries: Vec<Entry>,
+    tracks: Vec<Track>,
+    /// The next chunk of each track.
+    next: Vec<Option<(u64, Planned)>>,
+    /// Planned and not read yet.
+    batch: Vec<Planned>,
+    /// Of all chunks planned so far.
+    planned_bytes: u64,
+}
+
+enum State {
+    /// Headers, media and index are looked for; the next chunk begins at `at`.
+    Top {
+        at: u64,
+        left: usize,
+    },
+    /// The headers lie there.
+    Headers {
+        at: u64,
+        size: u64,
+        left: usize,
+    },
+    /// What is left of `idx1` lies there.
+    OldIndex {
+        at: u64,
+        size: u64,
+    },
+    /// The pieces of the streams' indexes that are left: stream, offset, size.
+    Pieces {
+        left: VecDeque<(u8, u64, u32)>,
+        budget: u64,
+    },
+    /// Some of its entries are held against the file.
+    Check {
+        bases: Vec<u64>,
+        probes: Vec<Entry>,
+    },
+    /// Chunks that no index leads to are looked for.
+    Scan {
+        scan: Box<Scan>,
+        indexed: bool,
+    },
+    /// The first chunks of each stream must be seen.
+    First,
+    /// The next chunks are chosen.
+    Plan,
+    /// They are being read.
+    Read,
+    End,
+}
+
+impl Demuxer for Avi {
+    fn poll(&mut self) -> Result<Event, ContainerError> {
+        loop {
+            if let Some(event) = self.out.pop_front() {
+                return Ok(event);
+            }
+            if let Some(need) = self.loader.poll()? {
+                return Ok(need);
+            }
+            match std::mem::replace(&mut self.state, State::End) {
+                State::Top { at, left } => self.top(at, left)?,
+                State::Headers { at, size, left } => self.headers(at, size, left)?,
+                State::OldIndex { at, size } => self.old_index(at, size),
+                State::Pieces { left, budget } => self.pieces(left, budget),
+                State::Check { bases, probes } => self.check(&bases, &probes),
+                State::Scan { scan, indexed } => self.scan(scan, indexed)?,
+                State::First => self.announce()?,
+                State::Plan => self.plan()?,
+                State::Read => self.emit()?,
+                State::End => return Ok(Event::End),
+            }
+        }
+    }
+
+    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
+        self.loader.handle(offset, bytes);
+    }
+}
+
+impl Avi {
+    /// For a file of `len` bytes.
+    pub fn new(len: u64) -> Self {
+        Self {
+            loader: Loader::new("avi", len),
+            state: State::Top { at: LIST_HEADER_LEN, left: MAX_TOP_LEVEL },
+            out: VecDeque::new(),
+            streams: Vec::new(),
+            movi: None,
+            entries: Vec::new(),
+            tracks: Vec::new(),
+            next: Vec::new(),
+            batch: Vec::new(),
+            planned_bytes: 0,
+        }
+    }
+
+    /// Goes over the chunks at the top: headers, media, and the index behind it.
+    fn top(&mut self, at: u64, left: usize) -> Result<(), ContainerError> {
+        let len = self.loader.file_len();
+        if len.saturating_sub(at) < LIST_HEADER_LEN || left == 0 {
+            return self.begin_index(at.min(len));
+        }
+        let Some(bytes) = self.loader.whole(at, LIST_HEADER_LEN) else {
+            self.state = State::Top { at, left };
+            return Ok(());
+        };
+        let Ok((rest, (name, size))) = riff::header(&bytes) else { return self.begin_index(at) };
+        let (body, after) = (at + HEADER_LEN, at + HEADER_LEN + padded(size));
+        let list = four_cc(rest).map_or(FourCc::default(), |(_, list)| list);
+        self.state = State::Top { at: after, left: left - 1 };
+        match (&name.0, &list.0) {
+            (b"LIST", b"hdrl") if self.streams.is_empty() => {
+                let size = u64::from(size).min(len - body);
+                if size > MAX_HEADERS {
+                    return Err(error(at, format!("headers (hdrl) of {size} bytes; at most {MAX_HEADERS} are read")));
+                }
+                self.state = State::Headers { at: body, size, left };
+            }
+            (b"LIST", b"movi") => {
+                self.movi.get_or_insert((body, at + LIST_HEADER_LEN));
+                // Nobody came back to write the size of an unfinished one.
+                if size < 4 || after > len {
+                    return self.begin_index(at);
+                }
+            }
+            (b"idx1", _) if self.movi.is_some() => {
+                if self.has_pieces() {
+                    return self.begin_index(at);
+                }
+                self.state = State::OldIndex { at: body, size: u64::from(size).min(len - body) };
+            }
+            (b"RIFF", _) => return self.begin_index(at),
+            // After the media, a name that is none shows that its size was wrong.
+            _ if self.movi.is_some() && !name.0.iter().all(u8::is_ascii_graphic) => return self.begin_index(at),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn headers(&mut self, at: u64, size: u64, left: usize) -> Result<(), ContainerError> {
+        let Some(bytes) = self.loader.whole(at, size) else {
+            self.state = State::Headers { at, size, left };
+            return Ok(());
+        };
+        self.loader.clear();
+        // Behind the list's name.
+        self.streams = header::read(&bytes.slice(bytes.len().min(4)..));
+        if self.streams.is_empty() {
+            return Err(ContainerError { path: "hdrl".into(), ..error(at, "no stream headers (strl)") });
+        }
+        self.state = State::Top { at: at + size + (size & 1), left: left - 1 };
+        Ok(())
+    }
+
+    fn has_pieces(&self) -> bool {
+        self.streams.iter().any(|stream| !stream.pieces.is_empty() || stream.index.is_some())
+    }
+
+    /// Nothing more is at the top, which was read up to `at`.
+    fn begin_index(&mut self, at: u64) -> Result<(), ContainerError> {
+        if self.streams.is_empty() {
+            return Err(error(at, "no headers (hdrl), which say what the streams are"));
+        }
+        self.loader.clear();
+        // Media without its list begins somewhere behind the headers.
+        self.movi.get_or_insert((at, at));
+        let mut left = VecDeque::new();
+        for (stream, number) in self.streams.iter().zip(0u8..) {
+            if let Some(piece) = &stream.index {
+                index::read_standard(piece, number, &mut self.entries);
+            }
+            left.extend(stream.pieces.iter().map(|(offset, size)| (number, *offset, *size)));
+        }
+        self.state = State::Pieces { left, budget: self.loader.file_len() };
+        Ok(())
+    }
+
+    fn old_index(&mut self, at: u64, size: u64) {
+        let now = size.min(INDEX_READ);
+        if now < 16 || self.entries.len() >= MAX_ENTRIES {
+            let (name, start) = self.movi.unwrap_or_default();
+            // By the specification they count from the list's name; from the file's start is as common.
+            return self.begin_check(vec![name, 0, start]);
+        }
+        let Some(bytes) = self.loader.whole(at, now) else {
+            self.state = State::OldIndex { at, size };
+            return;
+        };
+        self.loader.clear();
+        index::read_old(&bytes, self.streams.len(), &mut self.entries);
+        self.state = State::OldIndex { at: at + now, size: size - now };
+    }
+
+    fn pieces(&mut self, mut left: VecDeque<(u8, u64, u32)>, budget: u64) {
+        let len = self.loader.file_len();
+        let Some(&(number, offset, size)) = left.front() else { return self.begin_check(vec![0]) };
+        let inside = offset.checked_add(size.into()).is_some_and(|end| end <= len);
+        let Some(budget_after) = budget.checked_sub(size.into()) else { return self.begin_check(vec![0]) };
+        if !inside || size as usize > MAX_ACCESS_UNIT || u64::from(size) <= HEADER_LEN {
+            left.pop_front();
+            self.state = State::Pieces { left, budget };
+            return;
+        }
+        let Some(bytes) = self.loader.whole(offset, size.into()) else {
+            self.state = State::Pieces { left, budget };
+            return;
+        };
+        self.loader.clear();
+        index::read_standard(&bytes[8..], number, &mut self.entries);
+        left.pop_front();
+        self.state = State::Pieces { left, budget: budget_after };
+    }
+
+    fn begin_check(&mut self, bases: Vec<u64>) {
+        let len = self.loader.file_len();
+        let probes = index::probes(&self.entries, &bases, len);
+        let places = bases.iter().flat_map(|base| probes.iter().map(move |probe| probe.header().saturating_add(*base)));
+        self.loader.clear();
+        self.loader.want_all(places.map(|place| (place, HEADER_LEN as usize)).collect());
+        self.state = State::Check { bases, probes };
+    }
+
+    fn check(&mut self, bases: &[u64], probes: &[Entry]) {
+        let base = index::base(probes, bases, |place| self.loader.get(place, HEADER_LEN as usize));
+        self.loader.clear();
+        let len = self.loader.file_len();
+        let indexed = match base {
+            Some(base) => {
+                self.entries.iter_mut().for_each(|entry| entry.offset = entry.offset.saturating_add(base));
+                self.entries.retain(|entry| entry.end() <= len);
+                true
+            }
+            None => {
+                let why = if self.entries.is_empty() { "it has no index" } else { "its index leads elsewhere" };
+                self.out.push_back(Event::Note(format!("{why}; its chunks are looked for one by one")));
+                self.entries.clear();
+                false
+            }
+        };
+        if !index::in_order(&self.entries) {
+            // Chunks that are shown more than once, or in an order of their own: only the index knows.
+            return self.begin_tracks();
+        }
+        self.entries.sort_unstable_by_key(|entry| entry.offset);
+        let start = self.movi.map_or(0, |(_, start)| start);
+        let scan = Scan::new(start, &self.entries, self.streams.len());
+        self.state = State::Scan { scan: Box::new(scan), indexed };
+    }
+
+    fn scan(&mut self, mut scan: Box<Scan>, indexed: bool) -> Result<(), ContainerError> {
+        if !scan.run(&mut self.entries, &mut self.loader) {
+            self.state = State::Scan { scan, indexed };
+            return Ok(());
+        }
+        self.loader.clear();
+        let found = self.entries.len() - scan.known();
+        if indexed && found > 0 {
+            self.out.push_back(Event::Note(format!("its index leaves out {found} chunks, which were found")));
+        }
+        if scan.cut {
+            self.out.push_back(Event::Note("the last chunk is cut by the end of the file".into()));
+        }
+        if found > 0 {
+            self.entries.sort_unstable_by_key(|entry| entry.offset);
+        }
+        if self.entries.is_empty() {
+            let (_, at) = self.movi.unwrap_or_default();
+            return Err(error(at, "no chunk of media of any stream from here to the end of the file"));
+        }
+        self.begin_tracks();
+        Ok(())
+    }
+
+    fn begin_tracks(&mut self) {
+        if self.entries.len() >= MAX_ENTRIES {
+            self.out.push_back(Event::Note(format!("it ends early: at most {MAX_ENTRIES} chunks are read")));
+        }
+        let ranges = (0u8..).take(self.streams.len()).flat_map(|number| self.first_ranges(number)).collect();
+        self.loader.want_all(ranges);
+        self.state = State::First;
+    }
+
+    /// The chunks of a stream by which it is known.
+    fn first_ranges(&self, number: u8) -> Vec<(u64, usize)> {
+        let most = match self.streams[usize::from(number)].media {
+            Media::Video(_) => FIRST_BYTES,
+            Media::Audio(_) => sound::FIRST_BYTES,
+            Media::Other(_) => return Vec::new(),
+        };
+        let mut bytes = 0;
+        let own = self.entries.iter().filter(|entry| entry.stream == number && entry.size > 0);
+        let own = own.map(|entry| (entry.offset, entry.size as usize)).take(FIRST_CHUNKS);
+        let enough = own.take_while(|(_, size)| {
+            let first = bytes == 0;
+            bytes += size;
+            *size <= MAX_ACCESS_UNIT && (first || bytes <= most)
+        });
+        enough.collect()
+    }
+
+    fn announce(&mut self) -> Result<(), ContainerError> {
+        let mut candidates = Vec::new();
+        let mut reasons = Vec::new();
+        let mut leave_out = |number: u8, why: &str| {
+            reasons.push(format!("track {} is left out: {why}", u32::from(number) + 1));
+        };
+        for (stream, number) in self.streams.iter().zip(0u8..) {
+            let first =
+                self.first_ranges(number).into_iter().filter_map(|(offset, size)| self.loader.get(offset, size));
+            let first: Vec<Bytes> = first.collect();
+            match &stream.media {
+                Media::Other(what) => leave_out(number, what),
+                _ if first.is_empty() => leave_out(number, "it has no chunks"),
+                _ => candidates.push(Candidate { stream: stream.clone(), number, first }),
+            }
+        }
+        self.loader.clear();
+        let mut opened: Vec<_> = candidates.iter().map(Candidate::open).collect();
+        let is_homeless = |track: &Result<Track, Refused>| matches!(track, Err(Refused::NoPayload(_)));
+        if opened.iter().any(is_homeless) {
+            let wrapped: Vec<_> = candidates.iter().map(Candidate::wrap).collect();
+            // Worth it only if it brings a track that would be left out.
+            if opened.iter().zip(&wrapped).any(|(track, wrapped)| is_homeless(track) && wrapped.is_ok()) {
+                let broken = |track: &Result<Track, Refused>| matches!(track, Err(Refused::Broken(_)));
+                opened =
+                    opened.into_iter().zip(wrapped).map(|(own, wrap)| if broken(&own) { own } else { wrap }).collect();
+            }
+        }
+        for (track, candidate) in opened.into_iter().zip(&candidates) {
+            match track {
+                Ok(track) => self.tracks.push(track),
+                Err(Refused::NoPayload(why) | Refused::Broken(why)) => leave_out(candidate.number, &why),
+            }
+        }
+        if self.tracks.is_empty() {
+            return Err(error(0, format!("no track that can be sent: {}", reasons.join("; "))));
+        }
+        self.out.extend(reasons.into_iter().map(Event::Note));
+        let zero = self.tracks.iter().map(Track::first_us).min().unwrap_or(0);
+        for (number, track) in self.tracks.iter_mut().enumerate() {
+            track.set_zero(zero);
+            self.out.push_back(Event::Track(track.info.clone()));
+            self.next.push(track.next(number, &self.entries));
+        }
+        self.state = State::Plan;
+        Ok(())
+    }
+
+    /// Chooses the next chunks over all tracks by their times.
+    fn plan(&mut self) -> Result<(), ContainerError> {
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES && self.batch.len() < BATCH_CHUNKS {
+            let due = |next: &&mut Option<(u64, Planned)>| next.map_or(u64::MAX, |(due, _)| due);
+            let Some((_, planned)) = self.next.iter_mut().min_by_key(due).and_then(Option::take) else { break };
+            self.next[planned.track] = self.tracks[planned.track].next(planned.track, &self.entries);
+            self.planned_bytes = self.planned_bytes.saturating_add(planned.size.into());
+            if self.planned_bytes / MAX_REPEATED > self.loader.file_len() {
+                let reason = format!("chunks overlap: together they have over {MAX_REPEATED} times the file's bytes");
+                return Err(error(planned.offset, reason));
+            }
+            if planned.size as usize > MAX_ACCESS_UNIT {
+                let (offset, size) = (planned.offset, planned.size);
+                let note = format!("the chunk of {size} bytes at byte {offset} is left out: {MAX_ACCESS_UNIT} at most");
+                self.out.push_back(Event::Note(note));
+                continue;
+            }
+            bytes += planned.size as usize;
+            self.batch.push(planned);
+        }
+        if self.batch.is_empty() {
+            let mut samples = VecDeque::new();
+            self.tracks.iter_mut().for_each(|track| track.finish(&mut samples));
+            self.out.extend(samples.into_iter().map(Event::Sample));
+            return Ok(());
+        }
+        self.loader.clear();
+        self.loader.want_all(self.batch.iter().map(|planned| (planned.offset, planned.size as usize)).collect());
+        self.state = State::Read;
+        Ok(())
+    }
+
+    /// Gives out what comes of the chunks that have been read.
+    fn emit(&mut self) -> Result<(), ContainerError> {
+        let mut samples = VecDeque::new();
+        for planned in self.batch.drain(..) {
+            let Some(data) = self.loader.get(planned.offset, planned.size as usize) else {
+                return Err(error(planned.offset, "the bytes asked for did not come"));
+            };
+            self.tracks[planned.track].handle(&planned, data, &mut samples);
+        }
+        self.out.extend(samples.into_iter().filter(|sample| !sample.data.is_empty()).map(Event::Sample));
+        self.loader.clear();
+        self.state = State::Plan;
+        Ok(())
+    }
+}
+
+fn error(offset: u64, reason: impl Into<String>) -> ContainerError {
+    ContainerError { format: "avi", offset, path: String::new(), reason: reason.into() }
+}

@@ -1,0 +1,71 @@
+//! How sound is described: `WAVEFORMATEX` (mmreg.h), in AVI's stream headers and in WAV files.
+
+use nom::IResult;
+use nom::number::complete::{le_u16, le_u32};
+
+/// PCM: 8 bits are unsigned, more are signed and little-endian.
+pub(in crate::container) const PCM: u16 = 0x0001;
+/// G.711 A-law.
+pub(in crate::container) const ALAW: u16 = 0x0006;
+/// G.711 mu-law.
+pub(in crate::container) const MULAW: u16 = 0x0007;
+/// MPEG audio layers I and II.
+pub(in crate::container) const MPEG: u16 = 0x0050;
+/// MPEG audio layer III.
+pub(in crate::container) const MPEG_LAYER_3: u16 = 0x0055;
+/// AAC, each chunk a frame, with its configuration behind the description.
+pub(in crate::container) const AAC: u16 = 0x00FF;
+/// The tag that ffmpeg and others took for the same before there was one.
+pub(in crate::container) const AAC_OLD: u16 = 0x706D;
+/// AAC in ADTS frames.
+pub(in crate::container) const AAC_ADTS: u16 = 0x1600;
+/// AC-3.
+pub(in crate::container) const AC3: u16 = 0x2000;
+/// The codec is in the extension: the first two bytes of a GUID whose rest is always the same.
+const EXTENSIBLE: u16 = 0xFFFE;
+
+/// A sound's description.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::container) struct WaveFormat {
+    /// `wFormatTag`, of the extension where it is there.
+    pub tag: u16,
+    pub channels: u16,
+    pub sample_rate: u32,
+    /// `nAvgBytesPerSec`
+    pub byte_rate: u32,
+    /// `nBlockAlign`
+    pub block: u16,
+    /// `wBitsPerSample`
+    pub bits: u16,
+    /// What the codec needs beyond that.
+    pub extra: Vec<u8>,
+}
+
+impl WaveFormat {
+    /// Reads a description; what is cut off at its end counts as absent.
+    pub fn read(input: &[u8]) -> Option<Self> {
+        let (rest, mut format) = fixed(input).ok()?;
+        let word = le_u16::<_, nom::error::Error<&[u8]>>;
+        if let Ok((rest, bits)) = word(rest) {
+            format.bits = bits;
+            // A size that lies leaves what is there.
+            if let Ok((rest, size)) = word(rest) {
+                format.extra = rest[..rest.len().min(usize::from(size))].to_vec();
+            }
+        }
+        if format.tag == EXTENSIBLE && format.extra.len() >= 8 {
+            format.tag = u16::from_le_bytes([format.extra[6], format.extra[7]]);
+            format.extra.drain(..format.extra.len().min(22));
+        }
+        Some(format)
+    }
+}
+
+fn fixed(input: &[u8]) -> IResult<&[u8], WaveFormat> {
+    let (input, tag) = le_u16(input)?;
+    let (input, channels) = le_u16(input)?;
+    let (input, sample_rate) = le_u32(input)?;
+    let (input, byte_rate) = le_u32(input)?;
+    let (input, block) = le_u16(input)?;
+    Ok((input, WaveFormat { tag, channels, sample_rate, byte_rate, block, ..WaveFormat::default() }))
+}
