@@ -30,14 +30,15 @@ pub use media::{Media, OpenError, Presentations};
 pub use target::{BadTarget, Target, presentation_url};
 
 use crate::headers::{FeatureTags, SessionField};
-use crate::message::{Method, Reply, Request, StatusCode, reply};
+use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
+use crate::sdp;
 use crate::session::{ConnectionId, Ended, Session, SessionId, SessionOptions, SessionTable};
 use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, WorkerId};
 use bytes::Bytes;
 use catalog::index::Index;
 use rtp::clock::MediaTime;
 use rtsp_types::headers::{
-    ALLOW, CONNECTION, HeaderName, PROXY_REQUIRE, PUBLIC, REQUIRE, SESSION, TIMESTAMP, UNSUPPORTED,
+    ALLOW, CONNECTION, HeaderName, PROXY_REQUIRE, PUBLIC, REQUIRE, SERVER, SESSION, TIMESTAMP, UNSUPPORTED,
 };
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -146,7 +147,7 @@ impl Server {
     /// A request has come.
     pub fn begin(&self, connection: &mut Connection, request: &Request, now: Instant) -> Step {
         let outcome = self.dispatch(connection, request, now);
-        self.finish(request, outcome)
+        self.finish(connection, request, outcome)
     }
 
     /// The presentation that [`Step::Open`] asked for.
@@ -157,31 +158,41 @@ impl Server {
         opened: Result<Arc<Index>, OpenError>,
         now: Instant,
     ) -> Step {
+        connection.asf = opened.as_ref().is_ok_and(|index| sdp::has_asf(index));
         let outcome = match opened {
+            // Whether there is such a presentation, DESCRIBE tells.
+            _ if request.method == Method::Options => Ok(options()),
             Ok(index) if request.method == Method::Describe => self.describe(connection, request, &index),
             Ok(index) => self.setup_new(connection, request, index, now),
             Err(OpenError::NotFound) => Err(Refusal::new(StatusCode::NotFound, "no such presentation")),
             Err(OpenError::Unavailable(reason)) => Err(Refusal::new(StatusCode::ServiceUnavailable, reason)),
         };
-        self.finish(request, outcome)
+        self.finish(connection, request, outcome)
     }
 
     /// What the worker said to [`Step::Play`].
     pub fn played(
         &self,
+        connection: &Connection,
         request: &Request,
         id: &SessionId,
         played: Result<PlayReply, PlayError>,
         now: Instant,
     ) -> Step {
         let outcome = self.play_answered(request, id, played, now);
-        self.finish(request, outcome)
+        self.finish(connection, request, outcome)
     }
 
     /// What the worker said to [`Step::Pause`].
-    pub fn paused(&self, request: &Request, id: &SessionId, position: Option<MediaTime>) -> Step {
+    pub fn paused(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        id: &SessionId,
+        position: Option<MediaTime>,
+    ) -> Step {
         let outcome = self.pause_answered(request, id, position);
-        self.finish(request, outcome)
+        self.finish(connection, request, outcome)
     }
 
     /// A `$` frame came: RTCP is a sign of life and goes to the worker, all else is passed over.
@@ -256,11 +267,11 @@ impl Server {
         // Authorization has its place here: before anything is said about presentations or sessions.
         let session = self.known_session(connection, request, now)?;
         match request.method {
-            Method::Options => {
-                let mut reply = reply(StatusCode::Ok);
-                reply.insert_header(PUBLIC, METHODS);
-                Ok(Step::done(reply))
-            }
+            // What we call ourselves depends on the presentation.
+            Method::Options => match target {
+                Target::Presentation { name, .. } if session.is_none() => Ok(Step::Open(name)),
+                _ => Ok(options()),
+            },
             Method::Describe => self.describe_target(request, target),
             Method::Setup => self.setup(connection, request, target, session, now),
             Method::Play => self.play(request, &target, session, now),
@@ -290,12 +301,13 @@ impl Server {
             }
             return Err(Refusal::no_session());
         }
+        connection.asf = sdp::has_asf(&session.index);
         connection.speaks_of(id.clone());
         Ok(Some(id))
     }
 
     /// What every reply has, whatever it says.
-    fn finish(&self, request: &Request, outcome: Outcome) -> Step {
+    fn finish(&self, connection: &Connection, request: &Request, outcome: Outcome) -> Step {
         let step = outcome.unwrap_or_else(|refusal| refusal.into_step());
         let Step::Done(mut answer) = step else { return step };
         let field = request.headers.get(SESSION).and_then(|field| SessionField::parse(field).ok());
@@ -304,6 +316,9 @@ impl Server {
             && answer.reply.header(&SESSION).is_none()
         {
             answer.reply.insert_header(SESSION, field.id);
+        }
+        if connection.asf {
+            answer.reply.insert_header(SERVER, ASF_SERVER);
         }
         if let Some(timestamp) = request.headers.get(TIMESTAMP) {
             answer.reply.insert_header(TIMESTAMP, timestamp);
@@ -319,6 +334,12 @@ impl Server {
     fn sessions(&self) -> MutexGuard<'_, SessionTable> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn options() -> Step {
+    let mut reply = reply(StatusCode::Ok);
+    reply.insert_header(PUBLIC, METHODS);
+    Step::done(reply)
 }
 
 /// RFC 2326 12.32: what is required and not known must be refused by name, before anything happens.

@@ -5,10 +5,12 @@
 //!
 //! - [`probe`]: which container a file is, by its content
 //! - [`open`]: the [`Demuxer`] for it
+//! - [`asf`]: ASF, WMV and WMA; [`asf::wrap`] for any codec that has no payload format of its own
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`limits`]: what any file may make us do at most
 
+pub mod asf;
 pub mod limits;
 mod loader;
 pub mod mp4;
@@ -29,6 +31,7 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::MpegPs => Box::new(mpeg::Ps::plain(len)),
         Kind::VcdDat => Box::new(mpeg::Ps::in_sectors(len)),
         Kind::MpegTs => Box::new(mpeg::Ts::new(len)),
+        Kind::Asf => Box::new(asf::AsfDemuxer::new(len)),
         Kind::Mp4 => Box::new(mp4::Mp4Demuxer::new(len)),
     }
 }

@@ -1,6 +1,6 @@
 //! Which container a file is, by its content and never by its name.
 
-use super::{mp4, mpeg};
+use super::{asf, mp4, mpeg};
 
 /// The containers that [`open`](super::open) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,8 @@ pub enum Kind {
     MpegTs,
     /// MP4, QuickTime and their kin.
     Mp4,
+    /// ASF, WMV, WMA.
+    Asf,
 }
 
 /// Tells the container of a file that is `len` bytes long and begins with `head`, which should be
@@ -21,6 +23,9 @@ pub fn probe(head: &[u8], len: u64) -> Option<Kind> {
     let whole = head.len() as u64 >= len;
     if mp4::looks_like(head) {
         return Some(Kind::Mp4);
+    }
+    if asf::looks_like(head) {
+        return Some(Kind::Asf);
     }
     if mpeg::is_transport_stream(head, whole) {
         return Some(Kind::MpegTs);
@@ -58,7 +63,7 @@ mod tests {
             ("ts_204byte_dvbsub.ts", Some(Kind::MpegTs)),
             ("m2ts_panasonic_truncated.mts", Some(Kind::MpegTs)),
             ("avi_vtest_div3.avi", None),
-            ("asf_ladybug_vc1_wmapro.wmv", None),
+            ("asf_ladybug_vc1_wmapro.wmv", Some(Kind::Asf)),
             ("mkv_h264_ac3_srt.mkv", None),
             ("flv_sorenson_mp3.flv", None),
             ("MANIFEST.tsv", None),

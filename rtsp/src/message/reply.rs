@@ -12,6 +12,10 @@ pub type Reply = Response<Vec<u8>>;
 /// What we call ourselves in `Server`. (VLC changes its ways for some names: none of them begins like this.)
 pub const SERVER: &str = concat!("mobidic/", env!("CARGO_PKG_VERSION"));
 
+/// What we call ourselves about presentations with ASF tracks: ffmpeg and GStreamer read such a description only from
+/// somebody of that name.
+pub const ASF_SERVER: &str = concat!("WMServer/9.5.6001.18000 mobidic/", env!("CARGO_PKG_VERSION"));
+
 /// An empty response.
 pub fn reply(status: StatusCode) -> Reply {
     let builder = Response::builder(Version::V1_0, status);
@@ -31,7 +35,9 @@ pub fn serialize(mut reply: Reply, cseq: Option<&str>, date: SystemTime) -> Vec<
     if let Some(cseq) = cseq {
         reply.insert_header(CSEQ, cseq);
     }
-    reply.insert_header(SERVER_HEADER, SERVER);
+    if reply.header(&SERVER_HEADER).is_none() {
+        reply.insert_header(SERVER_HEADER, SERVER);
+    }
     reply.insert_header(DATE, httpdate::fmt_http_date(date));
     if !reply.body().is_empty() {
         reply.insert_header(CONTENT_LENGTH, reply.body().len().to_string());

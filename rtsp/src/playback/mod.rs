@@ -153,19 +153,30 @@ impl Playback {
         now: Instant,
     ) -> Result<Self, PlayError> {
         let mut random = StdRng::seed_from_u64(seed);
-        let mut tracks = Vec::with_capacity(setups.len());
-        for setup in setups {
+        let mut tracks: Vec<TrackPlay> = Vec::with_capacity(setups.len());
+        let mut firsts = Vec::with_capacity(setups.len());
+        for (at, setup) in setups.iter().enumerate() {
             let track = index.tracks.get(setup.track).ok_or(PlayError::Track)?;
-            let first = RtpTimestamp(random.next_u32());
+            let source = tracks.iter().position(|other| other.setup.ssrc == setup.ssrc).unwrap_or(at);
             // A first number in the lower half keeps clear of a wrap while receivers still lock on (RFC 3711 3.3.1).
-            let sequence = (random.next_u32() & 0x7fff) as u16;
+            let own = (RtpTimestamp(random.next_u32()), (random.next_u32() & 0x7fff) as u16);
+            let (first, sequence) = firsts.get(source).copied().unwrap_or(own);
+            firsts.push((first, sequence));
             let packetizer =
                 Packetizer::new(&track.format, setup.payload_type, setup.ssrc, sequence, options.max_packet);
             let sender = Sender::new(setup.ssrc, track.clock(), u64::from(track.bandwidth_bps), random.next_u64());
-            tracks.push(TrackPlay::new(setup, track, &options, packetizer, sender, first, now));
+            tracks.push(TrackPlay::new(setup, source, track, &options, packetizer, sender, first, now));
         }
         if tracks.is_empty() {
             return Err(PlayError::Track);
+        }
+        // The timestamps of one source never go back.
+        for at in 0..tracks.len() {
+            let source = tracks[at].source;
+            if source != at {
+                tracks[source].group = Ticks(0);
+                tracks[at].group = Ticks(0);
+            }
         }
         let reader = Reader::new(layout, ReaderOptions { window_bytes: options.window_bytes });
         Ok(Self {
@@ -316,9 +327,14 @@ impl Playback {
         let due = match self.stall {
             Some(stall) => Some(stall.since + self.options.max_stall),
             None if self.tracks.iter().all(|track| track.done) => self.is_drained().then(|| self.due(self.finish)),
-            None => self.tracks.iter().filter(|t| !t.done && t.rest.is_none()).map(|track| track.due).min(),
+            None => self.tracks.iter().filter(|t| !t.done && !self.is_busy(t)).map(|track| track.due).min(),
         };
         [rests, due, self.next_report()].into_iter().flatten().min()
+    }
+
+    /// Whether packets of a track's source are laid down and have not left: their numbers come first.
+    fn is_busy(&self, track: &TrackPlay) -> bool {
+        self.tracks.iter().any(|other| other.source == track.source && other.rest.is_some())
     }
 
     /// What is left of begun units leaves at once.

@@ -24,7 +24,8 @@ impl Playback {
     /// end (RFC 3550 section 6.3.7).
     pub fn bye(&mut self, at: usize, now: Instant, cname: &str, out: &mut Vec<u8>) -> bool {
         out.clear();
-        let sent = self.tracks.get(at).is_some_and(|track| track.reached().is_some());
+        let source = self.tracks.get(at).map(|track| track.source);
+        let sent = self.tracks.iter().any(|track| Some(track.source) == source && track.reached().is_some());
         sent && rtcp::write_bye(out, &self.report(at, now), cname).is_ok()
     }
 
@@ -44,7 +45,8 @@ impl Playback {
     }
 
     fn report(&mut self, at: usize, now: Instant) -> rtcp::SenderReport {
-        let track = &mut self.tracks[at];
+        let source = self.tracks[at].source;
+        let track = &mut self.tracks[source];
         // The line of the wall clock does not stop in a stall: what is sent late is late.
         let position = self.began.plus(now.saturating_duration_since(self.went));
         let (ntp, timestamp) = track.report_times(position, self.wall_zero);

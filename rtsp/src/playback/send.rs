@@ -92,7 +92,7 @@ impl Playback {
             {
                 return None;
             }
-            let waiting = self.tracks.iter().enumerate().filter(|(_, track)| !track.done && track.rest.is_none());
+            let waiting = self.tracks.iter().enumerate().filter(|(_, track)| !track.done && !self.is_busy(track));
             let Some((at, due)) = waiting.map(|(at, track)| (at, track.due)).min_by_key(|(_, due)| *due) else {
                 self.end(now);
                 return None;
@@ -225,7 +225,10 @@ impl Playback {
         train: TrainId,
         scratch: &mut Scratch,
     ) -> Result<(), String> {
+        let source = self.tracks[at].source;
+        let sequence = self.tracks[source].packetizer.next_sequence();
         let track = &mut self.tracks[at];
+        track.packetizer.go_on_from(sequence);
         let train = trains.get_mut(train);
         let nothing = AccessUnit { data: &[], timestamp: RtpTimestamp(0), sync: false };
         let mut units = [nothing; MAX_GROUP];
@@ -241,6 +244,8 @@ impl Playback {
         for units in units.chunks(step) {
             track.packetizer.packetize(units, train).map_err(|error| error.to_string())?;
         }
+        let sequence = track.packetizer.next_sequence();
+        self.tracks[source].packetizer.go_on_from(sequence);
         Ok(())
     }
 
@@ -298,11 +303,18 @@ impl Playback {
             Framing::Interleaved { .. } => RTP_HEADER + FRAME_HEADER,
         };
         let octets = train.end(packets.end) - train.end(packets.start) - packets.len() * header;
-        track.sender.sent(packets.len() as u32, octets as u64);
         let near = track.last_train.filter(|(last, _)| now.saturating_duration_since(*last) < self.options.train_gap);
         track.last_train = Some((now, packets.len() + near.map_or(0, |(_, packets)| packets)));
-        if playing && std::mem::take(&mut track.fresh) {
-            track.sender.start(now);
+        // Tracks that are one source have one report.
+        let source = track.source;
+        let fresh = playing && self.tracks[source].fresh;
+        self.tracks[source].sender.sent(packets.len() as u32, octets as u64);
+        if fresh {
+            self.tracks[source].sender.start(now);
+        }
+        if playing {
+            self.tracks[source].fresh = false;
+            self.tracks[at].fresh = false;
         }
         Some(Transmit { track: at, train: rest.train, packets, last })
     }

@@ -20,6 +20,8 @@ pub(super) struct TrackPlay {
     pub(super) number: usize,
     pub(super) setup: TrackSetup,
     pub(super) clock: ClockRate,
+    /// The first track of its source, by the order of the set-up tracks: another one where several tracks are one source.
+    pub(super) source: usize,
     /// Several units may share a packet.
     pub(super) bundled: bool,
     /// Film that leaves together at most.
@@ -64,8 +66,10 @@ pub(super) struct Rest {
 }
 
 impl TrackPlay {
+    #[expect(clippy::too_many_arguments, reason = "one caller, with all of it at hand")]
     pub(super) fn new(
         setup: &TrackSetup,
+        source: usize,
         track: &Track,
         options: &PlaybackOptions,
         packetizer: Packetizer,
@@ -79,6 +83,7 @@ impl TrackPlay {
             number: setup.track,
             setup: *setup,
             clock: track.clock(),
+            source,
             bundled,
             group: track.clock().ticks(MediaTime::ZERO.plus(group)),
             packetizer,

@@ -24,6 +24,8 @@ pub struct Connection {
     /// Channels that tracks have; each RTP channel and each RTCP channel.
     channels: BTreeMap<u8, Channel>,
     sessions: HashSet<SessionId>,
+    /// The presentation spoken of last has ASF tracks.
+    pub(super) asf: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ struct Channel {
 impl Connection {
     /// Nothing said on it yet.
     pub fn new(id: ConnectionId, peer: SocketAddr, local: SocketAddr, outbox: Arc<Outbox>) -> Self {
-        Self { id, peer, local, outbox, channels: BTreeMap::new(), sessions: HashSet::new() }
+        Self { id, peer, local, outbox, channels: BTreeMap::new(), sessions: HashSet::new(), asf: false }
     }
 
     /// The viewer's address, to which alone packets are sent.

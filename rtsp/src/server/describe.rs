@@ -5,7 +5,7 @@ use crate::headers::Accept;
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
 use catalog::index::Index;
-use rtsp_types::headers::{ACCEPT, CONTENT_BASE, CONTENT_TYPE, IF_MODIFIED_SINCE, LAST_MODIFIED};
+use rtsp_types::headers::{ACCEPT, CONTENT_BASE, CONTENT_TYPE, IF_MODIFIED_SINCE, LAST_MODIFIED, USER_AGENT};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Server {
@@ -28,7 +28,9 @@ impl Server {
         let Ok(Target::Presentation { base, .. }) = Target::parse(&request.uri) else {
             return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
         };
-        let description = sdp::describe(index, connection.local.ip());
+        let agent = request.headers.get(USER_AGENT).unwrap_or_default();
+        let lines = if agent.starts_with("GStreamer") { sdp::Lines::AsfTogether } else { sdp::Lines::Each };
+        let description = sdp::describe(index, connection.local.ip(), lines);
         if description.len() > sdp::MAX_DESCRIPTION {
             tracing::warn!(bytes = description.len(), "the description is too long for some players");
         }

@@ -3,6 +3,7 @@
 use super::{Answer, Outcome, Refusal, Server, Step, Target};
 use crate::headers::{Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, Speed};
 use crate::message::{Method, Reply, Request, StatusCode, reply};
+use crate::sdp;
 use crate::session::{Session, SessionId, State};
 use crate::worker::{PlayError, PlayReply, PlayRequest, Start};
 use rtp::clock::MediaTime;
@@ -134,6 +135,11 @@ impl Server {
 fn aggregate(session: &Session, target: &Target) -> Result<(), Box<Refusal>> {
     match target {
         Target::Presentation { name, track, .. } if *name == session.name => match track {
+            Some(id)
+                if *id == sdp::ALL && session.tracks().iter().all(|track| track.url == session.tracks()[0].url) =>
+            {
+                Ok(())
+            }
             Some(id) if session.tracks().len() > 1 || !is_set_up(session, *id) => {
                 Err(Refusal::new(StatusCode::OnlyAggregateOperationAllowed, "use the URL of the presentation"))
             }
@@ -199,7 +205,10 @@ fn rtp_info(session: &Session, played: &PlayReply) -> RtpInfo {
         let url = track.url.clone();
         Some(RtpInfoEntry { url, sequence: Some(info.sequence), rtptime: Some(info.timestamp.0) })
     };
-    RtpInfo(session.tracks().iter().filter_map(entry).collect())
+    // Tracks that are one source were set up by one URL.
+    let mut entries: Vec<RtpInfoEntry> = session.tracks().iter().filter_map(entry).collect();
+    entries.dedup_by(|later, first| later.url == first.url);
+    RtpInfo(entries)
 }
 
 fn invalid_range(reason: &'static str) -> Box<Refusal> {

@@ -5,7 +5,7 @@ use super::{Connection, Outcome, Refusal, Server, Step, Target};
 use crate::headers::{Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
 use crate::sdp;
-use crate::session::{SessionId, SessionTable, SetUp};
+use crate::session::{Session, SessionId, SessionTable, SetUp};
 use crate::worker::Destination;
 use catalog::index::Index;
 use rtsp_types::headers::{HeaderName, IF_MATCH, SESSION, TRANSPORT};
@@ -43,7 +43,7 @@ impl Server {
         }
         let index = session.index.clone();
         let track = which_track(request, &index)?;
-        self.set_up(connection, request, &mut sessions, &id, &index, track, now)
+        self.set_up(connection, request, &mut sessions, &id, &index, &track, now)
     }
 
     /// The first track of a session that is made for it; a refusal leaves nothing behind.
@@ -74,7 +74,7 @@ impl Server {
         }
         let created = sessions.create(name, index.clone(), self.media.assign(), now);
         let id = created.ok_or_else(|| Refusal::new(StatusCode::NotEnoughBandwidth, "too many sessions"))?;
-        let outcome = self.set_up(connection, request, &mut sessions, &id, &index, track, now);
+        let outcome = self.set_up(connection, request, &mut sessions, &id, &index, &track, now);
         match &outcome {
             Ok(_) => connection.speaks_of(id),
             Err(_) => drop(sessions.remove(&id)),
@@ -90,7 +90,7 @@ impl Server {
         sessions: &mut SessionTable,
         id: &SessionId,
         index: &Index,
-        track: usize,
+        what: &What,
         now: Instant,
     ) -> Outcome {
         connection.keep(|id| sessions.contains(id));
@@ -103,7 +103,14 @@ impl Server {
             Lower::Udp => agree_udp(&asked, connection.viewer_address(), server_port),
             // Packets of one session on two connections would end with either.
             Lower::Tcp if elsewhere => None,
-            Lower::Tcp => agree_tcp(&asked, connection, id, track),
+            Lower::Tcp => match what {
+                What::Tracks(tracks) => {
+                    let first = tracks.first().copied().unwrap_or_default();
+                    agree_tcp(&asked, connection, id, first)
+                }
+                // Nothing is ever sent on it.
+                What::Retransmission => None,
+            },
         });
         let Some((mut transport, destination)) = agreed else {
             return Err(Refusal::new(
@@ -111,17 +118,21 @@ impl Server {
                 "RTP/AVP;unicast;client_port=a-b to the own address or RTP/AVP/TCP;unicast;interleaved=a-b can be had",
             ));
         };
-        // A track keeps its SSRC when its transport changes.
-        let ssrc = session.track(track).map_or(ssrc, |before| before.ssrc);
-        transport.ssrc = Some(ssrc);
         transport.mode = vec!["PLAY".into()];
-        let carrier = matches!(destination, Destination::Interleaved { .. }).then_some(connection.id);
-        if carrier.is_none() {
-            connection.free_channels(id, track);
+        if let What::Tracks(tracks) = what {
+            let ssrc = source(session, tracks, &destination).unwrap_or(ssrc);
+            transport.ssrc = Some(ssrc);
+            let carrier = matches!(destination, Destination::Interleaved { .. }).then_some(connection.id);
+            for &track in tracks {
+                if carrier.is_none() {
+                    connection.free_channels(id, track);
+                }
+                let (url, destination) = (request.uri.clone(), destination.clone());
+                let payload_type = sdp::payload_type(index, track);
+                session.set_up(SetUp { track, url, ssrc, payload_type, destination }, carrier);
+            }
         }
-        let payload_type = sdp::payload_type(index, track);
-        session.set_up(SetUp { track, url: request.uri.clone(), ssrc, payload_type, destination }, carrier);
-        tracing::info!(session = %id, presentation = session.name, track, %transport, "set up");
+        tracing::info!(session = %id, presentation = session.name, ?what, %transport, "set up");
         let timeout = u32::try_from(self.options.timeout.as_secs()).ok();
         let mut reply = reply(StatusCode::Ok);
         reply.insert_header(SESSION, SessionField { id: id.to_string(), timeout }.to_string());
@@ -139,15 +150,46 @@ fn transports(request: &Request) -> Result<Vec<Transport>, Box<Refusal>> {
     Ok(Transport::parse_list(&list).into_iter().flatten().collect())
 }
 
+/// What a control URL names.
+#[derive(Debug)]
+enum What {
+    /// By their places in the index: one, or all that travel in ASF packets as one source.
+    Tracks(Vec<usize>),
+    /// What is lost of those sent again, if we did that.
+    Retransmission,
+}
+
+/// The SSRC of `tracks`: a track keeps its own when its transport changes, and ASF tracks on one port of the viewer's
+/// are one source: ffmpeg reads all that comes there as one.
+fn source(session: &Session, tracks: &[usize], destination: &Destination) -> Option<u32> {
+    let first = *tracks.first()?;
+    let own = session.track(first).map(|before| before.ssrc);
+    let is_asf = |track: usize| session.index.tracks.get(track).is_some_and(sdp::is_asf);
+    let same_port = |other: &&SetUp| match (&other.destination, destination) {
+        (Destination::Udp { rtp, .. }, Destination::Udp { rtp: asked, .. }) => rtp == asked && is_asf(other.track),
+        _ => false,
+    };
+    let shared = || session.tracks().iter().find(same_port).filter(|_| is_asf(first)).map(|other| other.ssrc);
+    shared().or(own)
+}
+
 /// The place in the index; the presentation's own URL will do where it has but one track (RFC 2326 14.3).
-fn which_track(request: &Request, index: &Index) -> Result<usize, Box<Refusal>> {
+fn which_track(request: &Request, index: &Index) -> Result<What, Box<Refusal>> {
+    let asf = || index.tracks.iter().enumerate().filter(|(_, track)| sdp::is_asf(track)).map(|(position, _)| position);
     match Target::parse(&request.uri) {
+        Ok(Target::Presentation { track: Some(sdp::ALL), .. }) if sdp::has_asf(index) => {
+            Ok(What::Tracks(asf().collect()))
+        }
+        Ok(Target::Presentation { track: Some(sdp::RETRANSMISSION), .. }) if sdp::has_asf(index) => {
+            Ok(What::Retransmission)
+        }
         Ok(Target::Presentation { track: Some(id), .. }) => index
             .tracks
             .iter()
             .position(|track| track.id == id)
+            .map(|track| What::Tracks(vec![track]))
             .ok_or_else(|| Refusal::new(StatusCode::NotFound, format!("no track {id}"))),
-        _ if index.tracks.len() == 1 => Ok(0),
+        _ if index.tracks.len() == 1 => Ok(What::Tracks(vec![0])),
         _ => Err(Refusal::new(StatusCode::AggregateOperationNotAllowed, "set up its tracks one by one")),
     }
 }

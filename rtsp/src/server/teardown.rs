@@ -3,6 +3,7 @@
 use super::play::is_set_up;
 use super::{Outcome, Refusal, Server, Step, Target};
 use crate::message::{Request, StatusCode, reply};
+use crate::sdp;
 use crate::session::{Session, SessionId, State};
 use crate::worker::{PlayRequest, Start};
 
@@ -12,7 +13,10 @@ impl Server {
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
         match target {
-            Target::Presentation { name, track: Some(track), .. } if *name == session.name => {
+            // The last ones are all that there are.
+            Target::Presentation { name, track: Some(track), .. }
+                if *name == session.name && ![sdp::ALL, sdp::RETRANSMISSION].contains(track) =>
+            {
                 if !is_set_up(session, *track) {
                     return Err(Refusal::new(StatusCode::NotFound, format!("track {track} is not set up")));
                 }

@@ -8,6 +8,7 @@ use super::{
     wait,
     wheel::Wheel,
 };
+use crate::sdp;
 use crate::{
     net::{
         outbox::Offer,
@@ -379,7 +380,9 @@ impl Machine {
 
     fn say_goodbye(&mut self, key: Key, now: Instant) {
         let Some(viewer) = self.viewers.get(key) else { return };
-        for track in 0..viewer.ways.len() {
+        // ffmpeg counts goodbyes, and expects one of the retransmissions, too.
+        let more = viewer.ways.len().checked_sub(1).filter(|_| sdp::has_asf(viewer.playback.index()));
+        for track in (0..viewer.ways.len()).chain(more) {
             if viewer.playback.bye(track, now, &self.options.cname, &mut self.report)
                 && viewer.send_report(track, &self.report, &self.udp, now)
             {

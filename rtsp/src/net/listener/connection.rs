@@ -142,11 +142,11 @@ impl<'a> ConnectionTask<'a> {
                 }
                 Step::Play(worker, play, session) => {
                     let played = front.media.play(worker, *play).await;
-                    front.server.played(request, &session, played, Instant::now())
+                    front.server.played(&self.connection, request, &session, played, Instant::now())
                 }
                 Step::Pause(worker, viewer, session) => {
                     let position = front.media.pause(worker, viewer).await;
-                    front.server.paused(request, &session, position)
+                    front.server.paused(&self.connection, request, &session, position)
                 }
             };
         };

@@ -1,0 +1,349 @@
+//! Advanced Systems Format: ASF, WMV, WMA (Microsoft, "ASF Specification" 01.20.05).
+//!
+//! The header tells the streams ([`header`], [`select`]); data packets of one size follow, each with payloads of any
+//! streams ([`packet`]); payloads make media objects ([`assemble`]). Each object is laid anew into packets of its own
+//! stream alone ([`wrap`]): that is what players are sent, with the times of the presentation, the file's preroll
+//! taken out. Indexes are not needed.
+
+mod assemble;
+mod header;
+mod limits;
+mod packet;
+mod select;
+#[cfg(test)]
+mod tests;
+pub mod wrap;
+
+use super::limits::{MAX_NOTES, MAX_READ};
+use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
+use assemble::{Assembler, MediaObject};
+use bytes::{Bytes, BytesMut};
+use header::{DATA_HEAD, FileHeader, HEAD, OBJECT_HEAD, Stream, object_head};
+use limits::{MAX_HEADER, MAX_HELD, MAX_OPEN, MAX_SKIPPED, READ_BYTES};
+use rtp::asf::guid;
+use std::collections::VecDeque;
+use wrap::TIMESCALE;
+
+/// Whether a file that begins with `head` is ASF.
+pub fn looks_like(head: &[u8]) -> bool {
+    head.starts_with(&guid::HEADER)
+}
+
+/// Reads an ASF file.
+#[derive(Debug)]
+pub struct AsfDemuxer {
+    len: u64,
+    state: State,
+    reading: Reading,
+    out: VecDeque<Event>,
+    packet_size: usize,
+    preroll_ms: i64,
+    broadcast: bool,
+    lanes: Vec<Lane>,
+    /// Media objects that wait for every stream's first one, with their lanes.
+    held: VecDeque<(usize, MediaObject)>,
+    held_bytes: usize,
+    /// Presentation time zero as the file counts, once it is known.
+    zero_ms: Option<i64>,
+    damaged: usize,
+}
+
+#[derive(Debug)]
+enum State {
+    /// How long the header is.
+    Start,
+    /// All of it.
+    Header,
+    /// The data object begins at `at`, or another that has no place there.
+    FindData { at: u64, skipped: usize },
+    /// Data packets from `at` to `end`; `open`: where they end is not known.
+    Packets { at: u64, end: u64, open: bool },
+    /// Nothing is left.
+    End,
+}
+
+/// A run of the file's bytes, read in pieces.
+#[derive(Debug, Default)]
+struct Reading {
+    wanted: Option<(u64, usize)>,
+    have: BytesMut,
+    error: Option<ContainerError>,
+}
+
+/// A stream on its way.
+#[derive(Debug)]
+struct Lane {
+    stream: Stream,
+    assembler: Assembler,
+    /// Its first object has come.
+    seen: bool,
+    last_ms: Option<i64>,
+    duration_ms: i64,
+    wrong_spread: bool,
+}
+
+impl Demuxer for AsfDemuxer {
+    fn poll(&mut self) -> Result<Event, ContainerError> {
+        loop {
+            if let Some(event) = self.out.pop_front() {
+                return Ok(event);
+            }
+            if let Some(error) = &self.reading.error {
+                return Err(error.clone());
+            }
+            if let Some((offset, length)) = self.reading.wanted
+                && self.reading.have.len() < length
+            {
+                let have = self.reading.have.len();
+                return Ok(Event::Need { offset: offset + have as u64, length: (length - have).min(MAX_READ) });
+            }
+            match self.state {
+                State::Start => self.start()?,
+                State::Header => self.header()?,
+                State::FindData { at, skipped } => self.find_data(at, skipped)?,
+                State::Packets { .. } => self.packets(),
+                State::End => return Ok(Event::End),
+            }
+        }
+    }
+
+    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
+        let Some((start, length)) = self.reading.wanted else { return };
+        let have = self.reading.have.len();
+        if offset != start + have as u64 {
+            return;
+        }
+        let asked = (length - have).min(MAX_READ);
+        if bytes.len() < asked {
+            let reason = format!("the file ends here, it was {} bytes long when it was opened", self.len);
+            self.reading.error = Some(error(offset + bytes.len() as u64, reason));
+            return;
+        }
+        self.reading.have.extend_from_slice(&bytes[..asked]);
+    }
+}
+
+impl AsfDemuxer {
+    /// For a file of `len` bytes.
+    pub fn new(len: u64) -> Self {
+        Self {
+            len,
+            state: State::Start,
+            reading: Reading::default(),
+            out: VecDeque::new(),
+            packet_size: 1,
+            preroll_ms: 0,
+            broadcast: false,
+            lanes: Vec::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            zero_ms: None,
+            damaged: 0,
+        }
+    }
+
+    /// Up to `length` bytes from `offset`, as far as the file has them; `None` while they are on the way.
+    fn read(&mut self, offset: u64, length: usize) -> Option<Bytes> {
+        let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let length = length.min(left);
+        if length == 0 {
+            return Some(Bytes::new());
+        }
+        if self.reading.wanted != Some((offset, length)) {
+            self.reading.wanted = Some((offset, length));
+            self.reading.have.clear();
+            return None;
+        }
+        self.reading.wanted = None;
+        Some(self.reading.have.split().freeze())
+    }
+
+    fn start(&mut self) -> Result<(), ContainerError> {
+        let Some(bytes) = self.read(0, HEAD) else { return Ok(()) };
+        let size = match object_head(&bytes) {
+            Some((guid::HEADER, size)) if bytes.len() == HEAD => size,
+            _ => return Err(error(0, "a header object expected")),
+        };
+        if size < HEAD as u64 || size > self.len {
+            return Err(error(16, format!("the header has {size} bytes, the file {}", self.len)));
+        }
+        if size > MAX_HEADER {
+            return Err(error(16, format!("the header has {size} bytes; at most {MAX_HEADER} are read")));
+        }
+        // Asked for now, so that its size is known where it is read; it is within MAX_HEADER.
+        self.reading.wanted = Some((0, size as usize));
+        self.state = State::Header;
+        Ok(())
+    }
+
+    fn header(&mut self) -> Result<(), ContainerError> {
+        let Some((_, length)) = self.reading.wanted else { return Ok(()) };
+        let Some(bytes) = self.read(0, length) else { return Ok(()) };
+        let header = FileHeader::read(&bytes)?;
+        self.out.extend(header.notes.into_iter().take(MAX_NOTES).map(Event::Note));
+        for stream in header.streams {
+            self.out.push_back(Event::Track(TrackInfo {
+                number: stream.number.into(),
+                format: stream.wrapper.format(),
+                language: stream.language.clone(),
+                timescale: TIMESCALE,
+            }));
+            self.lanes.push(Lane {
+                duration_ms: stream.frame_ms.unwrap_or(0),
+                stream,
+                assembler: Assembler::default(),
+                seen: false,
+                last_ms: None,
+                wrong_spread: false,
+            });
+        }
+        self.packet_size = header.packet_size;
+        self.preroll_ms = i64::try_from(header.preroll_ms).unwrap_or(0);
+        self.broadcast = header.broadcast;
+        self.state = State::FindData { at: bytes.len() as u64, skipped: 0 };
+        Ok(())
+    }
+
+    fn find_data(&mut self, at: u64, skipped: usize) -> Result<(), ContainerError> {
+        // The least that is read; DATA_HEAD is 50.
+        let Some(bytes) = self.read(at, DATA_HEAD as usize) else { return Ok(()) };
+        let (name, size) = object_head(&bytes).ok_or_else(|| error(at, "no data object, the file ends here"))?;
+        if name == guid::DATA {
+            let packets = at + DATA_HEAD;
+            let said = at.checked_add(size).filter(|_| size > DATA_HEAD && !self.broadcast);
+            let end = said.unwrap_or(self.len).min(self.len);
+            if said.is_some_and(|said| said > self.len) {
+                let left = self.len.saturating_sub(packets);
+                self.note(format!("the file is cut: {} bytes of data should be there, {left} are", size - DATA_HEAD));
+            }
+            self.state = State::Packets { at: packets, end, open: said.is_none() };
+            return Ok(());
+        }
+        let next = at.checked_add(size).filter(|_| size >= OBJECT_HEAD as u64 && skipped < MAX_SKIPPED);
+        let next = next.ok_or_else(|| error(at, "no data object behind the header"))?;
+        self.state = State::FindData { at: next, skipped: skipped + 1 };
+        Ok(())
+    }
+
+    /// Reads the next packets and takes them in.
+    fn packets(&mut self) {
+        let State::Packets { at, end, open } = self.state else { return };
+        let size = self.packet_size;
+        let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+        let length = (READ_BYTES / size).max(1).saturating_mul(size).min(left / size * size);
+        if length == 0 {
+            return self.end();
+        }
+        let Some(bytes) = self.read(at, length) else { return };
+        for (packet, number) in bytes.chunks_exact(size).zip(0u64..) {
+            let place = at + number * size as u64;
+            let name = packet.first_chunk::<16>();
+            if open && (name == Some(&guid::SIMPLE_INDEX) || name == Some(&guid::INDEX)) {
+                return self.end();
+            }
+            match packet::payloads(packet) {
+                Ok(payloads) => {
+                    for payload in payloads {
+                        self.payload(&payload, packet.get(payload.data.clone()).unwrap_or_default());
+                    }
+                }
+                Err((offset, reason)) => {
+                    let place = error(place + offset as u64, reason);
+                    self.note(format!("a data packet is left out: {place}"));
+                }
+            }
+        }
+        self.state = State::Packets { at: at + length as u64, end, open };
+    }
+
+    fn payload(&mut self, payload: &packet::Payload, data: &[u8]) {
+        let Some(at) = self.lanes.iter().position(|lane| lane.stream.number == payload.stream) else { return };
+        let open: usize = self.lanes.iter().map(|lane| lane.assembler.held()).sum();
+        let lane = &mut self.lanes[at];
+        if open + data.len() > MAX_OPEN {
+            lane.assembler.end();
+        }
+        let Some(mut object) = lane.assembler.push(payload, data) else { return };
+        lane.seen = true;
+        if let Some(spread) = lane.stream.spread {
+            match spread.gather(&object.data) {
+                Some(data) => object.data = data,
+                None if std::mem::replace(&mut lane.wrong_spread, true) => {}
+                None => {
+                    let bytes = object.data.len();
+                    let number = lane.stream.number;
+                    self.note(format!("stream {number}: spread audio in an object of {bytes} bytes, left as it is"));
+                }
+            }
+        }
+        match self.zero_ms {
+            Some(zero) => self.sample(at, object, zero),
+            None => {
+                self.held_bytes += object.data.len() + size_of::<MediaObject>();
+                self.held.push_back((at, object));
+                if self.lanes.iter().all(|lane| lane.seen) || self.held_bytes > MAX_HELD {
+                    self.release();
+                }
+            }
+        }
+    }
+
+    /// The earliest of what is held is where the presentation begins.
+    fn release(&mut self) {
+        let zero = self.held.iter().map(|(_, object)| i64::from(object.time_ms)).min().unwrap_or(self.preroll_ms);
+        self.zero_ms = Some(zero);
+        for (lane, object) in std::mem::take(&mut self.held) {
+            self.sample(lane, object, zero);
+        }
+    }
+
+    fn sample(&mut self, at: usize, object: MediaObject, zero: i64) {
+        let lane = &mut self.lanes[at];
+        let time_ms = i64::from(object.time_ms) - zero;
+        let step = lane.last_ms.map(|last| time_ms - last).filter(|step| *step > 0);
+        if let Some(step) = step {
+            // Pictures that stand still for long don't tell how long the last one does.
+            lane.duration_ms = lane.stream.frame_ms.map_or(step, |frame| step.min(frame));
+        }
+        lane.last_ms = Some(time_ms);
+        let sync = object.sync || lane.stream.audio;
+        let data = Bytes::from(lane.stream.wrapper.packets(time_ms, sync, &object.data));
+        self.out.push_back(Event::Sample(DemuxedSample {
+            track: lane.stream.number.into(),
+            dts: time_ms,
+            pts: time_ms,
+            duration: lane.duration_ms,
+            sync,
+            data,
+        }));
+    }
+
+    fn end(&mut self) {
+        if self.zero_ms.is_none() {
+            self.release();
+        }
+        for at in 0..self.lanes.len() {
+            let lane = &mut self.lanes[at];
+            lane.assembler.end();
+            if lane.assembler.broken > 0 {
+                let (number, broken) = (lane.stream.number, lane.assembler.broken);
+                self.out.push_back(Event::Note(format!("stream {number}: {broken} media objects are not whole")));
+            }
+        }
+        self.state = State::End;
+    }
+
+    /// Tells of damage, as often as anyone would read it.
+    fn note(&mut self, note: String) {
+        self.damaged += 1;
+        if self.damaged < MAX_NOTES {
+            self.out.push_back(Event::Note(note));
+        } else if self.damaged == MAX_NOTES {
+            self.out.push_back(Event::Note("more of the file is damaged".into()));
+        }
+    }
+}
+
+fn error(offset: u64, reason: impl Into<String>) -> ContainerError {
+    ContainerError { format: "asf", offset, path: String::new(), reason: reason.into() }
+}
