@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Latm,
     Ac3,
     Eac3,
+    /// Private data that nothing describes: its content may say.
+    Unknown,
 }
 
 impl Kind {
@@ -32,6 +34,7 @@ impl Kind {
             Kind::Latm => "AAC in LATM",
             Kind::Ac3 => "AC-3",
             Kind::Eac3 => "E-AC-3",
+            Kind::Unknown => "private data",
         }
     }
 }
@@ -87,6 +90,7 @@ impl StreamKind {
                 0x86 => (None, "SCTE-35 cues"),
                 0xEA => (None, "VC-1 video"),
                 0xD1 => (None, "Dirac video"),
+                PRIVATE if registration(own).is_none() => known(Kind::Unknown),
                 _ => (None, "private data"),
             }),
             0x05 | 0x0A..=0x0D | 0x14 => (None, "private sections"),

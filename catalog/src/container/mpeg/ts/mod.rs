@@ -6,7 +6,7 @@
 //! - `scout`: which program to take
 //! - `program`: its streams; `pes_reader`: transport packets to PES packets
 //! - `elementary`: their payload to access units, shared with program streams where those have the same;
-//!   `nal_es` with `syntax` for H.264 and H.265, `latm_es` for AAC in LATM
+//!   `nal_es` with `syntax` for H.264 and H.265, `latm_es` for AAC in LATM, `sniffed` for what isn't named
 
 mod demuxer;
 mod elementary;
@@ -18,6 +18,7 @@ mod pes_reader;
 mod program;
 mod psi;
 mod scout;
+mod sniffed;
 mod syntax;
 
 #[cfg(test)]

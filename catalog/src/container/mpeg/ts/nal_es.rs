@@ -193,6 +193,8 @@ struct Placed {
     pts: i64,
     order: Option<i64>,
     field: bool,
+    /// The latest of all so far.
+    highest: i64,
     /// Access units since the last one with a time.
     since: i64,
 }
@@ -221,7 +223,8 @@ impl Times {
                     (Some(order), Some(before)) if !info.begins_order => {
                         last.pts + (order - before) * self.duration() / 2
                     }
-                    _ => last.pts.max(last.dts) + (dts - last.dts),
+                    // All before are shown before it.
+                    _ => last.highest + (dts - last.dts),
                 };
                 (dts, pts)
             }
@@ -231,7 +234,8 @@ impl Times {
         let dts = self.last.map_or(dts, |last| dts.max(last.dts + 1));
         let since = if stamp.is_some() { 0 } else { self.last.map_or(0, |last| last.since) + 1 };
         let pts = pts.max(dts);
-        self.last = Some(Placed { dts, pts, order: info.order, field: info.field, since });
+        let highest = self.last.map_or(pts, |last| last.highest.max(pts));
+        self.last = Some(Placed { dts, pts, order: info.order, field: info.field, highest, since });
         (dts, pts)
     }
 

@@ -70,7 +70,7 @@ impl Sections {
 }
 
 /// CRC-32 of annex A; zero over a section with its own.
-fn crc(bytes: &[u8]) -> u32 {
+pub(super) fn crc(bytes: &[u8]) -> u32 {
     bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| crc << 1 ^ if crc >> 31 == 1 { 0x04C1_1DB7 } else { 0 })
     })
@@ -165,7 +165,7 @@ impl ProgramMap {
 
     /// Whether a track could come of any stream.
     pub fn has_media(&self) -> bool {
-        self.streams.iter().any(|stream| stream.kind.kind.is_some())
+        self.streams.iter().any(|stream| stream.kind.kind.is_some_and(|kind| kind != Kind::Unknown))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whole files: what comes out decodes to what ffmpeg decodes from the file, at the same times.
 
+mod damage;
 mod made;
 
 use super::super::tests::{Decoded, MPEG2, PICTURE_25, PICTURE_30, SOUND_44, SOUND_48, decode, film, times};

@@ -17,6 +17,7 @@ fn films_made_by_ffmpeg() {
         ("MPEG-2 interlaced, 29.97 Hz", film(PICTURE_30, SOUND_48, &interlaced, plain)),
         ("H.265 and AC-3", film(PICTURE_25, SOUND_48, HEVC, plain)),
         ("M2TS", film(PICTURE_30, SOUND_48, H264_AC3, &["-mpegts_m2ts_mode", "1", "-f", "mpegts"])),
+        ("AAC in M2TS, as private data", film(PICTURE_25, SOUND_48, H264, &["-mpegts_m2ts_mode", "1", "-f", "mpegts"])),
         ("LATM", film(PICTURE_25, SOUND_48, H264, aac_in_latm)),
         ("E-AC-3", film(PICTURE_25, SOUND_48, with_eac3, plain)),
         ("MPEG-1 and MP3", film(PICTURE_25, SOUND_44, with_mp3, plain)),
