@@ -6,16 +6,20 @@
 //! - [`probe`]: which container a file is, by its content
 //! - [`open`]: the [`Demuxer`] for it
 //! - [`asf`]: ASF, WMV and WMA; [`asf::wrap`] for any codec that has no payload format of its own
+//! - [`avi`]: AVI 1.0 and OpenDML
+//! - [`wav`]: WAV
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`limits`]: what any file may make us do at most
 
 pub mod asf;
+pub mod avi;
 pub mod limits;
 mod loader;
 pub mod mp4;
 pub mod mpeg;
 pub mod probe;
+pub mod wav;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +36,8 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::VcdDat => Box::new(mpeg::Ps::in_sectors(len)),
         Kind::MpegTs => Box::new(mpeg::Ts::new(len)),
         Kind::Asf => Box::new(asf::AsfDemuxer::new(len)),
+        Kind::Avi => Box::new(avi::Avi::new(len)),
+        Kind::Wav => Box::new(wav::Wav::new(len)),
         Kind::Mp4 => Box::new(mp4::Mp4Demuxer::new(len)),
     }
 }

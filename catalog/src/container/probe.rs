@@ -1,6 +1,6 @@
 //! Which container a file is, by its content and never by its name.
 
-use super::{asf, mp4, mpeg};
+use super::{asf, avi, mp4, mpeg, wav};
 
 /// The containers that [`open`](super::open) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,10 @@ pub enum Kind {
     MpegTs,
     /// MP4, QuickTime and their kin.
     Mp4,
+    /// AVI 1.0 and OpenDML.
+    Avi,
+    /// WAV, RF64 and BW64.
+    Wav,
     /// ASF, WMV, WMA.
     Asf,
 }
@@ -26,6 +30,12 @@ pub fn probe(head: &[u8], len: u64) -> Option<Kind> {
     }
     if asf::looks_like(head) {
         return Some(Kind::Asf);
+    }
+    if avi::looks_like(head) {
+        return Some(Kind::Avi);
+    }
+    if wav::looks_like(head) {
+        return Some(Kind::Wav);
     }
     if mpeg::is_transport_stream(head, whole) {
         return Some(Kind::MpegTs);
@@ -62,7 +72,8 @@ mod tests {
             ("ts_bbb_mpeg2_mp2.ts", Some(Kind::MpegTs)),
             ("ts_204byte_dvbsub.ts", Some(Kind::MpegTs)),
             ("m2ts_panasonic_truncated.mts", Some(Kind::MpegTs)),
-            ("avi_vtest_div3.avi", None),
+            ("avi_vtest_div3.avi", Some(Kind::Avi)),
+            ("avi_truncated_header.avi", Some(Kind::Avi)),
             ("asf_ladybug_vc1_wmapro.wmv", Some(Kind::Asf)),
             ("mkv_h264_ac3_srt.mkv", None),
             ("flv_sorenson_mp3.flv", None),
