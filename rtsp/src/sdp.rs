@@ -286,6 +286,37 @@ mod tests {
     }
 
     #[test]
+    fn asf_is_described_as_windows_media_services_does() {
+        let text = describe(&fake::asf_film(), LOCAL, Lines::Each);
+        let after = text.split_once("a=etag:").map_or("", |(_, after)| after);
+        let lines: Vec<&str> = after.split("\r\n").skip(1).collect();
+        let expected = [
+            "a=maxps:5536",
+            "a=pgmpu:data:application/vnd.ms.wms-hdr.asfv1;base64,MCaydY5mzxGm2QCqAGLOb",
+            "m=video 0 RTP/AVP 96",
+            "b=AS:1000",
+            "a=rtpmap:96 x-asf-pf/1000",
+            "a=control:track1",
+            "a=stream:5",
+            "m=audio 0 RTP/AVP 96",
+            "b=AS:128",
+            "a=rtpmap:96 x-asf-pf/1000",
+            "a=lang:en",
+            "a=control:track2",
+            "a=stream:6",
+            "m=application 0 RTP/AVP 96",
+            "a=rtpmap:96 x-wms-rtx/1000",
+            "a=control:track65536/rtx",
+            "a=stream:65536",
+            "",
+        ];
+        assert_eq!(lines.len(), expected.len(), "{text}");
+        for (line, start) in lines.iter().zip(expected) {
+            assert!(line.starts_with(start), "{line} does not begin with {start}");
+        }
+    }
+
+    #[test]
     fn the_tag_changes_with_the_content() {
         let film = fake::film();
         let mut later = film.clone();

@@ -241,7 +241,7 @@ impl Playback {
         self.refill(now);
         let info = self.tracks.iter().map(|track| TrackInfo {
             track: track.number,
-            sequence: track.packetizer.next_sequence(),
+            sequence: self.tracks[track.source].packetizer.next_sequence(),
             timestamp: match track.timestamp(track.clock.ticks(self.start)) {
                 RtpTimestamp(0) => RtpTimestamp(1),
                 other => other,

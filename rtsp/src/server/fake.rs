@@ -1,6 +1,6 @@
 //! A film without media and a worker without a clock, for the tests of the control part.
 
-use super::{Media, OpenError, Presentations};
+use super::{Media as Workers, OpenError, Presentations};
 use crate::worker::{
     Destination, PlayError, PlayReply, PlayRequest, Start, TrackInfo, ViewerEvent, ViewerId, WorkerId,
 };
@@ -9,8 +9,9 @@ use catalog::index::{Index, Track};
 use catalog::presentation::{Source, SourceHash};
 use catalog::sample::SampleTable;
 use futures_util::future::BoxFuture;
+use rtp::asf::header::StreamProperties;
 use rtp::clock::{MediaTime, RtpTimestamp};
-use rtp::format::Format;
+use rtp::format::{Format, Media};
 use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,7 +48,18 @@ pub fn film() -> Index {
     }
 }
 
-/// `film` with two tracks, `single` with one, `a film` and `broken`, which can't be had.
+/// 60 seconds in ASF packets, a track of video and one of audio.
+pub fn asf_film() -> Index {
+    let mut film = Index { name: "asf".into(), ..film() };
+    for (track, media) in film.tracks.iter_mut().zip([Media::Video, Media::Audio]) {
+        let stream = track.id as u8 + 4;
+        let properties = StreamProperties { stream, media, type_data: &[0; 60] }.to_bytes();
+        track.format = Format::Asf { stream, media, properties, codec: "WMV3".into() };
+    }
+    film
+}
+
+/// `film` with two tracks, `asf` with two in ASF packets, `single` with one, `a film` and `broken`, which can't be had.
 pub struct Films;
 
 impl Presentations for Films {
@@ -56,6 +68,7 @@ impl Presentations for Films {
         Box::pin(async move {
             match name {
                 "film" | "a film" | "other" => Ok(Arc::new(film)),
+                "asf" => Ok(Arc::new(asf_film())),
                 "single" => {
                     film.tracks.truncate(1);
                     Ok(Arc::new(film))
@@ -113,7 +126,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Media for FakeWorkers {
+impl Workers for FakeWorkers {
     fn assign(&self) -> WorkerId {
         WorkerId(0)
     }

@@ -80,3 +80,29 @@ fn a_goodbye_comes_only_from_who_has_sent() {
     let ssrc = 100_u32.to_be_bytes();
     assert!(out.windows(8).any(|bytes| bytes[..4] == [0x81, 203, 0, 1] && bytes[4..] == ssrc), "{out:02x?}");
 }
+
+#[test]
+fn tracks_that_are_one_source_share_numbers_and_reports_and_do_not_mix_their_units() {
+    let mut world = World::new(ordinary(), PlaybackOptions::default());
+    let setups = [0, 1].map(|track| TrackSetup { track, ssrc: 7, payload_type: 96, framing: Framing::Datagram });
+    let layout = Arc::new(world.film.index.media.clone());
+    let options = Arc::new(PlaybackOptions::default());
+    world.playback = Playback::new(world.film.index.clone(), layout, &setups, options, 42, world.start).unwrap();
+    let (_, info) = world.play(Start::At(MediaTime::ZERO), None);
+    assert_eq!(info[0].sequence, info[1].sequence);
+    world.pass(2.0);
+    let (_, again) = world.play(Start::At(MediaTime::from_secs_f64(1.0)), None);
+    world.pass(2.0);
+    let sequences: Vec<u16> = world.sent.iter().map(Sent::sequence).collect();
+    assert!(sequences.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1)), "{sequences:?}");
+    assert!(again[0].sequence == again[1].sequence && sequences.contains(&again[0].sequence));
+    // A picture's packets have no other track's between them.
+    let mut open = None;
+    for sent in &world.sent {
+        assert!(open.is_none_or(|open| open == sent.track), "a unit of track {} is not whole", sent.track);
+        open = (sent.track == 0 && sent.bytes[1] & 0x80 == 0).then_some(sent.track);
+    }
+    assert!(!world.reports.is_empty() && world.reports.iter().all(|(_, track, _)| *track == 0));
+    let mut out = Vec::new();
+    assert!((0..2).all(|track| world.playback.bye(track, world.now, CNAME, &mut out)), "a goodbye for each");
+}
