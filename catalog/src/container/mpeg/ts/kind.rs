@@ -143,3 +143,34 @@ fn by_descriptors(own: &[(u8, &[u8])], registration: Option<[u8; 4]>) -> Option<
     };
     by_tag.or_else(by_registration)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_told_by_type_and_descriptors() {
+        let (nothing, blu_ray, dvb_ac3): (&[_], &[_], &[_]) = (&[], &[(0x05, &b"HDMV"[..])], &[(0x6A, &[0][..])]);
+        type Case<'a> = (u8, &'a [(u8, &'a [u8])], &'a [(u8, &'a [u8])], Option<Kind>, &'a str);
+        let cases: &[Case] = &[
+            (0x02, nothing, nothing, Some(Kind::MpegVideo), "MPEG-1 or MPEG-2 video"),
+            (0x1B, blu_ray, nothing, Some(Kind::H264), "H.264"),
+            (0x81, nothing, nothing, Some(Kind::Ac3), "AC-3"),
+            (0x06, nothing, dvb_ac3, Some(Kind::Ac3), "AC-3"),
+            (0x06, nothing, &[(0x05, b"HEVC")], Some(Kind::H265), "H.265"),
+            (0x06, nothing, &[(0x56, &[])], None, "teletext"),
+            (0x06, nothing, &[(0x0A, b"deu\0"), (0x59, &[])], None, "DVB subtitles"),
+            (0x06, nothing, nothing, Some(Kind::Unknown), "private data"),
+            (0x06, nothing, &[(0x05, b"XYZ ")], None, "private data"),
+            (0x82, blu_ray, nothing, None, "DTS audio"),
+            (0x82, nothing, nothing, None, "private data"),
+            (0x84, blu_ray, nothing, Some(Kind::Eac3), "E-AC-3"),
+            (0x83, blu_ray, nothing, None, "Dolby TrueHD audio"),
+            (0xEA, nothing, nothing, None, "VC-1 video"),
+        ];
+        for (stream_type, program, own, kind, name) in cases {
+            let told = StreamKind::tell(*stream_type, program, own);
+            assert_eq!((told.kind, told.name), (*kind, *name), "{stream_type:#x}");
+        }
+    }
+}

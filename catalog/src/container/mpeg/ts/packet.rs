@@ -202,3 +202,51 @@ pub(super) fn is_transport_stream(head: &[u8], whole: bool) -> bool {
 fn is_header(bytes: &[u8]) -> bool {
     bytes[0] == SYNC && bytes[3] & 0x30 != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_apart() {
+        let packet = |head: &[u8]| {
+            let mut packet = head.to_vec();
+            packet.resize(PACKET_LEN, 9);
+            packet
+        };
+        // The bytes; then PID, start, scrambled, counter, discontinuity, clock and bytes of payload.
+        type Case<'a> = (&'a [u8], Option<(u16, bool, bool, u8, bool, Option<u64>, Option<usize>)>);
+        let cases: &[Case] = &[
+            (&[0x47, 0x41, 0x00, 0x1F], Some((0x100, true, false, 15, false, None, Some(184)))),
+            (&[0x47, 0x1F, 0xFF, 0x90], Some((0x1FFF, false, true, 0, false, None, Some(184)))),
+            (&[0x47, 0x01, 0x00, 0x20, 183, 0x80], Some((0x100, false, false, 0, true, None, None))),
+            (
+                &[0x47, 0x01, 0x00, 0x31, 7, 0x10, 0xFF, 0xFF, 0xFF, 0xFF, 0x80, 0],
+                Some((0x100, false, false, 1, false, Some((1 << 33) - 1), Some(176))),
+            ),
+            (&[0x47, 0x01, 0x00, 0x30, 0], Some((0x100, false, false, 0, false, None, Some(183)))),
+            (&[0x47, 0x01, 0x00, 0x30, 184], None),
+            (&[0x47, 0x01, 0x00, 0x00], None),
+            (&[0x48, 0x01, 0x00, 0x10], None),
+        ];
+        for (head, expected) in cases {
+            let bytes = packet(head);
+            let seen = Packet::parse(&bytes).map(|packet| {
+                let Packet { pid, starts, scrambled, counter, discontinuity, clock, payload } = packet;
+                (pid, starts, scrambled, counter, discontinuity, clock, payload.map(<[u8]>::len))
+            });
+            assert_eq!(seen, *expected, "{head:02x?}");
+        }
+        assert_eq!(Packet::parse(&[0x47; 187]), None);
+    }
+
+    #[test]
+    fn sync_bytes_alone_are_no_transport_stream() {
+        assert!(!is_transport_stream(&[SYNC; 64 << 10], false));
+        assert!(!is_transport_stream(&[], true));
+        let packets: Vec<u8> = (0..20).flat_map(|n| [&[SYNC, 1, 0, 0x10 | n & 15][..], &[0; 184]].concat()).collect();
+        assert!(is_transport_stream(&packets, false) && is_transport_stream(&packets[100..], false));
+        assert!(is_transport_stream(&packets[..3 * PACKET_LEN], true));
+        assert!(!is_transport_stream(&packets[..3 * PACKET_LEN], false));
+    }
+}
