@@ -1,15 +1,16 @@
 //! MPEG-1 system streams and MPEG-2 program streams (ISO 11172-1, ISO 13818-1 2.5), plain or in the sectors of a
 //! Video CD.
 //!
-//! - [`Ps`]: the demuxer
+//! - [`Ps`]: the demuxer; [`Ts`], in `ts`, that of transport streams (ISO 13818-1 2.4), which shares the lower half
 //! - `vcd`: sectors to the bytes of the stream
 //! - `packets` and `pes`: those to packets, over junk and damage
 //! - `tracks`: packets to their tracks
-//! - `video_es`, `audio_es`: payloads to access units, with `marks` for the times of packets
+//! - `video_es`, `audio_es`, `lpcm_es`: payloads to access units, with `marks` for the times of packets
 //! - `display`: decode order to times; `sample_clock`: samples to times; `timeline`: times without wraps and jumps
 
 pub(super) mod audio_es;
 mod display;
+mod lpcm_es;
 mod marks;
 mod packets;
 mod pes;

@@ -20,7 +20,7 @@ const MAX_GATHERED: usize = 100_000;
 
 /// MPEG program streams, plain or in the sectors of a Video CD.
 ///
-/// Track numbers are stream ids. A file is read once from start to end.
+/// Track numbers are stream ids, and 0xbd00 and the sub-stream for those of private stream 1. A file is read once from start to end.
 #[derive(Debug)]
 pub struct Ps {
     format: &'static str,
@@ -102,7 +102,8 @@ impl Ps {
     }
 
     fn nothing_found(&self) -> ContainerError {
-        let mut reason = String::from("no MPEG-1 or MPEG-2 video and no MPEG audio with a whole access unit");
+        let mut reason =
+            String::from("no MPEG-1 or MPEG-2 video and no MPEG, AC-3 or LPCM audio with a whole access unit");
         for note in self.tracks.named_streams() {
             reason.push_str("; ");
             reason.push_str(note);

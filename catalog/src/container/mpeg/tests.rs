@@ -1,6 +1,7 @@
 //! Whole files: what comes out decodes to what ffmpeg decodes from the file, at the same times.
 
 mod damage;
+mod private;
 
 use super::VIDEO_TIMESCALE;
 use super::vcd::tests::sector;
@@ -195,10 +196,6 @@ fn real_files() {
         let demuxed = check(name, &file, kind, &reference);
         assert_eq!(demuxed.tracks.len(), 2, "{name}: {:?}", demuxed.notes);
     }
-    let Some(file) = media("ps_ac3_only.ps") else { return };
-    let error = drive_bytes(Kind::MpegPs, &file).unwrap_err();
-    assert_eq!((error.format, error.offset), ("mpeg-ps", 2048));
-    assert!(error.reason.contains("AC-3"), "{error}");
 }
 
 #[test]

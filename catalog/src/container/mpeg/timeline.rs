@@ -32,7 +32,7 @@ pub(in crate::container) struct Timeline {
 
 /// Where one track is on the timeline.
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(in crate::container) struct Place {
     offset: i64,
     /// `clock_sum` when this track's last time came.
     clock_sum: i64,
@@ -53,6 +53,16 @@ impl Stamp {
     /// The decode time in place of that of showing.
     pub fn decoding(self) -> Self {
         Self { pts: self.pts.wrapping_sub(self.delay as u64) & (WRAP as u64 - 1), delay: 0, ..self }
+    }
+
+    /// How far it is from `pts`, either way, in 90 kHz.
+    pub fn distance(self, pts: u64) -> u64 {
+        difference(self.pts, pts).unsigned_abs()
+    }
+
+    /// The same, so many ticks of 90 kHz earlier.
+    pub fn earlier(self, ticks: u64) -> Self {
+        Self { pts: self.pts.wrapping_sub(ticks) & (WRAP as u64 - 1), ..self }
     }
 }
 

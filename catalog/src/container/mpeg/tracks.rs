@@ -1,14 +1,19 @@
 //! The elementary streams of a program stream, and those that become tracks.
 
 use super::audio_es::AudioEs;
+use super::lpcm_es::LpcmEs;
 use super::packets::Item;
 use super::pes;
 use super::timeline::Timeline;
 use super::video_es::VideoEs;
 use super::{CLOCK, VIDEO_TIMESCALE};
 use crate::container::{DemuxedSample, TrackInfo, limits};
+use rtp::codec::ac3;
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
+
+/// [`Stream::id`] of private stream 1 that is AC-3 itself.
+const RAW_PRIVATE: u32 = 0xBD;
 
 /// Video streams of one file: each may keep some megabytes. A Video CD has up to three.
 const MAX_VIDEO: usize = 4;
@@ -25,12 +30,15 @@ pub(super) struct Tracks {
     /// Streams that can be no track, with what was said of them: by id and the byte that tells the kinds of private
     /// stream 1 apart.
     named: BTreeMap<(u8, u8), String>,
+    /// Whether private stream 1 is AC-3 without sub-streams, as its first packet shows.
+    raw_private: Option<bool>,
     announced: bool,
 }
 
 #[derive(Debug)]
 struct Stream {
-    id: u8,
+    /// The stream id, for a sub-stream of private stream 1 with its own in a lower byte: the track's number.
+    id: u32,
     es: Es,
     left_out: bool,
 }
@@ -39,7 +47,12 @@ struct Stream {
 enum Es {
     Video(Box<VideoEs>),
     Audio(Box<AudioEs>),
+    Ac3(Box<AudioEs<ac3::FrameHeader>>),
+    Lpcm(Box<LpcmEs>),
 }
+
+/// Bytes of a sub-stream's header before AC-3: its number, frames that begin, where the first does.
+const SUB_HEADER_LEN: usize = 4;
 
 impl Tracks {
     pub fn handle(&mut self, item: Item<'_>) {
@@ -59,6 +72,11 @@ impl Tracks {
                 match es {
                     Es::Video(es) => es.handle_payload(bytes, stamp, timeline, out),
                     Es::Audio(es) => es.handle_payload(bytes, stamp, timeline, out),
+                    Es::Ac3(es) => {
+                        let header = if self.raw_private == Some(true) { 0 } else { SUB_HEADER_LEN };
+                        es.handle_payload(bytes.get(header..).unwrap_or(&[]), stamp, timeline, out);
+                    }
+                    Es::Lpcm(es) => es.handle_payload(bytes, stamp, timeline, out),
                 }
                 for jump in self.timeline.take_jumps() {
                     let seconds = jump as f64 / f64::from(CLOCK);
@@ -70,13 +88,16 @@ impl Tracks {
 
     /// Where the stream of `id` is; `None`, and a note the first time, for those that can be no track.
     fn stream(&mut self, id: u8, payload: &[u8]) -> Option<usize> {
-        let known = self.streams.iter().position(|stream| stream.id == id);
+        let number = self.number(id, payload);
+        let known = self.streams.iter().position(|stream| stream.id == number);
         if known.is_some() {
             return known;
         }
-        let es = match id {
-            0xE0..=0xEF => Es::Video(Box::new(VideoEs::new(id.into()))),
-            0xC0..=0xDF => Es::Audio(Box::new(AudioEs::new(id.into()))),
+        let es = match number {
+            0xE0..=0xEF => Es::Video(Box::new(VideoEs::new(number))),
+            0xC0..=0xDF => Es::Audio(Box::new(AudioEs::new(number))),
+            RAW_PRIVATE | 0xBD80..=0xBD87 | 0xBDC0..=0xBDCF => Es::Ac3(Box::new(AudioEs::new(number))),
+            0xBDA0..=0xBDA7 => Es::Lpcm(Box::new(LpcmEs::new(number))),
             _ => {
                 let kind = if id == pes::PRIVATE_1 { payload.first().copied().unwrap_or(0) } else { 0 };
                 if let Entry::Vacant(entry) = self.named.entry((id, kind)) {
@@ -97,10 +118,20 @@ impl Tracks {
             None
         };
         if let Some(reason) = reason {
-            self.note(format!("left out: stream {id:#04x}, which {reason}"));
+            self.note(format!("left out: stream {number:#04x}, which {reason}"));
         }
-        self.streams.push(Stream { id, es, left_out: reason.is_some() });
+        self.streams.push(Stream { id: number, es, left_out: reason.is_some() });
         Some(self.streams.len() - 1)
+    }
+
+    /// [`Stream::id`] of a packet.
+    fn number(&mut self, id: u8, payload: &[u8]) -> u32 {
+        let number = u32::from(id);
+        if id != pes::PRIVATE_1 {
+            return number;
+        }
+        let raw = *self.raw_private.get_or_insert(payload.starts_with(&[0x0B, 0x77]));
+        if raw { RAW_PRIVATE } else { number << 8 | u32::from(payload.first().copied().unwrap_or(0)) }
     }
 
     /// What was said of the streams that can be no track.
@@ -122,6 +153,14 @@ impl Tracks {
                     es.finish(timeline, out);
                     es.take_junk()
                 }
+                Es::Ac3(es) => {
+                    es.finish(timeline, out);
+                    es.take_junk()
+                }
+                Es::Lpcm(es) => {
+                    es.finish(timeline, out);
+                    es.take_junk()
+                }
             };
             if bytes > 0 && !*left_out {
                 junk.push(format!("stream {id:#04x}: {bytes} bytes of damaged or incomplete access units left out"));
@@ -136,7 +175,7 @@ impl Tracks {
     pub fn all_begun(&self) -> bool {
         let formats = self.streams.iter().filter(|stream| stream.info().is_some());
         formats.clone().count() > 0
-            && formats.clone().all(|stream| self.samples.iter().any(|sample| sample.track == u32::from(stream.id)))
+            && formats.clone().all(|stream| self.samples.iter().any(|sample| sample.track == stream.id))
     }
 
     /// The tracks, video first; what has shown no format by now will be none.
@@ -153,6 +192,8 @@ impl Tracks {
                     let wanted = match stream.es {
                         Es::Video(_) => "MPEG-1 or MPEG-2 video",
                         Es::Audio(_) => "MPEG audio",
+                        Es::Ac3(_) => "AC-3 audio",
+                        Es::Lpcm(_) => "LPCM audio",
                     };
                     unknown.push(format!("left out: stream {:#04x}, which is no {wanted}", stream.id));
                 }
@@ -189,7 +230,9 @@ impl Stream {
         let (format, timescale) = match &self.es {
             Es::Video(es) => (es.format()?, VIDEO_TIMESCALE),
             Es::Audio(es) => (es.format()?, es.timescale()),
+            Es::Ac3(es) => (es.format()?, es.timescale()),
+            Es::Lpcm(es) => (es.format()?, es.timescale()),
         };
-        Some(TrackInfo { number: self.id.into(), format, language: None, timescale })
+        Some(TrackInfo { number: self.id, format, language: None, timescale })
     }
 }
