@@ -10,10 +10,12 @@
 //! - [`wav`]: WAV
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
+//! - [`es`]: elementary streams, one track without a container
 //! - [`limits`]: what any file may make us do at most
 
 pub mod asf;
 pub mod avi;
+pub mod es;
 pub mod limits;
 mod loader;
 pub mod mp4;
@@ -38,6 +40,7 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::Asf => Box::new(asf::AsfDemuxer::new(len)),
         Kind::Avi => Box::new(avi::Avi::new(len)),
         Kind::Wav => Box::new(wav::Wav::new(len)),
+        Kind::Es(codec) => Box::new(es::Es::new(codec, len)),
         Kind::Mp4 => Box::new(mp4::Mp4Demuxer::new(len)),
     }
 }

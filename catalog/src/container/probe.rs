@@ -1,6 +1,6 @@
 //! Which container a file is, by its content and never by its name.
 
-use super::{asf, avi, mp4, mpeg, wav};
+use super::{asf, avi, es, mp4, mpeg, wav};
 
 /// The containers that [`open`](super::open) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum Kind {
     Wav,
     /// ASF, WMV, WMA.
     Asf,
+    /// An elementary stream.
+    Es(es::Codec),
 }
 
 /// Tells the container of a file that is `len` bytes long and begins with `head`, which should be
@@ -46,7 +48,7 @@ pub fn probe(head: &[u8], len: u64) -> Option<Kind> {
     if mpeg::is_program_stream(head, whole) {
         return Some(Kind::MpegPs);
     }
-    None
+    es::detect(head, whole).map(Kind::Es)
 }
 
 #[cfg(test)]
@@ -64,11 +66,11 @@ mod tests {
             ("mp4_dss_hinted_h264.mp4", Some(Kind::Mp4)),
             ("mov_cmov_svq1.mov", Some(Kind::Mp4)),
             ("3gp_phone_h263_amr.3gp", Some(Kind::Mp4)),
-            ("es_xine_default.mpv", None),
-            ("aac_adts.aac", None),
-            ("ac3_silence.ac3", None),
-            ("mp3_vbr_xing.mp3", None),
-            ("mp3_dss_cbr_id3v22.mp3", None),
+            ("es_xine_default.mpv", Some(Kind::Es(es::Codec::MpegVideo))),
+            ("aac_adts.aac", Some(Kind::Es(es::Codec::Adts))),
+            ("ac3_silence.ac3", Some(Kind::Es(es::Codec::Ac3))),
+            ("mp3_vbr_xing.mp3", Some(Kind::Es(es::Codec::MpegAudio))),
+            ("mp3_dss_cbr_id3v22.mp3", Some(Kind::Es(es::Codec::MpegAudio))),
             ("ts_bbb_mpeg2_mp2.ts", Some(Kind::MpegTs)),
             ("ts_204byte_dvbsub.ts", Some(Kind::MpegTs)),
             ("m2ts_panasonic_truncated.mts", Some(Kind::MpegTs)),

@@ -1,0 +1,145 @@
+//! Which elementary stream a file is, by its content.
+
+use super::{Codec, tags, unit_of};
+use rtp::codec::aac::AdtsHeader;
+use rtp::codec::frames::{FrameHeader, Frames};
+use rtp::codec::h264::{self, PictureOrder};
+use rtp::codec::mpeg4_visual::{self, FIRST_LAYER, LAST_LAYER, Layer, Vop};
+use rtp::codec::start_code::start_codes;
+use rtp::codec::{ac3, mpeg_audio, mpeg_video};
+
+/// Files of other kinds begin so, and what lies in them looks like elementary streams.
+const OTHERS: &[&[u8]] = &[
+    b"RIFF",
+    b"RIFX",
+    b"FORM",
+    b"FLV",
+    b"OggS",
+    b"fLaC",
+    b"MThd",
+    b".RMF",
+    &[0x1A, 0x45, 0xDF, 0xA3],
+    &[0x30, 0x26, 0xB2, 0x75],
+];
+
+/// Tells the elementary stream that `head` begins with; `whole`: it is all of the file. `None` where it is none.
+pub(in crate::container) fn detect(head: &[u8], whole: bool) -> Option<Codec> {
+    if OTHERS.iter().any(|other| head.starts_with(other)) {
+        return None;
+    }
+    if let Some(tag) = tags::head_tag(head) {
+        let Some(rest) = usize::try_from(tag).ok().and_then(|tag| head.get(tag..)) else {
+            return (!whole).then_some(Codec::Tagged);
+        };
+        return if rest.len() < tags::HEAD_LEN && !whole { Some(Codec::Tagged) } else { detect_after(rest, whole) };
+    }
+    video(head).or_else(|| audio(head, whole))
+}
+
+/// Behind one tag may be another.
+fn detect_after(rest: &[u8], whole: bool) -> Option<Codec> {
+    if tags::head_tag(rest).is_some() { detect(rest, whole) } else { audio(rest, whole) }
+}
+
+/// The kind of frames that most of `head` is.
+fn audio(head: &[u8], whole: bool) -> Option<Codec> {
+    let candidates = [
+        (Codec::MpegAudio, frames_in::<mpeg_audio::FrameHeader>(head, whole)),
+        (Codec::Ac3, frames_in::<ac3::FrameHeader>(head, whole)),
+        (Codec::Adts, frames_in::<AdtsHeader>(head, whole)),
+    ];
+    let found = candidates.into_iter().filter_map(|(codec, bytes)| Some((codec, bytes?)));
+    found.max_by_key(|(_, bytes)| *bytes).map(|(codec, _)| codec)
+}
+
+/// The bytes of the frames of one kind, if `head` is nothing else but for junk before the first and a little between
+/// them.
+fn frames_in<H: FrameHeader>(head: &[u8], whole: bool) -> Option<usize> {
+    /// Frames in a row that no other file has by accident, and in a small file.
+    const ENOUGH: usize = 4;
+    const ENOUGH_OF_WHOLE: usize = 2;
+    let (mut count, mut bytes, mut first, mut longest) = (0, 0, None, 0);
+    let mut free = (usize::MAX, 0);
+    for frame in Frames::<H>::new(head) {
+        first.get_or_insert(frame.offset);
+        (count, bytes, longest) = (count + 1, bytes + frame.data.len(), longest.max(frame.data.len()));
+        if frame.header.frame_len().is_none() {
+            free = (free.0.min(frame.data.len()), free.1.max(frame.data.len()));
+        }
+    }
+    let first = first?;
+    // Frames that don't say their length differ by a slot of padding, but for the last, which is cut.
+    if free.1 > 0 && free.1 - free.0 > 4 && count < 8 {
+        return None;
+    }
+    let tags = if whole { usize::try_from(tags::tail_tags(head)).unwrap_or(0) } else { 0 };
+    // The last frame may be cut.
+    let rest = (head.len() - first).saturating_sub(tags + longest);
+    let enough = count >= ENOUGH || whole && first == 0 && count >= ENOUGH_OF_WHOLE;
+    (enough && bytes * 10 >= rest * 8).then_some(bytes)
+}
+
+/// What the start codes of `head` speak for.
+fn video(head: &[u8]) -> Option<Codec> {
+    if mpeg_video_begins(head) {
+        return Some(Codec::MpegVideo);
+    }
+    if visual_begins(head) {
+        return Some(Codec::Mpeg4Visual);
+    }
+    avc_begins(head).then_some(Codec::H264)
+}
+
+/// A sequence header, a picture and a slice, in this order, and nothing of the system layer.
+fn mpeg_video_begins(head: &[u8]) -> bool {
+    let (mut sequence, mut picture, mut slices) = (false, false, 0);
+    for found in start_codes(head) {
+        let rest = &head[found.offset..];
+        match found.code {
+            mpeg_video::SEQUENCE => sequence |= mpeg_video::Sequence::parse(rest).is_ok(),
+            mpeg_video::PICTURE if sequence => picture |= mpeg_video::Picture::parse(rest).is_ok(),
+            mpeg_video::FIRST_SLICE..=mpeg_video::LAST_SLICE if picture => slices += 1,
+            0xB9.. => return false,
+            _ => {}
+        }
+    }
+    slices > 0
+}
+
+/// A video object layer and a picture, and none of the codes that are reserved.
+fn visual_begins(head: &[u8]) -> bool {
+    let (mut layer, mut picture) = (None, false);
+    for found in start_codes(head) {
+        let rest = &head[found.offset..];
+        match found.code {
+            FIRST_LAYER..=LAST_LAYER => layer = Layer::parse(rest).ok().or(layer),
+            mpeg4_visual::VOP => picture |= layer.is_some_and(|layer| Vop::parse(rest, &layer).is_ok()),
+            0x30..=0xAF | 0xC4.. => return false,
+            _ => {}
+        }
+    }
+    picture
+}
+
+/// Parameter sets and a slice of theirs, and hardly a unit that can't be one.
+fn avc_begins(head: &[u8]) -> bool {
+    let (mut order, mut slices, mut wrong, mut count) = (PictureOrder::default(), 0, 0, 0);
+    let found: Vec<_> = start_codes(head).map(|found| found.offset).collect();
+    let ends = found.iter().skip(1).copied().chain([head.len()]);
+    for (&start, end) in found.iter().zip(ends) {
+        let unit = unit_of(&head[start..end]);
+        count += 1;
+        match h264::unit_type(unit) {
+            _ if unit.first().is_none_or(|first| first & 0x80 != 0) => wrong += 1,
+            h264::SPS => wrong += usize::from(h264::Sps::parse(unit).is_err() || order.handle_set(unit).is_err()),
+            h264::PPS => wrong += usize::from(order.handle_set(unit).is_err()),
+            h264::SLICE | h264::IDR_SLICE => match order.slice(unit) {
+                Ok(_) => slices += 1,
+                Err(_) => wrong += 1,
+            },
+            0 | 22.. => wrong += 1,
+            _ => {}
+        }
+    }
+    slices > 0 && wrong * 10 <= count
+}
