@@ -1,20 +1,37 @@
 //! From a sample description to a [`Format`], and from a sample's bytes in the file to an access unit.
 
+mod pcm;
+
+use super::ticks::Frame;
 use bytes::{BufMut, Bytes, BytesMut};
+pub(in crate::container) use pcm::Pcm;
 use rtp::codec::aac::AudioSpecificConfig;
 use rtp::codec::start_code::start_codes;
-use rtp::codec::{h264, mpeg_audio, mpeg_video, mpeg4_visual};
+use rtp::codec::{ac3, h264, h265, mpeg_audio, mpeg_video, mpeg4_visual};
 use rtp::format::Format;
 
 /// A codec with what the sample description says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Codec {
+pub(in crate::container) enum Codec {
     Avc { length_size: usize, sps: Vec<Vec<u8>>, pps: Vec<Vec<u8>>, width: u32, height: u32 },
     Mpeg4Visual { config: Vec<u8>, width: u32, height: u32 },
     MpegVideo { mpeg2: bool, width: u32, height: u32 },
     Aac { config: Vec<u8>, channels: u8 },
     MpegAudio,
+    Hevc { length_size: usize, vps: Sets, sps: Sets, pps: Sets, width: u32, height: u32 },
+    H263 { width: u32, height: u32 },
+    Vp8 { width: u32, height: u32 },
+    Vp9 { width: u32, height: u32 },
+    Jpeg { width: u32, height: u32 },
+    Ac3,
+    Eac3,
+    Amr { wide: bool },
+    Opus { channels: u8 },
+    Pcm { layout: Pcm, rate: u32, channels: u8 },
 }
+
+/// Parameter sets, NAL units without lengths.
+type Sets = Vec<Vec<u8>>;
 
 impl Codec {
     /// Whether the first sample must be seen to know the format: parameter sets in the stream (`avc3`), no
@@ -23,9 +40,16 @@ impl Codec {
         match self {
             Codec::Avc { sps, pps, .. } => sps.is_empty() || pps.is_empty(),
             Codec::Mpeg4Visual { config, .. } => config.is_empty(),
-            Codec::MpegVideo { .. } | Codec::MpegAudio => true,
-            Codec::Aac { .. } => false,
+            Codec::Hevc { vps, sps, pps, .. } => [vps, sps, pps].iter().any(|sets| sets.is_empty()),
+            Codec::MpegVideo { .. } | Codec::MpegAudio | Codec::Ac3 | Codec::Eac3 | Codec::Jpeg { .. } => true,
+            _ => false,
         }
+    }
+
+    /// What single ticks are bundled by, if they can be.
+    pub fn frame(&self) -> Option<Frame> {
+        let Codec::Pcm { layout, rate, channels } = self else { return None };
+        Some(Frame::pcm(layout.bytes() * u32::from(*channels), *rate))
     }
 
     /// The format, or why there is none. `first` is the first sample as it lies in the file.
@@ -84,39 +108,101 @@ impl Codec {
                 let channels = header.channels();
                 Ok(Format::Mpa { layer: header.layer, sample_rate: header.sample_rate, channels })
             }
+            Codec::Hevc { length_size, vps, sps, pps, width, height } => {
+                let mut sets = [vps.clone(), sps.clone(), pps.clone()];
+                if sets.iter().any(Vec::is_empty) {
+                    for unit in units(first, *length_size) {
+                        match h265::unit_type(unit) {
+                            h265::VPS => sets[0].push(unit.to_vec()),
+                            h265::SPS => sets[1].push(unit.to_vec()),
+                            h265::PPS => sets[2].push(unit.to_vec()),
+                            _ => {}
+                        }
+                    }
+                }
+                if sets.iter().any(Vec::is_empty) {
+                    return Err("H.265 without parameter sets in the header or the first picture".into());
+                }
+                let [vps, sps, pps] = sets;
+                let size = h265::Sps::parse(&sps[0]).map_or((*width, *height), |sps| (sps.width, sps.height));
+                Ok(Format::H265 { vps, sps, pps, width: size.0, height: size.1 })
+            }
+            &Codec::H263 { width, height } => Ok(Format::H263 { width, height }),
+            &Codec::Vp8 { width, height } => Ok(Format::Vp8 { width, height }),
+            &Codec::Vp9 { width, height } => Ok(Format::Vp9 { width, height }),
+            &Codec::Jpeg { width, height } => {
+                let format = Format::Jpeg { width, height };
+                // RTP carries most of what cameras make, but not every image.
+                match format.store(first, true, &mut Vec::new()) {
+                    Ok(()) => Ok(format),
+                    Err(error) => Err(format!("Motion JPEG that RTP can't carry: {error}")),
+                }
+            }
+            Codec::Ac3 | Codec::Eac3 => {
+                let header = ac3::FrameHeader::parse(first)
+                    .map_err(|error| format!("the first sample is no AC-3 frame: {error}"))?;
+                let ac3::FrameHeader { sample_rate, channels, .. } = header;
+                Ok(match header.enhanced {
+                    true => Format::Eac3 { sample_rate, channels },
+                    false => Format::Ac3 { sample_rate, channels },
+                })
+            }
+            // 3GPP TS 26.244 section 6.5 leaves no choice of channels.
+            &Codec::Amr { wide } => Ok(Format::Amr { wide, channels: 1 }),
+            &Codec::Opus { channels } => Ok(Format::Opus { channels }),
+            &Codec::Pcm { layout, rate, channels } => match rate {
+                0 => Err("audio samples without a rate".into()),
+                sample_rate => Ok(Format::Pcm { coding: layout.coding(), sample_rate, channels }),
+            },
         }
     }
 
     /// Whether the bytes of a sample that may be a sync sample are against it: H.264 without an IDR picture
-    /// or a recovery point. Of other codecs the container is believed.
+    /// or a recovery point, H.265 without a random access point. Of other codecs the container is believed.
     pub fn denies_sync(&self, data: &[u8]) -> bool {
-        let Codec::Avc { length_size, .. } = self else { return false };
-        !h264::is_sync(units(data, *length_size))
+        match self {
+            Codec::Avc { length_size, .. } => !h264::is_sync(units(data, *length_size)),
+            Codec::Hevc { length_size, .. } => !h265::is_sync(units(data, *length_size)),
+            _ => false,
+        }
     }
 
     /// Turns a sample's bytes into the access unit that [`Format::store`] takes; `parameters`: with the
     /// parameter sets of this description in front. The flag says whether damage was cut off.
     pub fn access_unit(&self, data: Bytes, parameters: bool) -> (Bytes, bool) {
-        let Codec::Avc { length_size, sps, pps, .. } = self else { return (data, false) };
-        let mut whole = 0;
-        let mut count = 0;
-        for unit in units(&data, *length_size) {
-            whole += unit.len() + length_size;
-            count += 1;
+        match self {
+            Codec::Avc { length_size, sps, pps, .. } => {
+                prefixed(&data, *length_size, sps.iter().chain(pps).filter(|_| parameters))
+            }
+            Codec::Hevc { length_size, vps, sps, pps, .. } => {
+                prefixed(&data, *length_size, vps.iter().chain(sps).chain(pps).filter(|_| parameters))
+            }
+            Codec::Pcm { layout, channels, .. } => layout.on_the_wire(data, *channels),
+            _ => (data, false),
         }
-        let damaged = whole != data.len();
-        if *length_size == 4 && !parameters {
-            return (data.slice(..whole), damaged);
-        }
-        let mut out = BytesMut::with_capacity(whole + count * 4 + 256);
-        let sets = sps.iter().chain(pps).map(Vec::as_slice).filter(|_| parameters);
-        for unit in sets.chain(units(&data, *length_size)) {
-            // A unit is part of an access unit, and those are limited.
-            out.put_u32(unit.len() as u32);
-            out.put_slice(unit);
-        }
-        (out.freeze(), damaged)
     }
+}
+
+/// NAL units behind lengths of four bytes, after those of `sets`; whether something was cut off at the end.
+fn prefixed<'a>(data: &'a Bytes, length_size: usize, sets: impl Iterator<Item = &'a Vec<u8>>) -> (Bytes, bool) {
+    let mut whole = 0;
+    let mut count = 0;
+    for unit in units(data, length_size) {
+        whole += unit.len() + length_size;
+        count += 1;
+    }
+    let damaged = whole != data.len();
+    let mut sets = sets.map(Vec::as_slice).peekable();
+    if length_size == 4 && sets.peek().is_none() {
+        return (data.slice(..whole), damaged);
+    }
+    let mut out = BytesMut::with_capacity(whole + count * 4 + 256);
+    for unit in sets.chain(units(data, length_size)) {
+        // A unit is part of an access unit, and those are limited.
+        out.put_u32(unit.len() as u32);
+        out.put_slice(unit);
+    }
+    (out.freeze(), damaged)
 }
 
 /// NAL units behind lengths of `length_size` bytes, up to the end or to a length that leads beyond it.

@@ -1,17 +1,28 @@
 //! Sample descriptions: which codec a track's samples are in, and its configuration
-//! (ISO 14496-12 section 8.5.2, 14496-14, 14496-15; QuickTime File Format, sound sample descriptions).
+//! (ISO 14496-12 section 8.5.2, 14496-14; QuickTime File Format, sample descriptions).
+
+mod audio;
+mod video;
 
 use super::boxes::{Find, FourCc, Piece};
 use super::codec::Codec;
 use super::esds::{self, Descriptor};
+use super::ticks::Frame;
 use crate::container::ContainerError;
-use nom::IResult;
-use nom::bytes::complete::take;
-use nom::number::complete::{be_u8, be_u16, be_u32};
+use nom::number::complete::be_u32;
+pub(in crate::container) use video::avc_codec;
 
-/// What a sample description turned out to be.
+/// A sample description.
 #[derive(Clone, Debug)]
-pub(super) enum Description {
+pub(super) struct Description {
+    pub kind: Kind,
+    /// For audio of a constant rate: what single ticks of it are bundled by.
+    pub frame: Option<Frame>,
+}
+
+/// What it turned out to be.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
     /// One that we can send.
     Known(Codec),
     /// Named for people.
@@ -23,32 +34,47 @@ pub(super) enum Description {
 /// Most descriptions of one track that are told apart.
 const MAX_DESCRIPTIONS: usize = 64;
 
-/// All descriptions in `stsd`, in order.
-pub(super) fn read(stsd: &Piece) -> Result<Vec<Description>, ContainerError> {
+/// All descriptions in `stsd`, in order; `audio` and `timescale` are the track's.
+pub(super) fn read(stsd: &Piece, audio: bool, timescale: u32) -> Result<Vec<Description>, ContainerError> {
     // Version, flags and the entry count come before the entries.
     let entries = stsd.children(8)?;
     if entries.is_empty() {
         return Err(stsd.error(8, "no sample description"));
     }
-    entries.iter().take(MAX_DESCRIPTIONS).map(read_entry).collect()
+    entries.iter().take(MAX_DESCRIPTIONS).map(|entry| read_entry(entry, audio, timescale)).collect()
 }
 
-fn read_entry(entry: &Piece) -> Result<Description, ContainerError> {
-    match &entry.kind.0 {
-        b"encv" | b"enca" | b"drmi" | b"drms" => encrypted(entry),
-        b"avc1" | b"avc3" => avc(entry),
-        b"mp4v" => mp4_visual(entry),
-        b"mp4a" => mp4_audio(entry),
+fn read_entry(entry: &Piece, audio: bool, timescale: u32) -> Result<Description, ContainerError> {
+    let mut frame = None;
+    let kind = match &entry.kind.0 {
+        b"encv" | b"enca" | b"drmi" | b"drms" => encrypted(entry)?,
+        b"avc1" | b"avc3" => video::avc(entry)?,
+        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => video::hevc(entry)?,
+        b"mp4v" => video::mpeg4(entry)?,
+        b"s263" | b"h263" | b"H263" | b"U263" => video::plain(entry, |width, height| Codec::H263 { width, height })?,
+        b"vp08" => video::plain(entry, |width, height| Codec::Vp8 { width, height })?,
+        b"vp09" => video::plain(entry, |width, height| Codec::Vp9 { width, height })?,
+        b"jpeg" | b"mjpa" | b"dmb1" | b"AVDJ" => video::plain(entry, |width, height| Codec::Jpeg { width, height })?,
+        b"mp4a" => audio::mpeg4(entry)?,
         // QuickTime's two names of MPEG audio layer III; the second is the Windows format tag.
-        b".mp3" | b"ms\0\x55" => {
-            sound(entry)?;
-            Ok(Description::Known(Codec::MpegAudio))
+        b".mp3" | b"ms\0\x55" => audio::plain(entry, |_| Codec::MpegAudio)?,
+        b"ac-3" => audio::plain(entry, |_| Codec::Ac3)?,
+        b"ec-3" => audio::plain(entry, |_| Codec::Eac3)?,
+        b"samr" => audio::plain(entry, |_| Codec::Amr { wide: false })?,
+        b"sawb" => audio::plain(entry, |_| Codec::Amr { wide: true })?,
+        b"Opus" => audio::opus(entry)?,
+        // The names of uncompressed pictures are among those of samples.
+        _ if !audio => Kind::Unknown(entry.kind.to_string()),
+        _ => {
+            let found = audio::pcm(entry, timescale)?;
+            frame = found.as_ref().and_then(Codec::frame);
+            found.map_or_else(|| Kind::Unknown(entry.kind.to_string()), Kind::Known)
         }
-        _ => Ok(Description::Unknown(entry.kind.to_string())),
-    }
+    };
+    Ok(Description { kind, frame })
 }
 
-fn encrypted(entry: &Piece) -> Result<Description, ContainerError> {
+fn encrypted(entry: &Piece) -> Result<Kind, ContainerError> {
     let skip = if matches!(&entry.kind.0, b"encv" | b"drmi") { VISUAL } else { SOUND };
     let boxes = entry.children(skip).unwrap_or_default();
     let inner = boxes.find(b"sinf").map(|sinf| sinf.children(0)).transpose()?.unwrap_or_default();
@@ -59,7 +85,7 @@ fn encrypted(entry: &Piece) -> Result<Description, ContainerError> {
     };
     let codec = name(b"frma", 0).unwrap_or_else(|| entry.kind.to_string());
     let scheme = name(b"schm", 4).unwrap_or_else(|| "unnamed".into());
-    Ok(Description::Encrypted(format!("{codec}, scheme {scheme}")))
+    Ok(Kind::Encrypted(format!("{codec}, scheme {scheme}")))
 }
 
 /// Bytes of a visual sample entry's fields before its boxes.
@@ -67,121 +93,11 @@ const VISUAL: usize = 78;
 /// Likewise of a sound entry's, version 0.
 const SOUND: usize = 28;
 
-/// Width and height in pixels.
-fn visual(entry: &Piece) -> Result<(u32, u32), ContainerError> {
-    entry.parse("a visual sample entry", |input| {
-        let (input, _) = take(24usize)(input)?;
-        let (input, width) = be_u16(input)?;
-        let (input, height) = be_u16(input)?;
-        let (input, _) = take(VISUAL - 28)(input)?;
-        Ok((input, (u32::from(width), u32::from(height))))
-    })
-}
-
-fn avc(entry: &Piece) -> Result<Description, ContainerError> {
-    let (width, height) = visual(entry)?;
-    let boxes = entry.children(VISUAL)?;
-    if boxes.find(b"sinf").is_some() {
-        return encrypted(entry);
-    }
-    let avcc = boxes.need(b"avcC", entry)?;
-    let (length_size, sps, pps) = avcc.parse("an AVC decoder configuration record", avc_configuration)?;
-    if length_size == 3 {
-        return Err(avcc.error(4, "NAL unit lengths of 1, 2 or 4 bytes expected, found 3"));
-    }
-    Ok(Description::Known(Codec::Avc { length_size, sps, pps, width, height }))
-}
-
-type ParameterSets = Vec<Vec<u8>>;
-
-/// ISO 14496-15 section 5.3.3.1: length size, sequence and picture parameter sets.
-fn avc_configuration(input: &[u8]) -> IResult<&[u8], (usize, ParameterSets, ParameterSets)> {
-    fn sets(mut input: &[u8], count: u8) -> IResult<&[u8], ParameterSets> {
-        let mut found = Vec::new();
-        for _ in 0..count {
-            let (rest, length) = be_u16(input)?;
-            let (rest, set) = take(length)(rest)?;
-            if !set.is_empty() {
-                found.push(set.to_vec());
-            }
-            input = rest;
-        }
-        Ok((input, found))
-    }
-    let (input, _) = take(4usize)(input)?;
-    let (input, lengths) = be_u8(input)?;
-    let (input, count) = be_u8(input)?;
-    let (input, sps) = sets(input, count & 31)?;
-    let (input, count) = be_u8(input)?;
-    let (input, pps) = sets(input, count)?;
-    Ok((input, (usize::from(lengths & 3) + 1, sps, pps)))
-}
-
 /// What `esds` says, with its place for errors.
 fn descriptor(boxes: &[Piece], entry: &Piece) -> Result<Descriptor, ContainerError> {
     let piece = boxes.need(b"esds", entry)?;
     piece.parse("an elementary stream descriptor", |input| {
         let (input, _) = be_u32(input)?;
         esds::descriptor(input)
-    })
-}
-
-fn mp4_visual(entry: &Piece) -> Result<Description, ContainerError> {
-    let (width, height) = visual(entry)?;
-    let boxes = entry.children(VISUAL)?;
-    if boxes.find(b"sinf").is_some() {
-        return encrypted(entry);
-    }
-    let Descriptor { object_type, config } = descriptor(&boxes, entry)?;
-    Ok(match object_type {
-        0x20 => Description::Known(Codec::Mpeg4Visual { config, width, height }),
-        0x60..=0x65 | 0x6a => Description::Known(Codec::MpegVideo { mpeg2: object_type != 0x6a, width, height }),
-        other => Description::Unknown(format!("mp4v with object type {other:#04x}")),
-    })
-}
-
-/// The number of channels in a sound entry and the boxes after its fields, whichever version it has.
-fn sound(entry: &Piece) -> Result<(u8, Vec<Piece>), ContainerError> {
-    let (version, channels) = entry.parse("a sound sample entry", |input| {
-        let (input, _) = take(8usize)(input)?;
-        let (input, version) = be_u16(input)?;
-        let (input, _) = take(6usize)(input)?;
-        let (input, channels) = be_u16(input)?;
-        let (input, _) = take(10usize)(input)?;
-        Ok((input, (version, channels)))
-    })?;
-    // QuickTime's versions 1 and 2 have more fields; ISO files may say 1 too (AudioSampleEntryV1) and have none.
-    let skip = match version {
-        1 => SOUND + 16,
-        2 => SOUND + 36,
-        _ => SOUND,
-    };
-    let usable = |boxes: &Vec<Piece>| boxes.find(b"esds").or(boxes.find(b"wave")).or(boxes.find(b"sinf")).is_some();
-    let boxes = match entry.children(skip) {
-        Ok(boxes) if usable(&boxes) || version == 0 => boxes,
-        other => match entry.children(SOUND) {
-            Ok(boxes) if usable(&boxes) => boxes,
-            _ => other.unwrap_or_default(),
-        },
-    };
-    Ok((u8::try_from(channels).unwrap_or(u8::MAX), boxes))
-}
-
-fn mp4_audio(entry: &Piece) -> Result<Description, ContainerError> {
-    let (channels, mut boxes) = sound(entry)?;
-    if boxes.find(b"sinf").is_some() {
-        return encrypted(entry);
-    }
-    // QuickTime wraps what belongs to the codec into `wave`.
-    if boxes.find(b"esds").is_none()
-        && let Some(wave) = boxes.find(b"wave")
-    {
-        boxes = wave.children(0)?;
-    }
-    let Descriptor { object_type, config } = descriptor(&boxes, entry)?;
-    Ok(match object_type {
-        0x40 | 0x66..=0x68 => Description::Known(Codec::Aac { config, channels }),
-        0x69 | 0x6b => Description::Known(Codec::MpegAudio),
-        other => Description::Unknown(format!("mp4a with object type {other:#04x}")),
     })
 }

@@ -20,12 +20,15 @@ mod stream;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod ticks;
 mod track;
 
 use super::limits::MAX_NOTES;
 use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
 use boxes::{FourCc, Header, Piece};
 use bytes::Bytes;
+pub(super) use codec::{Codec, Pcm};
+pub(super) use entry::avc_codec;
 use limits::{
     BATCH_BYTES, BATCH_SAMPLES, FIRST_STEPS, MAX_MOOF, MAX_MOOV, MAX_QUEUED_BYTES, MAX_QUEUED_RUNS, MAX_REPEATED,
 };

@@ -2,7 +2,7 @@
 
 use super::codec::Codec;
 use super::edits::{self, Edit, Segment, Timeline};
-use super::entry::Description;
+use super::entry::Kind;
 use super::fragment::Run;
 use super::limits::{FIRST_SAMPLES, MAX_SAMPLES};
 use super::tables::Entry;
@@ -73,9 +73,9 @@ impl Stream {
         let codecs = track
             .descriptions
             .into_iter()
-            .map(|description| match description {
-                Description::Known(codec) => Some(codec),
-                Description::Unknown(_) | Description::Encrypted(_) => None,
+            .map(|description| match description.kind {
+                Kind::Known(codec) => Some(codec),
+                Kind::Unknown(_) | Kind::Encrypted(_) => None,
             })
             .collect();
         let fragment_dts = track.tables.cursor().map(|entry| i64::from(entry.duration)).sum();

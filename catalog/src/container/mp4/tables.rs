@@ -3,6 +3,7 @@
 
 use super::boxes::{Find, Piece, version_flags};
 use super::limits::MAX_SAMPLES;
+use super::ticks::Frame;
 use crate::container::ContainerError;
 use bytes::Bytes;
 use nom::number::complete::{be_u8, be_u24, be_u32};
@@ -41,23 +42,20 @@ pub(super) struct Tables {
     pub dts_shift: i64,
     /// Samples.
     pub count: u32,
+    /// How ticks are bundled; then [`Tables::count`] is that of the bundles.
+    bundles: Option<Frame>,
 }
 
 impl Tables {
-    /// Reads the tables in `stbl`. What the boxes claim is checked against their bytes.
-    pub fn read(stbl: &Piece) -> Result<Arc<Self>, ContainerError> {
+    /// Reads the tables in `stbl`. What the boxes claim is checked against their bytes. `frame`: what the samples
+    /// are made of where they may be single ticks, which are then bundled.
+    pub fn read(stbl: &Piece, frame: Option<Frame>) -> Result<Arc<Self>, ContainerError> {
         let boxes = stbl.children(0)?;
         let (sizes, claimed) = read_sizes(&boxes, stbl)?;
-        let count = match u32::try_from(MAX_SAMPLES) {
-            Ok(most) if claimed > most => {
-                return Err(stbl.error(0, format!("{claimed} samples; at most {most} are read")));
-            }
-            _ => claimed,
-        };
         let optional = |kind: &[u8; 4], width| boxes.find(kind).map(|piece| Rows::read(piece, width)).transpose();
         let chunks = match boxes.find(b"co64") {
             Some(wide) => Chunks { rows: Rows::read(wide, 2)?, wide: true },
-            None if count == 0 && boxes.find(b"stco").is_none() => Chunks { rows: Rows::none(1), wide: false },
+            None if claimed == 0 && boxes.find(b"stco").is_none() => Chunks { rows: Rows::none(1), wide: false },
             None => Chunks { rows: Rows::read(boxes.need(b"stco", stbl)?, 1)?, wide: false },
         };
         let mut tables = Self {
@@ -68,8 +66,15 @@ impl Tables {
             chunks,
             sync: optional(b"stss", 1)?,
             dts_shift: 0,
-            count,
+            count: claimed,
+            bundles: None,
         };
+        if let Some(frame) = frame.filter(|_| tables.is_ticks()) {
+            tables.bundle(frame);
+        }
+        if u64::from(tables.count) > MAX_SAMPLES {
+            return Err(stbl.error(0, format!("{} samples; at most {MAX_SAMPLES} are read", tables.count)));
+        }
         let offsets = (0..tables.compositions.count()).map(|row| tables.composition(row));
         tables.dts_shift = offsets.min().unwrap_or(0).min(0).saturating_neg();
         Ok(Arc::new(tables))
@@ -86,6 +91,7 @@ impl Tables {
             sync: None,
             dts_shift: 0,
             count: 0,
+            bundles: None,
         })
     }
 
@@ -103,13 +109,32 @@ impl Tables {
             description: 1,
             offset: 0,
             sync_at: 0,
+            bundle: 1,
         }
+    }
+
+    /// Makes bundles of single ticks the samples, and counts them.
+    fn bundle(&mut self, frame: Frame) {
+        self.bundles = Some(frame);
+        self.compositions = Rows::none(2);
+        self.sync = None;
+        let (mut run, mut count) = (0, 0u64);
+        for chunk in 0..self.chunks.rows.count() {
+            while run + 1 < self.chunk_runs.count() && self.chunk_runs.get(run + 1, 0) as usize <= chunk + 1 {
+                run += 1;
+            }
+            let ticks = self.chunk_runs.get(run, 1);
+            count += u64::from(ticks.div_ceil(frame.bundle(ticks)));
+        }
+        self.count = u32::try_from(count).unwrap_or(u32::MAX);
     }
 
     /// Whether the samples are single audio ticks of equal size: QuickTime's old way to store uncompressed
     /// and constant-rate audio, where a "sample" is no access unit.
     pub fn is_ticks(&self) -> bool {
-        matches!(self.sizes, Sizes::Equal(size) if size > 0) && self.times.count() == 1 && self.times.get(0, 1) == 1
+        let times = &self.times;
+        let single = times.count() > 0 && (0..times.count().min(2)).all(|row| times.get(row, 1) == 1);
+        single && matches!(self.sizes, Sizes::Equal(size) if size > 0)
     }
 
     /// Whether the file has no table of sync samples: then all are, or its writer left it out.
@@ -140,6 +165,8 @@ pub(super) struct Cursor {
     description: u32,
     offset: u64,
     sync_at: usize,
+    /// Ticks that are bundled in the current chunk.
+    bundle: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,6 +191,7 @@ impl Cursor {
             self.left = runs.get(self.chunk_run, 1);
             self.description = runs.get(self.chunk_run, 2);
             self.offset = offset;
+            self.bundle = self.tables.bundles.map_or(1, |frame| frame.bundle(self.left));
             self.chunk += 1;
         }
         true
@@ -179,6 +207,19 @@ impl Cursor {
     }
 }
 
+impl Cursor {
+    /// The next ticks of this chunk, which has some.
+    fn next_bundle(&mut self, frame: Frame) -> Entry {
+        let ticks = self.bundle.min(self.left);
+        let (offset, size, dts) = (self.offset, frame.size(ticks), self.dts);
+        self.index += 1;
+        self.left -= ticks;
+        self.offset = self.offset.saturating_add(u64::from(size));
+        self.dts += i64::from(ticks);
+        Entry { offset, size, dts, cts: dts, duration: ticks, sync: true, description: self.description }
+    }
+}
+
 impl Iterator for Cursor {
     type Item = Entry;
 
@@ -187,6 +228,9 @@ impl Iterator for Cursor {
             return None;
         }
         let tables = &self.tables;
+        if let Some(frame) = tables.bundles {
+            return Some(self.next_bundle(frame));
+        }
         let size = tables.sizes.get(self.index)?;
         let duration = Self::step(&mut self.time, &tables.times).unwrap_or(0);
         let past_the_end = |at: &RunAt, rows: &Rows| at.row + 1 == rows.count() && at.used >= rows.get(at.row, 0);

@@ -2,7 +2,7 @@
 
 use super::boxes::{Find, FourCc, Piece, version_flags};
 use super::edits::{self, Edit};
-use super::entry::{self, Description};
+use super::entry::{self, Description, Kind};
 use super::fragment::Defaults;
 use super::inflate;
 use super::tables::Tables;
@@ -117,11 +117,11 @@ fn read_track(
     let stbl = inner.need(b"stbl", minf)?;
     let stsd = stbl.children(0)?;
     let stsd = stsd.need(b"stsd", stbl)?;
-    let descriptions = entry::read(stsd)?;
-    match &descriptions[0] {
-        Description::Known(_) => {}
-        Description::Unknown(codec) => return Ok(Found::Other(format!("{kind} in a codec not supported ({codec})"))),
-        Description::Encrypted(codec) => {
+    let descriptions = entry::read(stsd, audio, timescale)?;
+    match &descriptions[0].kind {
+        Kind::Known(_) => {}
+        Kind::Unknown(codec) => return Ok(Found::Other(format!("{kind} in a codec not supported ({codec})"))),
+        Kind::Encrypted(codec) => {
             return Err(stsd.error(8, format!("track {number} ({kind}) is encrypted ({codec}); it can't be sent")));
         }
     }
@@ -136,9 +136,10 @@ fn read_track(
     }
     // Fragmented files mostly leave the tables out or empty.
     let without_tables = fragmented && stbl.children(0)?.find(b"stsz").is_none();
-    let tables = if without_tables { Tables::empty() } else { Tables::read(stbl)? };
-    if tables.is_ticks() && audio {
-        return Ok(Found::Other("audio in QuickTime's old layout of single ticks, not supported yet".into()));
+    let tables = if without_tables { Tables::empty() } else { Tables::read(stbl, descriptions[0].frame)? };
+    // A tick may also be a whole frame (AMR with 50 ticks a second).
+    if tables.is_ticks() && audio && descriptions[0].frame.is_none() && timescale >= MIN_TICKS {
+        return Ok(Found::Other("audio in single ticks of a codec that has no constant frames".into()));
     }
     let edits = match boxes.find(b"edts") {
         Some(edts) => match edts.children(0)?.find(b"elst") {
@@ -149,6 +150,9 @@ fn read_track(
     };
     Ok(Found::Track(Track { number, id, timescale, language, audio, descriptions, tables, edits }))
 }
+
+/// Ticks per second from which on one is no access unit: none lasts less than 2.5 ms.
+const MIN_TICKS: u32 = 400;
 
 /// The track's id, in either version of `tkhd`.
 fn track_id(input: &[u8]) -> IResult<&[u8], u32> {

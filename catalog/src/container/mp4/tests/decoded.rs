@@ -31,6 +31,17 @@ fn stream(found: &Demuxed, number: u32) -> (Vec<u8>, &'static str) {
             samples.for_each(|sample| rtp::codec::nal::prefixed_to_annex_b(&sample.data, 4, &mut out).unwrap());
             (out, "h264")
         }
+        Format::H265 { vps, sps, pps, .. } => {
+            let mut out = Vec::new();
+            for set in vps.iter().chain(sps).chain(pps) {
+                out.extend([0, 0, 0, 1]);
+                out.extend(set);
+            }
+            samples.for_each(|sample| rtp::codec::nal::prefixed_to_annex_b(&sample.data, 4, &mut out).unwrap());
+            (out, "hevc")
+        }
+        Format::Ac3 { .. } => (found.stream(number), "ac3"),
+        Format::Eac3 { .. } => (found.stream(number), "eac3"),
         Format::Mp4vEs { config, .. } => {
             ([config.clone(), samples.flat_map(|sample| sample.data.to_vec()).collect()].concat(), "m4v")
         }
@@ -55,6 +66,7 @@ fn stream(found: &Demuxed, number: u32) -> (Vec<u8>, &'static str) {
             }
             (out, "aac")
         }
+        other => panic!("{other:?} has no stream of its own here"),
     }
 }
 
@@ -81,4 +93,10 @@ fn frames_are_those_of_the_file() {
     check(&[BOTH, H264, AAC, &["-movflags", "frag_keyframe+empty_moov"]]);
     check(&[BOTH, &["-c:v", "mpeg4", "-bf", "2"], AAC]);
     check(&[BOTH, &["-c:v", "mpeg2video", "-bf", "2"], AAC]);
+    check(&[
+        BOTH,
+        &["-c:v", "libx265", "-x265-params", "log-level=none:keyint=20"],
+        &["-c:a", "ac3", "-use_editlist", "0"],
+    ]);
+    check(&[BOTH, &["-c:v", "mpeg4"], &["-c:a", "eac3", "-use_editlist", "0"]]);
 }

@@ -122,9 +122,9 @@ fn other_codecs() {
 
 #[test]
 fn what_is_left_out_is_named() {
-    let found = check("pcm.mov", &[BOTH, H264, &["-c:a", "pcm_s16le"]]);
+    let found = check("alac.mov", &[BOTH, H264, &["-c:a", "alac"]]);
     assert_eq!(found.tracks.len(), 1);
-    assert_eq!(found.notes, ["track 2 is left out: audio in a codec not supported (sowt)"]);
+    assert_eq!(found.notes, ["track 2 is left out: audio in a codec not supported (alac)"]);
     let folder = tempfile::tempdir().unwrap();
     let key = ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "00112233445566778899aabbccddeeff"];
     let kid = ["-encryption_kid", "00112233445566778899aabbccddeeff"];
@@ -147,13 +147,8 @@ fn files_of_the_media_folder() {
     let hint = |track| format!("track {track} is left out: a hint track (ready-made packets of another server)");
     check("mp4_dss_hinted_h264.mp4", &[&hint(3), &hint(4)]);
     check("mp4_fragmented_mfra.mp4", &[]);
-    check(
-        "mp4_android_hevc_mett.mp4",
-        &[
-            "track 1 is left out: neither video nor audio (handler meta)",
-            "track 3 is left out: video in a codec not supported (hvc1)",
-        ],
-    );
+    check("3gp_phone_h263_amr.3gp", &[]);
+    check("mp4_android_hevc_mett.mp4", &["track 1 is left out: neither video nor audio (handler meta)"]);
     #[track_caller]
     fn refused(name: &str, reason: &str) {
         let Some(bytes) = media(name) else { return };
@@ -177,11 +172,5 @@ fn files_of_the_media_folder() {
             hint(3),
             hint(4)
         ),
-    );
-    refused(
-        "3gp_phone_h263_amr.3gp",
-        "mp4: at byte 184365 in moov: no track that can be sent: \
-         track 1 is left out: video in a codec not supported (s263); \
-         track 2 is left out: audio in a codec not supported (samr)",
     );
 }

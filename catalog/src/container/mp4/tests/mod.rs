@@ -1,6 +1,7 @@
 //! Whole files: made by ffmpeg and held against what ffprobe finds in them, and broken ones.
 
 mod broken;
+mod codecs;
 mod compressed;
 mod decoded;
 mod files;

@@ -27,6 +27,10 @@ pub(super) fn same_as_ffprobe(path: &str) -> Demuxed {
     let mut moved = None;
     for track in &found.tracks {
         let scale = f64::from(track.timescale);
+        // Bundled otherwise than by ffmpeg.
+        if matches!(track.format, Format::Pcm { .. } | Format::Amr { .. }) {
+            continue;
+        }
         let samples: Vec<&DemuxedSample> = found.of(track.number).collect();
         let packets = &packets[&(track.number - 1)];
         // One constant for all tracks lies between ffprobe's times and ours.
@@ -35,7 +39,7 @@ pub(super) fn same_as_ffprobe(path: &str) -> Demuxed {
         let moved = *moved.get_or_insert(ours - last.pts);
         let tolerance = match track.format.media() {
             Media::Video => 1.0 / 90_000.0,
-            Media::Audio => 1.0 / f64::from(track.format.clock_rate().hz()),
+            Media::Audio | Media::Text => 1.0 / f64::from(track.format.clock_rate().hz()),
         } + 1e-6;
         let mut samples = samples.into_iter().enumerate().peekable();
         for (number, packet) in packets.iter().enumerate() {
@@ -74,7 +78,7 @@ fn earliest(found: &Demuxed) -> f64 {
     let shown = found.samples.iter().filter_map(|sample| {
         let track = found.tracks.iter().find(|track| track.number == sample.track)?;
         let scale = f64::from(track.timescale);
-        let audio = matches!(track.format, Format::Aac { .. } | Format::Mpa { .. });
+        let audio = track.format.media() == Media::Audio;
         let until = if audio { sample.pts + sample.duration } else { sample.pts + 1 };
         (until > 0).then(|| sample.pts.max(0) as f64 / scale)
     });

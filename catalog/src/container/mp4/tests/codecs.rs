@@ -1,0 +1,132 @@
+//! A file of each codec, made by ffmpeg and held against ffprobe; audio in single ticks against what ffmpeg decodes.
+
+use super::files::{BOTH, PICTURE, TONE, make};
+use super::probed::same_as_ffprobe;
+use super::*;
+use crate::container::testing::{media, run};
+use rtp::format::Format;
+
+/// A file `name` of those arguments, whose tracks describe themselves like that.
+#[track_caller]
+fn check(name: &str, arguments: &[&[&str]], want: &[&str]) -> Demuxed {
+    let folder = tempfile::tempdir().unwrap();
+    let found = same_as_ffprobe(&make(folder.path(), name, arguments));
+    let described: Vec<String> = found.tracks.iter().map(|track| track.format.describe()).collect();
+    assert_eq!(described, want, "{name}: {:?}", found.notes);
+    found
+}
+
+const COPY: &[&str] = &["-strict", "experimental"];
+const X265: &[&str] =
+    &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=20:bframes=3"];
+
+#[test]
+fn h265_of_each_kind() {
+    let h265 = "H.265 176x144";
+    let found = check("hvc1.mp4", &[BOTH, X265, &["-tag:v", "hvc1", "-c:a", "ac3"]], &[h265, "AC-3 44100 Hz mono"]);
+    let Format::H265 { vps, sps, pps, .. } = &found.tracks[0].format else { panic!() };
+    assert_eq!([vps.len(), sps.len(), pps.len()], [1; 3]);
+    assert!(found.of(1).any(|sample| sample.pts < sample.dts + sample.duration * 4 && sample.pts != sample.dts));
+    check("hev1.mov", &[BOTH, X265, &["-tag:v", "hev1", "-c:a", "eac3"]], &[h265, "E-AC-3 44100 Hz mono"]);
+    check(
+        "frag.mp4",
+        &[BOTH, X265, &["-c:a", "aac", "-movflags", "frag_keyframe+empty_moov"]],
+        &[h265, "AAC 44100 Hz mono"],
+    );
+}
+
+#[test]
+fn sound_of_each_kind() {
+    let around: &[&str] = &["-ar", "48000", "-ac", "6", "-b:a", "384k"];
+    let tone: &[&str] = &["-f", "lavfi", "-i", TONE];
+    check("a.mp4", &[tone, &["-c:a", "ac3"], around], &["AC-3 48000 Hz 6 channels"]);
+    check("e.mp4", &[tone, &["-c:a", "eac3"], around], &["E-AC-3 48000 Hz 6 channels"]);
+    check("a.mov", &[tone, &["-c:a", "ac3", "-ac", "2"]], &["AC-3 44100 Hz stereo"]);
+    check("o.mp4", &[tone, &["-c:a", "libopus", "-ac", "2"]], &["Opus 48000 Hz stereo"]);
+    check("m.mp4", &[tone, &["-c:a", "libopus"], COPY], &["Opus 48000 Hz mono"]);
+    let found = check("many.mp4", &[BOTH, &["-c:v", "mpeg4", "-c:a", "libopus"], around], &["MPEG-4 visual 176x144"]);
+    assert_eq!(
+        found.notes,
+        ["track 2 is left out: audio in a codec not supported (Opus with 6 channels, of which RTP carries two)"]
+    );
+}
+
+#[test]
+fn pictures_of_each_kind() {
+    let picture: &[&str] = &["-f", "lavfi", "-i", PICTURE];
+    check("h263.3gp", &[picture, &["-c:v", "h263"]], &["H.263 176x144"]);
+    check("h263.mov", &[picture, &["-c:v", "h263"]], &["H.263 176x144"]);
+    check("vp9.mp4", &[picture, &["-c:v", "libvpx-vp9", "-deadline", "realtime"]], &["VP9 176x144"]);
+    let jpeg: &[&str] = &["-c:v", "mjpeg", "-huffman", "default", "-pix_fmt", "yuvj420p"];
+    check("jpeg.mov", &[picture, jpeg], &["Motion JPEG 176x144"]);
+}
+
+#[test]
+fn images_that_rtp_cannot_carry_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = make(folder.path(), "own_tables.mov", &[BOTH, &["-c:v", "mjpeg", "-huffman", "optimal", "-c:a", "aac"]]);
+    let found = same_as_ffprobe(&path);
+    assert_eq!(found.tracks.len(), 1);
+    assert!(found.notes[0].starts_with("track 1 is left out: Motion JPEG that RTP can't carry: "), "{:?}", found.notes);
+}
+
+/// A file's audio track in single ticks: bundles without gaps, and of the samples that ffmpeg decodes.
+#[track_caller]
+fn ticks(name: &str, arguments: &[&[&str]], want: &str, raw: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = make(folder.path(), name, arguments);
+    let found = same_as_ffprobe(&path);
+    let track = found.tracks.last().unwrap();
+    assert_eq!(track.format.describe(), want, "{name}");
+    let decoded = run("ffmpeg", &["-v", "error", "-i", &path, "-map", "0:a", "-f", raw, "-"]);
+    assert!(found.stream(track.number) == decoded, "{name}: other samples than ffmpeg's");
+    let rate = i64::from(track.format.clock_rate().hz());
+    let mut at = found.of(track.number).next().unwrap().pts;
+    for sample in found.of(track.number) {
+        assert_eq!((sample.pts, sample.dts), (at, at), "{name}");
+        assert!(sample.duration * 50 <= i64::from(track.timescale), "{name}");
+        at += sample.duration;
+    }
+    assert_eq!(at * rate / i64::from(track.timescale), 3 * rate, "{name}");
+    assert!(found.of(track.number).count() < 400, "{name}");
+}
+
+#[test]
+fn single_ticks_are_bundled() {
+    let video: &[&str] = &["-c:v", "mpeg4"];
+    ticks("sowt.mov", &[BOTH, video, &["-c:a", "pcm_s16le", "-ac", "2"]], "PCM 16 bits 44100 Hz stereo", "s16be");
+    ticks("twos.mov", &[BOTH, video, &["-c:a", "pcm_s16be"]], "PCM 16 bits 44100 Hz mono", "s16be");
+    ticks("in24.mov", &[BOTH, video, &["-c:a", "pcm_s24be", "-ac", "2"]], "PCM 24 bits 44100 Hz stereo", "s24be");
+    ticks("in24le.mov", &[BOTH, video, &["-c:a", "pcm_s24le"]], "PCM 24 bits 44100 Hz mono", "s24be");
+    ticks("raw.mov", &[BOTH, video, &["-c:a", "pcm_u8", "-ar", "11025"]], "PCM 16 bits 11025 Hz mono", "s16be");
+    ticks("signed.mov", &[BOTH, video, &["-c:a", "pcm_s8"]], "PCM 16 bits 44100 Hz mono", "s16be");
+    ticks("ulaw.mov", &[BOTH, video, &["-c:a", "pcm_mulaw", "-ar", "8000"]], "mu-law 8000 Hz mono", "mulaw");
+    ticks("alaw.mov", &[BOTH, video, &["-c:a", "pcm_alaw", "-ar", "8000"]], "A-law 8000 Hz mono", "alaw");
+    // Rates and channels beyond version 1's fields make version 2.
+    ticks("lpcm.mov", &[BOTH, video, &["-c:a", "pcm_s16le", "-ar", "96000"]], "PCM 16 bits 96000 Hz mono", "s16be");
+    ticks("lpcm24.mov", &[BOTH, video, &["-c:a", "pcm_s24be", "-ar", "96000"]], "PCM 24 bits 96000 Hz mono", "s24be");
+    ticks("lpcm6.mov", &[BOTH, video, &["-c:a", "pcm_s16le", "-ac", "6"]], "PCM 16 bits 44100 Hz 6 channels", "s16be");
+    // Alone, in large chunks.
+    ticks("alone.mov", &[&["-f", "lavfi", "-i", TONE], &["-c:a", "pcm_s16le"]], "PCM 16 bits 44100 Hz mono", "s16be");
+}
+
+#[test]
+fn what_only_floats_say_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for (codec, name) in [("pcm_f32le", "lpcm"), ("pcm_s32be", "in32")] {
+        let path = make(folder.path(), "wide.mov", &[BOTH, &["-c:v", "mpeg4", "-c:a", codec]]);
+        let found = same_as_ffprobe(&path);
+        assert_eq!(found.tracks.len(), 1);
+        let note = &found.notes[0];
+        assert!(note.starts_with("track 2 is left out: audio in a codec not supported ("), "{name}: {note}");
+    }
+}
+
+#[test]
+fn a_phone_of_2004_is_read() {
+    let Some(bytes) = media("3gp_phone_h263_amr.3gp") else { return };
+    let found = demux(&bytes).unwrap();
+    let described: Vec<String> = found.tracks.iter().map(|track| track.format.describe()).collect();
+    assert_eq!(described, ["H.263 176x144", "AMR 8000 Hz mono"]);
+    assert_eq!([found.of(1).count(), found.of(2).count()], [222, 760]);
+}
