@@ -8,6 +8,7 @@
 //! - [`asf`]: ASF, WMV and WMA; [`asf::wrap`] for any codec that has no payload format of its own
 //! - [`avi`]: AVI 1.0 and OpenDML
 //! - [`wav`]: WAV
+//! - [`flv`]: Flash Video
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`es`]: elementary streams, one track without a container
@@ -16,6 +17,7 @@
 pub mod asf;
 pub mod avi;
 pub mod es;
+pub mod flv;
 pub mod limits;
 mod loader;
 pub mod mp4;
@@ -38,9 +40,10 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::VcdDat => Box::new(mpeg::Ps::in_sectors(len)),
         Kind::MpegTs => Box::new(mpeg::Ts::new(len)),
         Kind::Asf => Box::new(asf::AsfDemuxer::new(len)),
-        Kind::Avi => Box::new(avi::Avi::new(len)),
-        Kind::Wav => Box::new(wav::Wav::new(len)),
         Kind::Es(codec) => Box::new(es::Es::new(codec, len)),
+        Kind::Avi => Box::new(avi::Avi::new(len)),
+        Kind::Flv => Box::new(flv::FlvDemuxer::new(len)),
+        Kind::Wav => Box::new(wav::Wav::new(len)),
         Kind::Mp4 => Box::new(mp4::Mp4Demuxer::new(len)),
     }
 }

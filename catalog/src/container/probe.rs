@@ -1,6 +1,6 @@
 //! Which container a file is, by its content and never by its name.
 
-use super::{asf, avi, es, mp4, mpeg, wav};
+use super::{asf, avi, es, flv, mp4, mpeg, wav};
 
 /// The containers that [`open`](super::open) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +11,8 @@ pub enum Kind {
     VcdDat,
     /// An MPEG-2 transport stream, with packets of 188, 192 or 204 bytes.
     MpegTs,
+    /// Flash Video.
+    Flv,
     /// MP4, QuickTime and their kin.
     Mp4,
     /// AVI 1.0 and OpenDML.
@@ -27,6 +29,9 @@ pub enum Kind {
 /// [`limits::PROBE_LEN`](super::limits::PROBE_LEN) bytes or the whole file. `None` where it is none that we read.
 pub fn probe(head: &[u8], len: u64) -> Option<Kind> {
     let whole = head.len() as u64 >= len;
+    if flv::looks_like(head) {
+        return Some(Kind::Flv);
+    }
     if mp4::looks_like(head) {
         return Some(Kind::Mp4);
     }
@@ -78,7 +83,7 @@ mod tests {
             ("avi_truncated_header.avi", Some(Kind::Avi)),
             ("asf_ladybug_vc1_wmapro.wmv", Some(Kind::Asf)),
             ("mkv_h264_ac3_srt.mkv", None),
-            ("flv_sorenson_mp3.flv", None),
+            ("flv_sorenson_mp3.flv", Some(Kind::Flv)),
             ("MANIFEST.tsv", None),
         ];
         for (name, expected) in cases {
