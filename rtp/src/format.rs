@@ -233,10 +233,11 @@ impl Format {
     pub fn bundling(&self) -> Bundling {
         match self {
             Format::Mpa { .. } | Format::Aac { .. } | Format::Ac3 { .. } | Format::Eac3 { .. } => Bundling::Many,
-            Format::Pcm { .. } | Format::Amr { .. } => Bundling::Many,
+            Format::Pcm { .. } => Bundling::Many,
             Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::H265 { .. } => Bundling::One,
             Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } | Format::Jpeg { .. } => Bundling::One,
-            Format::Opus { .. } | Format::Vorbis { .. } | Format::T140 {} | Format::Asf { .. } => Bundling::One,
+            Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Bundling::One,
+            Format::T140 {} | Format::Asf { .. } => Bundling::One,
         }
     }
 

@@ -2,7 +2,8 @@
 //! frames as in AMR files, each behind its table-of-contents byte.
 //!
 //! A payload is a byte that asks for no other mode, the table of contents with a byte for each frame, and the frames'
-//! speech. The frames of all channels at one instant, a frame-block, stay together.
+//! speech. A packet has the frames of all channels at one instant, a frame-block, and no more: ffmpeg 5.1 decodes only
+//! the first of a packet. Other senders' may have more.
 
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
@@ -21,9 +22,6 @@ const NO_REQUEST: u8 = 0xF0;
 /// In a table-of-contents byte: another follows in this payload; frame type and quality.
 const FOLLOWED: u8 = 0x80;
 const TYPE_AND_QUALITY: u8 = 0x7C;
-
-/// 200 ms, which every receiver should be ready to buffer (RFC 3551 section 4.2).
-const MAX_BLOCKS: i32 = 10;
 
 /// RFC 4867 section 8.1.
 const MAX_CHANNELS: u8 = 6;
@@ -84,52 +82,27 @@ impl Payloader {
 
     pub(crate) fn packetize(&self, units: &[AccessUnit<'_>], out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
         let error = |offset, reason| PayloadError { format: name(self.wide), offset, reason };
-        let (max, step) = (out.max_payload() - 1, self.ticks());
-        let mut blocks = units.iter().flat_map(|unit| self.blocks(unit)).peekable();
-        let mut bundle: Vec<&[u8]> = Vec::new();
-        while let Some(first) = blocks.next() {
-            let (first, timestamp) = first.map_err(|offset| error(offset, NO_FRAME))?;
-            let Some(mut room) = max.checked_sub(first.len()) else {
+        for block in units.iter().flat_map(|unit| self.blocks(unit)) {
+            let (block, timestamp) = block.map_err(|offset| error(offset, NO_FRAME))?;
+            if block.len() >= out.max_payload() {
                 return Err(error(0, "a frame of each channel doesn't fit a packet"));
-            };
-            bundle.clear();
-            bundle.push(first);
-            let mut due = step;
-            // The receiver counts the later frames' times itself, so a hole in them needs a new packet.
-            while let Some(Ok((block, _))) = blocks.next_if(|next| {
-                next.is_ok_and(|(block, at)| {
-                    let distance = at.distance(timestamp);
-                    block.len() <= room && (distance - due).abs() <= step / 8 && due < MAX_BLOCKS * step
-                })
-            }) {
-                bundle.push(block);
-                room -= block.len();
-                due += step;
             }
-            self.write(timestamp, &bundle, out);
+            let start = out.take_start();
+            let payload = out.begin(timestamp, start);
+            payload.push(NO_REQUEST);
+            let frames = frames(block, self.wide);
+            payload.extend(frames.clone().map(|(toc, _)| toc & TYPE_AND_QUALITY | FOLLOWED));
+            if let Some(last) = payload.last_mut() {
+                *last &= !FOLLOWED;
+            }
+            frames.for_each(|(_, speech)| payload.extend_from_slice(speech));
+            out.finish();
         }
         Ok(())
     }
 
-    fn write(&self, timestamp: RtpTimestamp, bundle: &[&[u8]], out: &mut PacketWriter<'_>) {
-        let start = out.take_start();
-        let payload = out.begin(timestamp, start);
-        payload.push(NO_REQUEST);
-        let frames = bundle.iter().flat_map(|block| frames(block, self.wide));
-        payload.extend(frames.clone().map(|(toc, _)| toc & TYPE_AND_QUALITY | FOLLOWED));
-        if let Some(last) = payload.last_mut() {
-            *last &= !FOLLOWED;
-        }
-        frames.for_each(|(_, speech)| payload.extend_from_slice(speech));
-        out.finish();
-    }
-
-    fn ticks(&self) -> i32 {
-        i32::try_from(frame_samples(self.wide)).unwrap_or(0)
-    }
-
     fn blocks<'a>(&self, unit: &AccessUnit<'a>) -> impl Iterator<Item = Block<'a>> + use<'a> {
-        let (wide, channels, step) = (self.wide, self.channels, i64::from(self.ticks()));
+        let (wide, channels, step) = (self.wide, self.channels, i64::from(frame_samples(self.wide)));
         let (data, mut at, mut timestamp) = (unit.data, 0, unit.timestamp);
         std::iter::from_fn(move || {
             let rest = data.get(at..).filter(|rest| !rest.is_empty())?;
@@ -225,30 +198,26 @@ mod tests {
     }
 
     #[test]
-    fn frames_share_a_packet_with_their_table_of_contents_before_them() {
+    fn an_instant_goes_in_a_packet_with_its_table_of_contents_before_it() {
         let speech = |fill| frame(false, 0x3C, fill);
         check(&NARROW, &[(0, speech(1))], &[(0, &[0x3C], 31)]);
-        check(&NARROW, &[(0, speech(1)), (160, frame(false, 0x44, 2))], &[(0, &[0xBC, 0x44], 36)]);
-        check(&NARROW, &[(0, [speech(1), speech(2)].concat())], &[(0, &[0xBC, 0x3C], 62)]);
-        // A hole, which is a talkspurt only to whoever knows why.
-        check(&NARROW, &[(0, speech(1)), (480, speech(2))], &[(0, &[0x3C], 31), (480, &[0x3C], 31)]);
-        // 299 bytes hold nine such frames; 200 ms are ten of any.
-        let many: Vec<u8> = (0..10).flat_map(speech).collect();
-        check(
-            &NARROW,
-            &[(0, many)],
-            &[(0, &[0xBC, 0xBC, 0xBC, 0xBC, 0xBC, 0xBC, 0xBC, 0xBC, 0x3C], 279), (1440, &[0x3C], 31)],
-        );
-        let silence: Vec<u8> = (0..11).flat_map(|_| frame(false, 0x7C, 0)).collect();
-        let table: Vec<u8> = [[0xFC; 9].as_slice(), &[0x7C]].concat();
-        check(&NARROW, &[(0, silence)], &[(0, &table, 0), (1600, &[0x7C], 0)]);
-        // Both channels stay together: 299 bytes hold two and not two and a half.
-        let pair = |fill| [frame(true, 0x44, fill), frame(true, 0x44, fill + 1)].concat();
-        check(
-            &STEREO,
-            &[(0, pair(1)), (320, pair(3)), (640, pair(5))],
-            &[(0, &[0xC4, 0xC4, 0xC4, 0x44], 240), (640, &[0xC4, 0x44], 120)],
-        );
+        check(&NARROW, &[(0, speech(1)), (160, frame(false, 0x44, 2))], &[(0, &[0x3C], 31), (160, &[0x44], 5)]);
+        check(&NARROW, &[(0, [speech(1), frame(false, 0x7C, 0)].concat())], &[(0, &[0x3C], 31), (160, &[0x7C], 0)]);
+        // Both channels stay together.
+        let pair = |fill| [frame(true, 0x44, fill), frame(true, 0x4C, fill + 1)].concat();
+        check(&STEREO, &[(0, [pair(1), pair(3)].concat())], &[(0, &[0xC4, 0x4C], 65), (320, &[0xC4, 0x4C], 65)]);
+    }
+
+    #[test]
+    fn a_packet_of_several_frames_comes_apart() {
+        let mut bytes = Vec::new();
+        crate::packet::write_header(&mut bytes, 96, true, crate::seq::Sequence(0), RtpTimestamp(5), 1);
+        bytes.extend_from_slice(&[0xF0, 0xC4, 0xFC, 0x44, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        let mut depacketizer = Depacketizer::new(&NARROW);
+        depacketizer.handle(&RtpPacket::parse(&bytes).unwrap()).unwrap();
+        let units: Vec<_> =
+            std::iter::from_fn(|| depacketizer.poll()).map(|unit| (unit.timestamp.0, unit.data)).collect();
+        assert_eq!(units, [(5, vec![0x44, 1, 2, 3, 4, 5]), (165, vec![0x7C]), (325, vec![0x44, 6, 7, 8, 9, 10])]);
     }
 
     #[test]

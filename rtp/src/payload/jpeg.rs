@@ -25,6 +25,11 @@ const RESTART: usize = 4;
 /// Bytes of the quantization table header without its tables (section 3.1.8).
 const TABLES_HEADER: usize = 4;
 
+/// Both tables.
+const TWO_TABLES: usize = 2 * TABLE;
+
+const CUT: &str = "not one or two whole tables of 8 bits";
+
 /// `Q`: the tables may change with every frame. From 128 on, there are tables at all.
 const DYNAMIC: u8 = 255;
 const FIRST_DYNAMIC: u8 = 128;
@@ -39,7 +44,7 @@ const WHOLE_FRAME: [u8; 2] = [0xFF, 0xFF];
 const MAX_SCAN: usize = 1 << 24;
 
 /// Before the scan in the stored form: type, width and height in eights, restart interval, tables.
-const HEAD: usize = 5 + 2 * TABLE;
+const HEAD: usize = 5 + TWO_TABLES;
 
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
     let error = |(offset, reason)| FormatError { format: FORMAT, offset, reason };
@@ -65,7 +70,7 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     }
     let restart = [high, low, WHOLE_FRAME[0], WHOLE_FRAME[1]];
     let (kind, restart) = if [high, low] == [0, 0] { (kind, &[][..]) } else { (kind | WITH_RESTART, &restart[..]) };
-    let tables_header = [0, 0, 0, 2 * TABLE as u8];
+    let tables_header = [0, 0, 0, TWO_TABLES as u8];
     let mut offset = 0;
     while !scan.is_empty() {
         let tables: [&[u8]; 2] = if offset == 0 { [&tables_header, tables] } else { [&[], &[]] };
@@ -120,14 +125,14 @@ fn append(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError>
     }
     let at = packet.payload.len() - rest.len();
     let Some((&[_, 0, 0, length], rest)) = rest.split_first_chunk::<TABLES_HEADER>() else {
-        return error(at, "no header of two tables of 8 bits");
+        return error(at, CUT);
     };
-    let tables = rest.split_first_chunk::<TABLE>().and_then(|(luma, rest)| {
-        let (chroma, scan) = rest.split_first_chunk::<TABLE>()?;
-        Some(([*luma, *chroma], scan))
-    });
-    let (Some((tables, scan)), true) = (tables, usize::from(length) == 2 * TABLE) else {
-        return error(at, "no two tables of 8 bits");
+    // ffmpeg sends one where both are the same.
+    let Some((first, scan)) = rest.split_first_chunk::<TABLE>() else { return error(at, CUT) };
+    let (tables, scan) = match (usize::from(length), scan.split_first_chunk::<TABLE>()) {
+        (TABLE, _) => ([*first; 2], scan),
+        (TWO_TABLES, Some((second, scan))) => ([*first, *second], scan),
+        _ => return error(at, CUT),
     };
     let frame = Frame { kind, width_eighths: width, height_eighths: height, restart_interval, tables };
     units.append_all(packet.timestamp, &[&frame.head(), scan]);
