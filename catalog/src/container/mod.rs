@@ -7,7 +7,7 @@
 //! - [`open`]: the [`Demuxer`] for it
 //! - [`asf`]: ASF, WMV and WMA; [`asf::wrap`] for any codec that has no payload format of its own
 //! - [`avi`]: AVI 1.0 and OpenDML
-//! - [`wav`]: WAV
+//! - [`wav`]: WAV, RF64 and BW64 files
 //! - [`flv`]: Flash Video
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
