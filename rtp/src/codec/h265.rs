@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn a_unit_says_what_it_is() {
         // First two bytes and one of data; type, slice, begins a picture, sync.
-        let cases: &[([u8; 3], (u8, bool, bool, bool))] = &[
+        type Case = ([u8; 3], (u8, bool, bool, bool));
+        let cases: &[Case] = &[
             ([0x40, 1, 0x80], (VPS, false, false, false)),
             ([0x42, 1, 0x80], (SPS, false, false, false)),
             ([0x26, 1, 0x80], (IDR_W_RADL, true, true, true)),

@@ -209,7 +209,7 @@ impl Depayloader {
                     at += 2 + nal.len();
                 }
             }
-            UNSPECIFIED.. => return error(0, "a payload type other than a NAL unit, AP and FU"),
+            50.. => return error(0, "a payload type other than a NAL unit, AP and FU"),
             _ => append(packet, packet.payload, units),
         }
         Ok(())

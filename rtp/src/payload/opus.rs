@@ -56,7 +56,7 @@ mod tests {
         let format = Format::Opus { channels: 2 };
         for length in [1, 100, 300, 1276] {
             let unit = vec![0xFC; length];
-            assert_eq!(payloads(&format, &unit, 300), [unit.clone()]);
+            assert_eq!(payloads(&format, &unit, 300), std::slice::from_ref(&unit));
             assert_eq!(pass(&format, &unit, 300), [(unit, true, false)]);
         }
         for (length, fits) in [(0, false), (1, true), (MAX_PAYLOAD, true), (MAX_PAYLOAD + 1, false)] {

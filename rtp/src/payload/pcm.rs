@@ -29,7 +29,7 @@ fn frame_len(coding: PcmCoding, channels: u8) -> usize {
 fn fault(data: &[u8], frame: usize) -> Option<&'static str> {
     if frame == 0 || frame > MIN_PAYLOAD {
         Some("no or too many channels for a packet")
-    } else if data.is_empty() || data.len() % frame != 0 {
+    } else if data.is_empty() || !data.len().is_multiple_of(frame) {
         Some("not a whole number of samples of all channels")
     } else {
         None

@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
         if table(red)? != tables[1] {
             return Err("different quantization of the two chroma components");
         }
-        let eighths = |side: u16| u8::try_from(side / 8).ok().filter(|&eighths| side % 8 == 0 && eighths > 0);
+        let eighths = |side: u16| u8::try_from(side / 8).ok().filter(|&eighths| side.is_multiple_of(8) && eighths > 0);
         match (eighths(self.size.0), eighths(self.size.1)) {
             (Some(width_eighths), Some(height_eighths)) => {
                 let restart_interval = self.restart_interval;
