@@ -40,6 +40,10 @@ pub const RECIPES: &[Recipe] = &[
         options: "-c:v libx264 -preset veryfast -bf 3 -g 50 -b:v 800k -c:a aac -b:a 96k -movflags +faststart",
     },
     Recipe { file: "mpeg4-visual.mp4", length: 6, options: "-c:v mpeg4 -bf 2 -b:v 900k -g 30 -c:a aac -b:a 64k" },
+    Recipe { file: "h264-aac.ts", length: 4, options: "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -f mpegts" },
+    Recipe { file: "mpeg2-mp2.ts", length: 4, options: "-c:v mpeg2video -bf 2 -c:a mp2 -f mpegts" },
+    Recipe { file: "wmv2.wmv", length: 4, options: "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k" },
+    Recipe { file: "mpeg4-mp3.avi", length: 4, options: "-c:v mpeg4 -bf 0 -b:v 500k -c:a libmp3lame -b:a 96k" },
     Recipe { file: "h264.mov", length: 4, options: "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a aac -ar 48000" },
 ];
 

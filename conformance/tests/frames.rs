@@ -80,7 +80,9 @@ fn what_is_received_is_the_file() {
 fn gstreamer_plays_to_the_end_with_every_picture() {
     let folder = tempdir().unwrap();
     // GStreamer's MPEG-4 visual and MPEG-1 decoders show every picture of these.
-    let films: Vec<PathBuf> = RECIPES.iter().map(|recipe| recipe.make(&folder).unwrap()).collect();
+    // ASF is left to ffmpeg: rtspsrc wants it through one line and its own demuxer.
+    let recipes = RECIPES.iter().filter(|recipe| !recipe.file.ends_with(".wmv"));
+    let films: Vec<PathBuf> = recipes.map(|recipe| recipe.make(&folder).unwrap()).collect();
     let server = Server::start(&films.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
     let jobs: Vec<_> = films.iter().flat_map(|film| [Transport::Udp, Transport::Tcp].map(|t| (film, t))).collect();
     let results = together(&jobs, |(film, transport)| {

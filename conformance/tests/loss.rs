@@ -25,7 +25,7 @@ fn unit(format: &Format, number: u32) -> Vec<u8> {
             [&(nal.len() as u32).to_be_bytes()[..], &nal].concat()
         }
         Format::Mpv { .. } => {
-            let mut picture = vec![0, 0, 1, 0, 0, 8 + number as u8 * 16, 0xff, 0xf8];
+            let mut picture = vec![0, 0, 1, 0, number as u8, 8, 0xff, 0xf8];
             for slice in 1..=3 {
                 picture.extend([0, 0, 1, slice]);
                 picture.extend(body(900));
@@ -96,6 +96,10 @@ async fn one_lost_packet_breaks_one_unit_and_never_the_next() {
                 let expected = unit(&format, number);
                 let found = units.iter().any(|u| u.timestamp == RtpTimestamp(number * STEP) && u.data == expected);
                 assert!(found, "{}: packet {lost} of unit {owner} lost, and unit {number} too", format.describe());
+            }
+            // Nobody can know of what comes before the first packet or after the last.
+            if lost == 0 || lost + 1 == owners.len() {
+                continue;
             }
             let broken = units.iter().find(|u| u.timestamp == RtpTimestamp(owner * STEP));
             assert!(
