@@ -5,7 +5,8 @@
 //! parameter sets gets those of the format, so that a viewer who comes in there needs nothing else.
 //!
 //! Neighbouring small NAL units go together into a STAP-A, a lone one is a payload as it is, and one that
-//! doesn't fit is cut into FU-A of equal size.
+//! doesn't fit is cut into FU-A of equal size: that of the packet before it in the unit, where this costs few
+//! packets more, so that the slices of one picture can leave in one segmented send.
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,10 @@ const FORBIDDEN: u8 = 0x80;
 /// FU header bits (RFC 6184 section 5.8).
 const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
+
+/// Packets more than the fewest that a NAL unit may be cut into to be as long as the packet before it. A packet costs a
+/// receiver some headers, a send of its own costs the sender as much as dozens of packets.
+const MORE_FOR_ONE_SEND: usize = 2;
 
 const CUT: &str = "a NAL unit reaches past its unit";
 
@@ -92,12 +97,14 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     let max = out.max_payload();
     let damage = |CodecError { bit, .. }| PayloadError { format: FORMAT, offset: bit / 8, reason: CUT };
     let mut nals = length_prefixed(unit.data, 4);
+    // The payload bytes of all packets so far, while they are equal.
+    let mut run = None;
     loop {
         let mut ahead = nals.clone();
         let Some(first) = ahead.next().transpose().map_err(damage)? else { break };
         if first.len() > max {
             nals = ahead;
-            fragment(unit, first, nals.clone().next().is_none(), out);
+            run = fragment(unit, first, nals.clone().next().is_none(), run, out);
             continue;
         }
         // How many fit into one STAP-A: its own byte, then two of length before each NAL unit.
@@ -112,8 +119,10 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
         }
         let marker = after.clone().next().is_none();
         if count == 1 {
+            run = Some(first.len());
             out.write(unit.timestamp, marker, &[first]);
         } else {
+            run = None;
             let payload = out.begin(unit.timestamp, marker);
             payload.push(header & !TYPE | STAP_A);
             for nal in nals.clone().take(count).flatten() {
@@ -128,18 +137,30 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     Ok(())
 }
 
-/// One NAL unit as FU-A: its first byte goes into the indicator and header of each.
-fn fragment(unit: &AccessUnit<'_>, nal: &[u8], last_nal: bool, out: &mut PacketWriter<'_>) {
+/// One NAL unit as FU-A: its first byte goes into the indicator and header of each. The packets are as long as those
+/// before, `run`, if that takes few more of them. Answers their payload bytes if all are equal.
+fn fragment(
+    unit: &AccessUnit<'_>,
+    nal: &[u8],
+    last_nal: bool,
+    run: Option<usize>,
+    out: &mut PacketWriter<'_>,
+) -> Option<usize> {
     let (kind, body) = (nal[0] & TYPE, &nal[1..]);
-    let packets = body.len().div_ceil(out.max_payload() - 2);
+    let fewest = body.len().div_ceil(out.max_payload() - 2);
+    let fitting = run.and_then(|run| run.checked_sub(2)).filter(|part| *part > 0 && body.len() > *part);
+    let size = fitting
+        .filter(|part| body.len().div_ceil(*part) <= fewest + MORE_FOR_ONE_SEND)
+        .unwrap_or_else(|| body.len().div_ceil(fewest));
     let indicator = nal[0] & !TYPE | FU_A;
     let mut start = FU_START;
-    let mut parts = body.chunks(body.len().div_ceil(packets)).peekable();
+    let mut parts = body.chunks(size).peekable();
     while let Some(part) = parts.next() {
         let end = if parts.peek().is_none() { FU_END } else { 0 };
         out.write(unit.timestamp, last_nal && end != 0, &[&[indicator, start | end | kind], part]);
         start = 0;
     }
+    body.len().is_multiple_of(size).then_some(size + 2)
 }
 
 /// Knows the fragmented NAL unit that is being put together.

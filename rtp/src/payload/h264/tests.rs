@@ -76,6 +76,26 @@ fn a_unit_fits_exactly_or_is_cut() {
     assert_eq!(packets(&[&nal(6, 100), &nal(1, 196)], 300).len(), 2);
 }
 
+#[test]
+fn slices_are_cut_to_the_size_of_the_packet_before_where_that_is_cheap() {
+    let cases: &[(&[usize], &[usize])] = &[
+        // A lone slice leads: two packets more than the three that would do, and no more.
+        (&[250, 850], &[250, 250, 250, 250, 107]),
+        (&[150, 850], &[150, 285, 285, 285]),
+        // Equal fragments go on in the next slice, unequal ones end the run.
+        (&[593, 600], &[298, 298, 298, 298, 9]),
+        (&[594, 600], &[299, 298, 202, 202, 201]),
+        // What fits stays whole.
+        (&[250, 290], &[250, 290]),
+    ];
+    for (sizes, expected) in cases {
+        let nals: Vec<Vec<u8>> = sizes.iter().map(|size| nal(0x41, *size)).collect();
+        let train = packets(&nals.iter().map(Vec::as_slice).collect::<Vec<_>>(), 300);
+        let seen: Vec<usize> = (0..train.len()).map(|index| train.packet(index).len() - 12).collect();
+        assert_eq!(&seen, expected, "{sizes:?}");
+    }
+}
+
 type Nals<'a> = &'a [&'a [u8]];
 
 #[test]
@@ -116,8 +136,9 @@ fn what_is_no_unit_is_refused_where_it_breaks() {
 fn a_lost_fragment_costs_its_unit_only() {
     let (first, large) = (nal(0x41, 250), nal(0x41, 850));
     let train = packets(&[&first, &large, &first], 300);
-    assert_eq!(train.len(), 5);
-    for lost in 1..4 {
+    // The second NAL unit's four fragments, cut to the first one's size, lie between whole ones.
+    assert_eq!(train.len(), 6);
+    for lost in 1..5 {
         let mut depacketizer = Depacketizer::new(&format());
         for index in (0..train.len()).filter(|&index| index != lost) {
             depacketizer.handle(&RtpPacket::parse(train.packet(index)).unwrap()).unwrap();
