@@ -134,6 +134,11 @@ impl Reader {
         end
     }
 
+    /// Whether [`Reader::poll_request`] has a unit to give.
+    pub fn wants(&self) -> bool {
+        self.wanted > 0
+    }
+
     /// The next unit to fetch, in the object's order.
     pub fn poll_request(&mut self) -> Option<UnitRequest> {
         if self.wanted == 0 {

@@ -6,6 +6,11 @@ use std::{ops::Range, time::Instant};
 use stripes::reader::{ReaderState, UnitFailure, UnitRequest};
 
 impl Playback {
+    /// Whether there is a stripe unit to fetch.
+    pub fn wants_units(&self) -> bool {
+        self.reader.wants()
+    }
+
     /// The next stripe unit to fetch.
     pub fn poll_request(&mut self) -> Option<UnitRequest> {
         self.reader.poll_request()

@@ -238,7 +238,8 @@ impl Machine {
     /// Asks for the units that a viewer needs. True when some of them were at hand.
     fn request(&mut self, key: Key, now: Instant) -> bool {
         let Some(viewer) = self.viewers.get(key) else { return false };
-        if viewer.is_congested() {
+        // Most of the time nothing is wanted; then no connection's lock need be asked.
+        if !viewer.playback.wants_units() || viewer.is_congested() {
             return false;
         }
         let mut at_hand = false;
