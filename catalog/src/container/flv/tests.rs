@@ -1,0 +1,68 @@
+//! Whole files, made by ffmpeg, and what is left of damaged ones.
+
+use crate::container::testing::{Demuxed, drive_bytes, media, run};
+use crate::container::{Kind, probe};
+use rtp::format::Format;
+
+const PICTURE: &str = "testsrc2=size=176x144:rate=25:duration=2";
+const TONE: &str = "sine=frequency=440:sample_rate=44100:duration=2";
+
+fn make(arguments: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.flv").to_str().unwrap().to_string();
+    let inputs = ["-v", "error", "-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", TONE];
+    run("ffmpeg", &[&inputs, arguments, &[&path]].concat());
+    std::fs::read(path).unwrap()
+}
+
+fn times(found: &Demuxed, track: u32) -> Vec<i64> {
+    found.of(track).map(|sample| sample.pts).collect()
+}
+
+#[test]
+fn h264_and_aac_come_with_their_times() {
+    let bytes = make(&["-c:v", "libx264", "-bf", "2", "-c:a", "aac"]);
+    let found = drive_bytes(probe(&bytes, bytes.len() as u64).unwrap(), &bytes).unwrap();
+    let formats: Vec<String> = found.tracks.iter().map(|track| track.format.describe()).collect();
+    assert_eq!((formats.len(), found.notes.len()), (2, 0), "{formats:?}");
+    let mut shown = times(&found, 1);
+    assert_ne!(shown, found.of(1).map(|sample| sample.dts).collect::<Vec<_>>());
+    shown.sort_unstable();
+    let first = shown[0];
+    assert_eq!(shown, (0..50).map(|picture| first + picture * 40).collect::<Vec<_>>());
+    assert_eq!(found.samples.iter().map(|sample| sample.pts).min(), Some(0));
+    assert!(found.of(1).next().unwrap().sync);
+    assert!(found.of(1).all(|sample| sample.duration == 40));
+    for sample in &found.samples {
+        let track = found.tracks.iter().find(|track| track.number == sample.track).unwrap();
+        track.format.store(&sample.data, sample.sync, &mut Vec::new()).unwrap();
+    }
+}
+
+#[test]
+fn what_only_flash_had_is_named() {
+    let found = drive_bytes(Kind::Flv, &make(&["-c:v", "flv", "-c:a", "libmp3lame"])).unwrap();
+    assert!(matches!(found.tracks[0].format, Format::Mpa { layer: 3, .. }));
+    assert_eq!(found.notes, ["track 1 is left out: video in a codec not supported (Sorenson H.263)"]);
+    let error = drive_bytes(Kind::Flv, &make(&["-c:v", "flv", "-an"])).unwrap_err();
+    assert_eq!(error.reason, "no track that can be sent");
+    let Some(bytes) = media("flv_sorenson_mp3.flv") else { return };
+    let found = drive_bytes(Kind::Flv, &bytes).unwrap();
+    assert_eq!(found.tracks[0].format.describe(), "MPEG audio layer III 22050 Hz mono");
+}
+
+#[test]
+fn cut_and_damaged_files_end() {
+    let whole = make(&["-c:v", "libx264", "-c:a", "aac"]);
+    let all = drive_bytes(Kind::Flv, &whole).unwrap().samples.len();
+    for part in 0..20 {
+        if let Ok(found) = drive_bytes(Kind::Flv, &whole[..whole.len() * part / 20]) {
+            assert!(found.samples.len() < all);
+        }
+    }
+    for at in (0..whole.len()).step_by(whole.len() / 300 + 1) {
+        let mut broken = whole.clone();
+        broken[at] ^= 0x55;
+        let _ = drive_bytes(Kind::Flv, &broken);
+    }
+}
