@@ -3,7 +3,7 @@
 //! A demuxer holds no file. It is driven by [`Demuxer::poll`]: where it answers [`Event::Need`], give it
 //! those bytes with [`Demuxer::handle_bytes`]; everything else that it answers is the caller's to use.
 //!
-//! - [`probe`]: which container a file is, by its content
+//! - [`mod@probe`]: which container a file is, by its content
 //! - [`open`]: the [`Demuxer`] for it
 //! - [`asf`]: ASF, WMV and WMA; [`asf::wrap`] for any codec that has no payload format of its own
 //! - [`avi`]: AVI 1.0 and OpenDML

@@ -69,7 +69,7 @@ pub fn write(object: &MediaObject<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// A packet as [`write`] lays it down.
+/// A packet as [`write()`] lays it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parsed<'a> {
     /// 1 to 127.
@@ -92,7 +92,7 @@ impl<'a> Parsed<'a> {
     /// The packet that `bytes` begin with.
     ///
     /// # Errors
-    /// Where it is none of those that [`write`] makes, and what was expected there.
+    /// Where it is none of those that [`write()`] makes, and what was expected there.
     pub fn read(bytes: &'a [u8]) -> Result<Self, (usize, &'static str)> {
         let head: &[u8; OVERHEAD] = bytes.first_chunk().ok_or((bytes.len(), "an ASF packet's header"))?;
         let long = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);

@@ -1,7 +1,7 @@
 //! Advanced Systems Format: ASF, WMV, WMA (Microsoft, "ASF Specification" 01.20.05).
 //!
-//! The header tells the streams ([`header`], [`select`]); data packets of one size follow, each with payloads of any
-//! streams ([`packet`]); payloads make media objects ([`assemble`]). Each object is laid anew into packets of its own
+//! The header tells the streams (`header`, `select`); data packets of one size follow, each with payloads of any
+//! streams (`packet`); payloads make media objects (`assemble`). Each object is laid anew into packets of its own
 //! stream alone ([`wrap`]): that is what players are sent, with the times of the presentation, the file's preroll
 //! taken out. Indexes are not needed.
 

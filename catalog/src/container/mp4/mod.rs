@@ -1,7 +1,7 @@
 //! MP4 and QuickTime (ISO 14496-12, -14, -15; QuickTime File Format).
 //!
-//! The sample tables stay as the file's own bytes ([`tables`]) and cursors go over them; [`edits`] lays a track's
-//! samples onto the timeline; fragments ([`fragment`]) follow as they are met. [`stream`] makes of both one
+//! The sample tables stay as the file's own bytes (`tables`) and cursors go over them; `edits` lays a track's
+//! samples onto the timeline; fragments (`fragment`) follow as they are met. `stream` makes of both one
 //! track's samples; here the tracks are merged by decoding time, and what lies together in the file is read
 //! together.
 //!
