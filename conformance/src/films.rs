@@ -43,7 +43,6 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { file: "h264-aac.ts", length: 4, options: "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -f mpegts" },
     Recipe { file: "mpeg2-mp2.ts", length: 4, options: "-c:v mpeg2video -bf 2 -c:a mp2 -f mpegts" },
     Recipe { file: "wmv2.wmv", length: 4, options: "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k" },
-    Recipe { file: "mpeg4-mp3.avi", length: 4, options: "-c:v mpeg4 -bf 0 -b:v 500k -c:a libmp3lame -b:a 96k" },
     Recipe { file: "h264.mov", length: 4, options: "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a aac -ar 48000" },
 ];
 
