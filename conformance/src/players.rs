@@ -18,7 +18,7 @@ pub struct Played {
 
 /// Plays `url` with GStreamer's `rtspsrc` to the end of the stream; any error message of it is an error.
 ///
-/// `encoded` names the SDP encodings (upper case) of the film's video and audio track, where it has them.
+/// `video` and `audio` say which of both the film has; `limit` bounds the whole run.
 pub fn gstreamer(url: &str, transport: Transport, video: bool, audio: bool, limit: Duration) -> Result<Played> {
     let folder = crate::compare::tempdir()?;
     let sound = folder.join("sound");
