@@ -1,0 +1,10 @@
+//! The tests of the whole, in one program: it is linked once, and its runs, which mostly wait for players, share the time.
+
+mod cluster;
+mod dialogues;
+mod frames;
+mod house;
+mod independent;
+mod loss;
+mod robust;
+mod seek;
