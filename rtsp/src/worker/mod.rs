@@ -13,6 +13,7 @@
 
 mod fetch;
 mod inbox;
+mod leave;
 mod receive;
 mod request;
 mod run;

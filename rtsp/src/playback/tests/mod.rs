@@ -2,10 +2,14 @@
 
 use super::{
     film::{AUDIO, FRAME, Film, film},
+    range::NANOSECONDS,
     trains::Trains,
     *,
 };
-use rtp::clock::RtpTimestamp;
+use crate::worker::{Start, TrackInfo};
+use rtp::clock::{ClockRate, RtpTimestamp};
+
+use std::{ops::Range, time::Duration};
 
 mod pacing;
 mod ranges;
