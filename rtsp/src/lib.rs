@@ -14,6 +14,7 @@
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
 //! | [`films::Films`] | presentations as the catalog names them, while their nodes are there |
+//! | [`plan::Equipment`] | the model of how many viewers how many nodes carry |
 //! | [`config::Config`] | one TOML file, every option with its unit and default |
 //!
 //! A request passes from `net::listener` through [`message`] to [`server`], which may ask for a film or a
@@ -24,6 +25,7 @@ pub mod films;
 pub mod headers;
 pub mod message;
 pub mod net;
+pub mod plan;
 pub mod playback;
 pub mod sdp;
 pub mod server;

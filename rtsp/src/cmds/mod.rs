@@ -6,6 +6,7 @@ mod check;
 mod front;
 mod list;
 mod node;
+mod plan;
 mod remove;
 mod serve;
 
@@ -63,6 +64,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Remove one
     Rm(remove::RmArgs),
+    /// How many viewers a set of nodes carries, how many nodes a crowd needs
+    Plan(plan::PlanArgs),
     /// The catalog itself
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
@@ -90,6 +93,7 @@ pub fn run(cli: Cli) -> Result<()> {
             Command::Check(args) => check::run(config, args).await,
             Command::Rm(args) => remove::run(config, args).await,
             Command::Catalog(command) => catalog::run(config, command).await,
+            Command::Plan(args) => plan::run(&args),
             Command::Config => Ok(()),
         }
     });
