@@ -17,6 +17,8 @@
 //! Who remembers it:
 //! - [`db::Catalog`]: the relational catalog: presentations, tracks, objects, nodes, settings. [`db::Owner`]: who
 //!   writes an object. [`db::Publish`]: how naming went.
+//! - [`db::Member`], [`db::Intent`]: a node and what is wanted of it. [`db::Move`]: an object between two layouts.
+//!   [`db::Job`]: work on the cluster. [`db::FrontReport`]: what a front has promised.
 //! - [`sweep::sweep`]: deletes what nobody names; [`sweep::remove`]: takes a presentation out.
 //! - [`rebuild::rebuild`]: names back from the nodes alone. [`check::check`]: reads a presentation back whole.
 //!

@@ -1,19 +1,24 @@
-//! The relational catalog: presentations, tracks, objects, nodes, settings.
+//! The relational catalog: presentations, tracks, objects and their moves, nodes, jobs, fronts, settings.
 //!
 //! [`Catalog`] is the one narrow interface; nothing outside this folder sees a database type. Within is
 //! SQLite, which several processes may use at once (write-ahead log, a bounded wait for locks). The SQL
 //! keeps to what PostgreSQL understands too, `$1` and `ON CONFLICT` included, so that it can become the
 //! second back end behind the same methods; only the migrations are written per database.
 
+mod jobs;
+mod moves;
+mod nodes;
 mod objects;
 mod owner;
 mod presentations;
 mod settings;
 
+pub use jobs::{Begun, FrontReport, Job, JobKind, JobState};
+pub use moves::{Move, MoveState};
+pub use nodes::{Intent, Member, Node};
 pub use objects::{ObjectRow, ObjectState};
 pub use owner::{HEARTBEAT, Owner, STALE};
 pub use presentations::Publish;
-pub use settings::Node;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -189,5 +194,7 @@ fn to_sql(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+#[cfg(test)]
+mod cluster_tests;
 #[cfg(test)]
 mod tests;

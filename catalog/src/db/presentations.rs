@@ -205,7 +205,7 @@ impl Catalog {
         Ok(presentations)
     }
 
-    fn layout_text(&self, layout: &Layout) -> Result<String, CatalogError> {
+    pub(super) fn layout_text(&self, layout: &Layout) -> Result<String, CatalogError> {
         serde_json::to_string(layout).map_err(|error| self.content(format_args!("layout: {error}")))
     }
 }

@@ -1,62 +1,11 @@
-//! The small tables: nodes, settings, files seen.
+//! The small tables: settings, files seen.
 
-use super::{Catalog, CatalogError, now, to_sql};
+use super::{Catalog, CatalogError, to_sql};
 use crate::presentation::SourceHash;
-use sqlx::Row;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use stripes::id::NodeId;
-
-/// A node of the cluster, as the catalog knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// The name that its data folder has.
-    pub id: NodeId,
-    /// Where it is reached.
-    pub url: String,
-}
 
 impl Catalog {
-    /// All nodes, by id.
-    pub async fn nodes(&self) -> Result<Vec<Node>, CatalogError> {
-        let rows = sqlx::query("SELECT id, url FROM nodes ORDER BY id")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        let mut nodes = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id: String = row.try_get("id").map_err(|error| self.error(error))?;
-            let url = row.try_get("url").map_err(|error| self.error(error))?;
-            let id = id.parse().map_err(|error| self.content(format_args!("node {id:?}: {error}")))?;
-            nodes.push(Node { id, url });
-        }
-        Ok(nodes)
-    }
-
-    /// Adds a node, or says that it has a new address.
-    pub async fn put_node(&self, node: &Node) -> Result<(), CatalogError> {
-        sqlx::query(
-            "INSERT INTO nodes (id, url, added) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET url = excluded.url",
-        )
-        .bind(node.id.to_string())
-        .bind(&node.url)
-        .bind(now())
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(())
-    }
-
-    /// Takes a node off the list. False where it was not on it.
-    pub async fn remove_node(&self, id: NodeId) -> Result<bool, CatalogError> {
-        let done = sqlx::query("DELETE FROM nodes WHERE id = $1")
-            .bind(id.to_string())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(done.rows_affected() == 1)
-    }
-
     /// What `key` was set to.
     pub async fn setting(&self, key: &str) -> Result<Option<String>, CatalogError> {
         sqlx::query_scalar("SELECT value FROM settings WHERE key = $1")

@@ -1,0 +1,130 @@
+use super::*;
+use stripes::id::{NodeId, ObjectId};
+use stripes::layout::{Layout, MIN_UNIT_SIZE, Policy};
+
+async fn open(folder: &Path) -> Catalog {
+    Catalog::open(&folder.join("catalog.db"), CatalogOptions::default()).await.unwrap()
+}
+
+/// A sealed object without a presentation.
+async fn sealed(catalog: &Catalog, layout: &Layout) {
+    catalog.begin_object(layout.object).await.unwrap();
+    sqlx::query("UPDATE objects SET state = 'sealed', layout = $2 WHERE id = $1")
+        .bind(layout.object.to_string())
+        .bind(serde_json::to_string(layout).unwrap())
+        .execute(&catalog.pool)
+        .await
+        .unwrap();
+}
+
+fn layout(object: u128, first: u16) -> Layout {
+    let policy = Policy { unit_size: MIN_UNIT_SIZE, data: 3, parity: 1 };
+    Layout { object: ObjectId(object), length: 9_000, policy, nodes: (0..4).map(NodeId).collect(), first }
+}
+
+#[tokio::test]
+async fn what_is_wanted_of_a_node_outlives_its_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(folder.path()).await;
+    let node = |id, url: &str| Node { id: NodeId(id), url: url.into() };
+    for id in 1..4 {
+        catalog.put_node(&node(id, "http://a")).await.unwrap();
+    }
+    assert!(catalog.set_intent(NodeId(1), Intent::Draining).await.unwrap());
+    assert!(catalog.set_intent(NodeId(3), Intent::Removed).await.unwrap());
+    assert!(!catalog.set_intent(NodeId(9), Intent::Active).await.unwrap());
+    catalog.set_read_rate(NodeId(1), Some(20_000_000)).await.unwrap();
+    catalog.count_repairs(NodeId(1), 3, 2).await.unwrap();
+    catalog.count_repairs(NodeId(1), 1, 1).await.unwrap();
+    catalog.put_node(&node(1, "http://b")).await.unwrap();
+    assert_eq!(catalog.nodes().await.unwrap(), [node(1, "http://b"), node(2, "http://a")]);
+    let first = Member {
+        node: node(1, "http://b"),
+        intent: Intent::Draining,
+        read_rate: Some(20_000_000),
+        bad_units: 4,
+        repaired_units: 3,
+    };
+    let members = catalog.members().await.unwrap();
+    assert_eq!((members.len(), &members[0]), (3, &first));
+    assert_eq!((members[2].intent, members[2].intent.word()), (Intent::Removed, "removed"));
+}
+
+#[tokio::test]
+async fn a_move_turns_the_layout_once_and_is_seen_by_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(folder.path()).await;
+    let (old, new) = (layout(1, 0), layout(1, 3));
+    sealed(&catalog, &old).await;
+    sealed(&catalog, &layout(2, 0)).await;
+    assert!(!catalog.begin_move(&new, &old).await.unwrap(), "it does not lie like that");
+    assert!(!catalog.commit_move(old.object).await.unwrap(), "it does not move");
+    assert!(catalog.begin_move(&old, &new).await.unwrap());
+    assert!(!catalog.begin_move(&old, &new).await.unwrap(), "once is enough");
+    let moving = catalog.moves().await.unwrap().remove(0);
+    assert_eq!((&moving.old, &moving.new, moving.state), (&old, &new, MoveState::Copying));
+    assert_eq!(catalog.moved_since(0).await.unwrap(), (vec![], 0));
+    assert!(catalog.commit_move(old.object).await.unwrap());
+    assert!(!catalog.commit_move(old.object).await.unwrap(), "it is done");
+    assert_eq!(catalog.moves().await.unwrap()[0].state, MoveState::Committed);
+    let (seen, number) = catalog.moved_since(0).await.unwrap();
+    assert_eq!((seen, number), (vec![new.clone()], 1));
+    assert_eq!(catalog.moved_since(number).await.unwrap(), (vec![], 1));
+    catalog.end_move(old.object).await.unwrap();
+    assert!(catalog.moves().await.unwrap().is_empty());
+    // The other one's number is higher, whatever its own history.
+    assert!(catalog.begin_move(&layout(2, 0), &layout(2, 1)).await.unwrap());
+    assert!(catalog.commit_move(ObjectId(2)).await.unwrap());
+    assert_eq!(catalog.moved_since(number).await.unwrap(), (vec![layout(2, 1)], 2));
+}
+
+#[tokio::test]
+async fn what_is_not_sealed_any_more_is_not_turned() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(folder.path()).await;
+    sealed(&catalog, &layout(1, 0)).await;
+    assert!(catalog.is_sealed(ObjectId(1)).await.unwrap());
+    assert!(catalog.begin_move(&layout(1, 0), &layout(1, 1)).await.unwrap());
+    sqlx::query("UPDATE objects SET state = 'doomed'").execute(&catalog.pool).await.unwrap();
+    assert!(!catalog.commit_move(ObjectId(1)).await.unwrap());
+    assert!(!catalog.is_sealed(ObjectId(1)).await.unwrap());
+    assert_eq!(catalog.moves().await.unwrap()[0].state, MoveState::Copying);
+}
+
+#[tokio::test]
+async fn one_job_at_a_time_and_the_dead_ones_are_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(folder.path()).await;
+    let drain = (JobKind::Drain, Some(NodeId(7)));
+    let Begun::Job(first) = catalog.begin_job(drain.0, drain.1).await.unwrap() else { panic!("nothing runs") };
+    catalog.job_progress(first, 10, 40).await.unwrap();
+    let Begun::Busy(busy) = catalog.begin_job(JobKind::Scrub, None).await.unwrap() else { panic!("one runs") };
+    assert_eq!((busy.id, busy.kind, busy.node, busy.done, busy.total), (first, drain.0, drain.1, 10, 40));
+    let dead = Owner { start: 0, pid: i64::from(i32::MAX), ..Owner::this_process().clone() };
+    catalog.give_jobs_to(&dead).await;
+    assert_eq!(catalog.jobs().await.unwrap()[0].state, JobState::BrokenOff);
+    // Another kind begins anew, the same goes on.
+    let Begun::Job(second) = catalog.begin_job(JobKind::Scrub, None).await.unwrap() else { panic!("nothing lives") };
+    assert_ne!(second, first);
+    catalog.end_job(second, false, "no").await.unwrap();
+    assert_eq!(catalog.begin_job(drain.0, drain.1).await.unwrap(), Begun::Job(first));
+    catalog.end_job(first, true, "").await.unwrap();
+    let states: Vec<_> = catalog.jobs().await.unwrap().iter().map(|job| (job.id, job.state)).collect();
+    assert_eq!(states, [(second, JobState::Failed), (first, JobState::Done)]);
+}
+
+#[tokio::test]
+async fn fronts_say_what_they_promised() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(folder.path()).await;
+    let mut front =
+        FrontReport { name: "a:8554".into(), viewers: 2, promised_bps: 3_000, possible_bps: Some(9_000), seen: 0 };
+    catalog.put_front(&front).await.unwrap();
+    front.possible_bps = None;
+    catalog.put_front(&front).await.unwrap();
+    let found = catalog.fronts().await.unwrap().remove(0);
+    assert!(found.seen > 0);
+    assert_eq!(FrontReport { seen: 0, ..found }, front);
+    catalog.remove_front("a:8554").await.unwrap();
+    assert!(catalog.fronts().await.unwrap().is_empty());
+}
