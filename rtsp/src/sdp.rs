@@ -95,7 +95,7 @@ pub fn describe(index: &Index, local: IpAddr, lines: Lines) -> String {
     let mut attributes = vec![
         attribute("tool", crate::message::SERVER),
         attribute("control", "*"),
-        attribute("range", &format!("npt=0-{}", seconds_up(index.duration))),
+        attribute("range", &range(index, lines)),
         attribute("etag", &entity_tag(index)),
     ];
     let sized = index.tracks.iter().map(|track| (&track.format, track.samples.bytes()));
@@ -192,6 +192,16 @@ fn title(index: &Index) -> String {
         text.trim().to_owned()
     };
     [one_line(&index.title), one_line(&index.name)].into_iter().find(|text| !text.is_empty()).unwrap_or("-".into())
+}
+
+/// When it plays. Where GStreamer 1.22 is told an end, its jitter buffer fills and empties by levels for ASF, and one that
+/// is filling when the stream ends gives out neither what it holds nor the end: the film stands still for ever. It has
+/// the duration from the ASF header, and seeks all the same.
+fn range(index: &Index, lines: Lines) -> String {
+    match lines == Lines::AsfTogether && has_asf(index) {
+        true => "npt=0-".into(),
+        false => format!("npt=0-{}", seconds_up(index.duration)),
+    }
 }
 
 /// Rounded up to the millisecond: who asks for all of it must not lose the last picture.
@@ -313,6 +323,17 @@ mod tests {
         assert_eq!(lines.len(), expected.len(), "{text}");
         for (line, start) in lines.iter().zip(expected) {
             assert!(line.starts_with(start), "{line} does not begin with {start}");
+        }
+    }
+
+    #[test]
+    fn gstreamer_is_told_no_end_of_asf_alone() {
+        let (film, asf) = (fake::film(), fake::asf_film());
+        let cases = [(&film, Lines::Each, true), (&film, Lines::AsfTogether, true), (&asf, Lines::Each, true)];
+        for (index, lines, told) in cases.into_iter().chain([(&asf, Lines::AsfTogether, false)]) {
+            let text = describe(index, LOCAL, lines);
+            assert_eq!(text.contains("a=range:npt=0-60.000\r\n"), told, "{lines:?}: {text}");
+            assert_eq!(text.contains("a=range:npt=0-\r\n"), !told, "{lines:?}: {text}");
         }
     }
 
