@@ -14,6 +14,7 @@ pub(crate) mod jpeg;
 pub(crate) mod mp4v;
 pub(crate) mod mpa;
 pub(crate) mod mpv;
+mod nal;
 pub(crate) mod opus;
 pub(crate) mod pcm;
 pub(crate) mod t140;
@@ -26,7 +27,7 @@ mod tests;
 
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
-use crate::format::Format;
+use crate::format::{Format, FormatError};
 use crate::packet::RtpPacket;
 use crate::packetizer::PacketWriter;
 
@@ -45,6 +46,15 @@ pub struct PayloadError {
 /// `data` in as few parts as keep to `max` bytes each, and all but the last equal in size: so they leave in one send.
 fn parts(data: &[u8], max: usize) -> std::slice::Chunks<'_, u8> {
     data.chunks(data.len().div_ceil(data.len().div_ceil(max.max(1)).max(1)).max(1))
+}
+
+/// Stores `unit` as it is, if there is any of it; `empty` says what there should be.
+fn store_whole(format: &'static str, unit: &[u8], empty: &'static str, out: &mut Vec<u8>) -> Result<(), FormatError> {
+    if unit.is_empty() {
+        return Err(FormatError { format, offset: 0, reason: empty });
+    }
+    out.extend_from_slice(unit);
+    Ok(())
 }
 
 /// Access units in, payloads out; one variant a payload format.

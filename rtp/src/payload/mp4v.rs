@@ -4,7 +4,7 @@
 //! 5.2 (5) allows where the stream has no video packets; those of a stream that has them are not looked for,
 //! since no known receiver depends on them. Headers before the VOP lie in the first packet.
 
-use super::PayloadError;
+use super::{PayloadError, store_whole};
 use crate::access_unit::AccessUnit;
 use crate::codec::mpeg4_visual::{GROUP, SEQUENCE, VOP};
 use crate::codec::start_code::start_codes;
@@ -23,11 +23,7 @@ pub(crate) fn profile_level(config: &[u8]) -> u8 {
 }
 
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
-    if unit.is_empty() {
-        return Err(FormatError { format: FORMAT, offset: 0, reason: "an empty access unit" });
-    }
-    out.extend_from_slice(unit);
-    Ok(())
+    store_whole(FORMAT, unit, "an empty access unit", out)
 }
 
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {

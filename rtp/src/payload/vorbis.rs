@@ -4,7 +4,7 @@
 //! and behind it one whole packet or part of one, each behind two bytes of length. The three header packets go in the
 //! session description.
 
-use super::{PayloadError, parts};
+use super::{PayloadError, parts, store_whole};
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
@@ -54,11 +54,7 @@ fn push_length(out: &mut Vec<u8>, length: usize) {
 }
 
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
-    if unit.is_empty() {
-        return Err(FormatError { format: FORMAT, offset: 0, reason: EMPTY });
-    }
-    out.extend_from_slice(unit);
-    Ok(())
+    store_whole(FORMAT, unit, EMPTY, out)
 }
 
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {

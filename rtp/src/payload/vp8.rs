@@ -3,7 +3,7 @@
 //! A payload is the descriptor's one required byte and a part of the frame. Partitions are not looked for (section 4.4
 //! leaves that to the sender), so parts are equal in size.
 
-use super::{PayloadError, parts};
+use super::{PayloadError, parts, store_whole};
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
@@ -25,11 +25,7 @@ const LAYER_OR_KEY: u8 = 0x30;
 const EMPTY: &str = "an empty frame";
 
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
-    if unit.is_empty() {
-        return Err(FormatError { format: FORMAT, offset: 0, reason: EMPTY });
-    }
-    out.extend_from_slice(unit);
-    Ok(())
+    store_whole(FORMAT, unit, EMPTY, out)
 }
 
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {

@@ -2,7 +2,7 @@
 //!
 //! A payload is the descriptor's one required byte and a part of the frame; parts are equal in size.
 
-use super::{PayloadError, parts};
+use super::{PayloadError, parts, store_whole};
 use crate::access_unit::AccessUnit;
 use crate::codec::bits::{Bits, CodecError};
 use crate::depacketizer::Units;
@@ -25,11 +25,7 @@ const STRUCTURE: u8 = 0x02;
 const EMPTY: &str = "an empty frame";
 
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
-    if unit.is_empty() {
-        return Err(FormatError { format: FORMAT, offset: 0, reason: EMPTY });
-    }
-    out.extend_from_slice(unit);
-    Ok(())
+    store_whole(FORMAT, unit, EMPTY, out)
 }
 
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {

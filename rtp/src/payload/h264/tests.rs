@@ -1,79 +1,49 @@
 //! Which packets NAL units make, what storing adds and drops, and what a loss costs.
 
-use super::*;
-use crate::clock::RtpTimestamp;
-use crate::depacketizer::Depacketizer;
+use super::super::nal::testing::{
+    Nals, check_lost, check_refused, check_sizes, check_stored, nal, packets, prefixed, received,
+};
 use crate::format::Format;
-use crate::packetizer::Packetizer;
-use crate::train::{Framing, Train};
 
-const SPS_BYTES: &[u8] = &[0x67, 0x42, 0xC0, 0x1E];
-const PPS_BYTES: &[u8] = &[0x68, 0xCE];
+const SPS: &[u8] = &[0x67, 0x42, 0xC0, 0x1E];
+const PPS: &[u8] = &[0x68, 0xCE];
 
 fn format() -> Format {
-    Format::H264 { sps: vec![SPS_BYTES.to_vec()], pps: vec![PPS_BYTES.to_vec()], width: 16, height: 16 }
-}
-
-fn prefixed(nals: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    nals.iter().for_each(|nal| push_prefixed(&mut out, nal).unwrap());
-    out
-}
-
-/// A NAL unit of `length` bytes with `first`.
-fn nal(first: u8, length: usize) -> Vec<u8> {
-    let mut nal: Vec<u8> = (0..length).map(|at| at as u8).collect();
-    nal[0] = first;
-    nal
-}
-
-fn packets(nals: &[&[u8]], max: usize) -> Train {
-    let stored = prefixed(nals);
-    let mut train = Train::new(Framing::Datagram);
-    let unit = AccessUnit { data: &stored, timestamp: RtpTimestamp(9), sync: true };
-    Packetizer::new(&format(), 96, 1, 0, 12 + max).packetize(&[unit], &mut train).unwrap();
-    train
+    Format::H264 { sps: vec![SPS.to_vec()], pps: vec![PPS.to_vec()], width: 16, height: 16 }
 }
 
 #[test]
 fn small_units_go_together_large_ones_in_equal_parts() {
-    let (small, slice, large) = (nal(0x06, 50), nal(0x65, 200), nal(0x41, 701));
+    let (small, slice, large) = (nal([0x06], 50), nal([0x65], 200), nal([0x41], 701));
     // Each payload's first two bytes and length.
     type Seen<'a> = &'a [(u8, u8, usize)];
-    let cases: &[(&[&[u8]], Seen)] = &[
+    let cases: &[(Nals, Seen)] = &[
         (&[&slice], &[(0x65, 1, 200)]),
         // One STAP-A, with the highest nal_ref_idc in it.
-        (&[SPS_BYTES, PPS_BYTES, &small], &[(0x78, 0, 1 + 2 + 4 + 2 + 2 + 2 + 50)]),
+        (&[SPS, PPS, &small], &[(0x78, 0, 1 + 2 + 4 + 2 + 2 + 2 + 50)]),
         (&[&small, &small], &[(0x18, 0, 105)]),
-        (&[SPS_BYTES, PPS_BYTES, &small, &slice, &slice], &[(0x78, 0, 63 + 202), (0x65, 1, 200)]),
+        (&[SPS, PPS, &small, &slice, &slice], &[(0x78, 0, 63 + 202), (0x65, 1, 200)]),
         (&[&large], &[(0x5C, 0x81, 236), (0x5C, 0x01, 236), (0x5C, 0x41, 234)]),
         (&[&small, &large, &small], &[(6, 1, 50), (0x5C, 0x81, 236), (0x5C, 1, 236), (0x5C, 0x41, 234), (6, 1, 50)]),
         // A set forbidden_zero_bit goes on: it says that the unit is damaged.
-        (&[&nal(0x86, 10), &small], &[(0x98, 0, 1 + 12 + 52)]),
+        (&[&nal([0x86], 10), &small], &[(0x98, 0, 1 + 12 + 52)]),
     ];
     for (nals, expected) in cases {
-        let train = packets(nals, 300);
-        let mut depacketizer = Depacketizer::new(&format());
-        let mut seen = Vec::new();
-        for index in 0..train.len() {
-            let packet = RtpPacket::parse(train.packet(index)).unwrap();
-            assert_eq!(packet.marker, index + 1 == train.len());
-            seen.push((packet.payload[0], packet.payload[1], packet.payload.len()));
-            depacketizer.handle(&packet).unwrap();
-        }
+        let (payloads, unit) = received(&format(), &packets(&format(), nals, 300));
+        let seen: Vec<_> = payloads.iter().map(|payload| (payload[0], payload[1], payload.len())).collect();
         assert_eq!(&seen, expected);
-        assert_eq!(depacketizer.poll().unwrap().data, prefixed(nals));
+        assert_eq!(unit.data, prefixed(nals));
     }
 }
 
 #[test]
 fn a_unit_fits_exactly_or_is_cut() {
     for (length, expected) in [(300, 1), (301, 2), (1 + 2 * 298, 2), (2 + 2 * 298, 3)] {
-        assert_eq!(packets(&[&nal(0x65, length)], 300).len(), expected, "{length}");
+        assert_eq!(packets(&format(), &[&nal([0x65], length)], 300).len(), expected, "{length}");
     }
     // 1 + 2 + 100 + 2 + 195 bytes of STAP-A.
-    assert_eq!(packets(&[&nal(6, 100), &nal(1, 195)], 300).len(), 1);
-    assert_eq!(packets(&[&nal(6, 100), &nal(1, 196)], 300).len(), 2);
+    assert_eq!(packets(&format(), &[&nal([6], 100), &nal([1], 195)], 300).len(), 1);
+    assert_eq!(packets(&format(), &[&nal([6], 100), &nal([1], 196)], 300).len(), 2);
 }
 
 #[test]
@@ -88,15 +58,8 @@ fn slices_are_cut_to_the_size_of_the_packet_before_where_that_is_cheap() {
         // What fits stays whole.
         (&[250, 290], &[250, 290]),
     ];
-    for (sizes, expected) in cases {
-        let nals: Vec<Vec<u8>> = sizes.iter().map(|size| nal(0x41, *size)).collect();
-        let train = packets(&nals.iter().map(Vec::as_slice).collect::<Vec<_>>(), 300);
-        let seen: Vec<usize> = (0..train.len()).map(|index| train.packet(index).len() - 12).collect();
-        assert_eq!(&seen, expected, "{sizes:?}");
-    }
+    check_sizes(&format(), [0x41], cases);
 }
-
-type Nals<'a> = &'a [&'a [u8]];
 
 #[test]
 fn a_sync_unit_gets_the_parameter_sets_that_it_lacks() {
@@ -104,46 +67,27 @@ fn a_sync_unit_gets_the_parameter_sets_that_it_lacks() {
     let other_sps: &[u8] = &[0x67, 9];
     let other_pps: &[u8] = &[0x68, 9];
     let cases: &[(bool, Nals, Nals)] = &[
-        (true, &[idr], &[SPS_BYTES, PPS_BYTES, idr]),
-        (true, &[aud, sei, idr, filler], &[SPS_BYTES, PPS_BYTES, sei, idr]),
-        (true, &[other_sps, sei, idr], &[other_sps, PPS_BYTES, sei, idr]),
-        (true, &[other_pps, idr], &[SPS_BYTES, other_pps, idr]),
+        (true, &[idr], &[SPS, PPS, idr]),
+        (true, &[aud, sei, idr, filler], &[SPS, PPS, sei, idr]),
+        (true, &[other_sps, sei, idr], &[other_sps, PPS, sei, idr]),
+        (true, &[other_pps, idr], &[SPS, other_pps, idr]),
         (true, &[other_sps, other_pps, idr], &[other_sps, other_pps, idr]),
         (false, &[aud, &[0x41, 1]], &[&[0x41, 1]]),
         // Types that mean something else in a packet.
         (false, &[&[0x78, 0], &[0x7C, 0], &[0x41, 1]], &[&[0x41, 1]]),
     ];
-    for (sync, nals, expected) in cases {
-        let mut out = Vec::new();
-        format().store(&prefixed(nals), *sync, &mut out).unwrap();
-        assert_eq!(out, prefixed(expected), "{nals:02x?}");
-    }
+    check_stored(&format(), cases);
 }
 
 #[test]
 fn what_is_no_unit_is_refused_where_it_breaks() {
     let mut cut = prefixed(&[&[0x41, 1]]);
     cut.extend_from_slice(&[0, 0, 0, 2, 1]);
-    let cases: &[(&[u8], usize)] = &[(&[], 0), (&[0, 0], 0), (&cut, 6), (&[0, 0, 0, 2, 9, 0xF0], 6)];
-    for (unit, offset) in cases {
-        let mut out = vec![7];
-        let error = format().store(unit, true, &mut out).unwrap_err();
-        assert_eq!((error.offset, &out[..]), (*offset, &[7][..]), "{error}");
-    }
+    check_refused(&format(), &[(&[], 0), (&[0, 0], 0), (&cut, 6), (&[0, 0, 0, 2, 9, 0xF0], 6)]);
 }
 
 #[test]
 fn a_lost_fragment_costs_its_unit_only() {
-    let (first, large) = (nal(0x41, 250), nal(0x41, 850));
-    let train = packets(&[&first, &large, &first], 300);
-    // The second NAL unit's four fragments, cut to the first one's size, lie between whole ones.
-    assert_eq!(train.len(), 6);
-    for lost in 1..5 {
-        let mut depacketizer = Depacketizer::new(&format());
-        for index in (0..train.len()).filter(|&index| index != lost) {
-            depacketizer.handle(&RtpPacket::parse(train.packet(index)).unwrap()).unwrap();
-        }
-        let unit = depacketizer.poll().unwrap();
-        assert_eq!((unit.data, unit.lost), (prefixed(&[&first, &first]), true), "without packet {lost}");
-    }
+    // The second NAL unit's four fragments are cut to the first one's size.
+    check_lost(&format(), &nal([0x41], 250), &nal([0x41], 850), 4);
 }

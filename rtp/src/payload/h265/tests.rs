@@ -1,11 +1,10 @@
 //! Which packets NAL units make, what storing adds and drops, and what a loss costs.
 
-use super::*;
-use crate::clock::RtpTimestamp;
-use crate::depacketizer::Depacketizer;
+use super::super::nal::testing::{
+    Nals, check_lost, check_refused, check_sizes, check_stored, nal, packets, prefixed, received,
+};
+use super::is_sync;
 use crate::format::Format;
-use crate::packetizer::Packetizer;
-use crate::train::{Framing, Train};
 
 const SETS: [&[u8]; 3] = [&[0x40, 1, 5], &[0x42, 1, 6], &[0x44, 1, 7]];
 
@@ -14,33 +13,12 @@ fn format() -> Format {
     Format::H265 { vps, sps, pps, width: 16, height: 16 }
 }
 
-fn prefixed(nals: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    nals.iter().for_each(|nal| push_prefixed(&mut out, nal).unwrap());
-    out
-}
-
-/// A NAL unit of `length` bytes with `header`.
-fn nal(header: [u8; 2], length: usize) -> Vec<u8> {
-    let mut nal: Vec<u8> = (0..length).map(|at| at as u8).collect();
-    nal[..2].copy_from_slice(&header);
-    nal
-}
-
-fn packets(nals: &[&[u8]], max: usize) -> Train {
-    let stored = prefixed(nals);
-    let mut train = Train::new(Framing::Datagram);
-    let unit = AccessUnit { data: &stored, timestamp: RtpTimestamp(9), sync: true };
-    Packetizer::new(&format(), 96, 1, 0, 12 + max).packetize(&[unit], &mut train).unwrap();
-    train
-}
-
 #[test]
 fn small_units_go_together_large_ones_in_equal_parts() {
     let (small, slice, large) = (nal([0x4E, 1], 50), nal([0x28, 1], 200), nal([0x02, 3], 702));
     // Each payload's first three bytes and length.
     type Seen<'a> = &'a [([u8; 3], usize)];
-    let cases: &[(&[&[u8]], Seen)] = &[
+    let cases: &[(Nals, Seen)] = &[
         (&[&slice], &[([0x28, 1, 2], 200)]),
         (&[SETS[0], SETS[1], SETS[2], &small], &[([0x60, 1, 0], 2 + 5 + 5 + 5 + 52)]),
         // The lowest temporal id and layer of those in it.
@@ -52,17 +30,9 @@ fn small_units_go_together_large_ones_in_equal_parts() {
         (&[&nal([0x82, 1], 10), &small], &[([0xE0, 1, 0], 2 + 12 + 52)]),
     ];
     for (nals, expected) in cases {
-        let train = packets(nals, 300);
-        let mut depacketizer = Depacketizer::new(&format());
-        let mut seen = Vec::new();
-        for index in 0..train.len() {
-            let packet = RtpPacket::parse(train.packet(index)).unwrap();
-            assert_eq!(packet.marker, index + 1 == train.len());
-            seen.push(([packet.payload[0], packet.payload[1], packet.payload[2]], packet.payload.len()));
-            depacketizer.handle(&packet).unwrap();
-        }
+        let (payloads, unit) = received(&format(), &packets(&format(), nals, 300));
+        let seen: Vec<_> = payloads.iter().map(|p| ([p[0], p[1], p[2]], p.len())).collect();
         assert_eq!(&seen, expected);
-        let unit = depacketizer.poll().unwrap();
         assert_eq!((unit.data, unit.sync), (prefixed(nals), is_sync(nals.iter().copied())));
     }
 }
@@ -70,14 +40,17 @@ fn small_units_go_together_large_ones_in_equal_parts() {
 #[test]
 fn a_unit_fits_exactly_or_is_cut() {
     for (length, expected) in [(300, 1), (301, 2), (2 + 2 * 297, 2), (3 + 2 * 297, 3)] {
-        assert_eq!(packets(&[&nal([0x28, 1], length)], 300).len(), expected, "{length}");
+        assert_eq!(packets(&format(), &[&nal([0x28, 1], length)], 300).len(), expected, "{length}");
     }
     // 2 + 2 + 100 + 2 + 194 bytes of aggregation packet.
-    assert_eq!(packets(&[&nal([0x4E, 1], 100), &nal([2, 1], 194)], 300).len(), 1);
-    assert_eq!(packets(&[&nal([0x4E, 1], 100), &nal([2, 1], 195)], 300).len(), 2);
+    assert_eq!(packets(&format(), &[&nal([0x4E, 1], 100), &nal([2, 1], 194)], 300).len(), 1);
+    assert_eq!(packets(&format(), &[&nal([0x4E, 1], 100), &nal([2, 1], 195)], 300).len(), 2);
 }
 
-type Nals<'a> = &'a [&'a [u8]];
+#[test]
+fn slices_are_cut_to_the_size_of_the_packet_before_where_that_is_cheap() {
+    check_sizes(&format(), [2, 1], &[(&[250, 850], &[250, 250, 250, 250, 110]), (&[150, 850], &[150, 286, 286, 285])]);
+}
 
 #[test]
 fn a_sync_unit_gets_the_parameter_sets_that_it_lacks() {
@@ -96,36 +69,18 @@ fn a_sync_unit_gets_the_parameter_sets_that_it_lacks() {
         // Types that mean something else in a packet, and half a header.
         (false, &[&[0x60, 1, 0], &[0x62, 1, 0], &[2], &[2, 1, 1]], &[&[2, 1, 1]]),
     ];
-    for (sync, nals, expected) in cases {
-        let mut out = Vec::new();
-        format().store(&prefixed(nals), *sync, &mut out).unwrap();
-        assert_eq!(out, prefixed(expected), "{nals:02x?}");
-    }
+    check_stored(&format(), cases);
 }
 
 #[test]
 fn what_is_no_unit_is_refused_where_it_breaks() {
     let mut cut = prefixed(&[&[2, 1, 1]]);
     cut.extend_from_slice(&[0, 0, 0, 2, 1]);
-    let cases: &[(&[u8], usize)] = &[(&[], 0), (&[0, 0], 0), (&cut, 7), (&[0, 0, 0, 2, 0x46, 1], 6)];
-    for (unit, offset) in cases {
-        let mut out = vec![7];
-        let error = format().store(unit, true, &mut out).unwrap_err();
-        assert_eq!((error.offset, &out[..]), (*offset, &[7][..]), "{error}");
-    }
+    check_refused(&format(), &[(&[], 0), (&[0, 0], 0), (&cut, 7), (&[0, 0, 0, 2, 0x46, 1], 6)]);
 }
 
 #[test]
 fn a_lost_fragment_costs_its_unit_only() {
-    let (first, large) = (nal([2, 1], 250), nal([2, 1], 850));
-    let train = packets(&[&first, &large, &first], 300);
-    assert_eq!(train.len(), 5);
-    for lost in 1..4 {
-        let mut depacketizer = Depacketizer::new(&format());
-        for index in (0..train.len()).filter(|&index| index != lost) {
-            depacketizer.handle(&RtpPacket::parse(train.packet(index)).unwrap()).unwrap();
-        }
-        let unit = depacketizer.poll().unwrap();
-        assert_eq!((unit.data, unit.lost), (prefixed(&[&first, &first]), true), "without packet {lost}");
-    }
+    // The second NAL unit's four fragments are cut to the first one's size.
+    check_lost(&format(), &nal([2, 1], 250), &nal([2, 1], 850), 4);
 }
