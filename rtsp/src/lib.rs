@@ -14,12 +14,14 @@
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
 //! | [`films::Films`] | presentations as the catalog names them, while their nodes are there |
+//! | [`admission::Admission`] | what is promised to those who play, and how much more can be: else 453 |
 //! | [`plan::Equipment`] | the model of how many viewers how many nodes carry |
 //! | [`config::Config`] | one TOML file, every option with its unit and default |
 //!
 //! A request passes from `net::listener` through [`message`] to [`server`], which may ask for a film or a
 //! worker; packets pass from [`worker`] straight to the sockets, and never through here.
 
+pub mod admission;
 pub mod config;
 pub mod films;
 pub mod headers;

@@ -29,6 +29,7 @@ pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
 pub use media::{Media, OpenError, Presentations};
 pub use target::{BadTarget, Target, presentation_url};
 
+use crate::admission::Admission;
 use crate::headers::{FeatureTags, SessionField};
 use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
 use crate::sdp;
@@ -56,6 +57,7 @@ pub struct Server {
     sessions: Mutex<SessionTable>,
     options: SessionOptions,
     media: Arc<dyn Media>,
+    admission: Admission,
 }
 
 /// What a request comes to.
@@ -140,8 +142,8 @@ impl Step {
 
 impl Server {
     /// Without sessions yet.
-    pub fn new(options: SessionOptions, media: Arc<dyn Media>) -> Self {
-        Self { sessions: Mutex::new(SessionTable::new(options)), options, media }
+    pub fn new(options: SessionOptions, media: Arc<dyn Media>, admission: Admission) -> Self {
+        Self { sessions: Mutex::new(SessionTable::new(options)), options, media, admission }
     }
 
     /// A request has come.

@@ -9,6 +9,7 @@ mod tests;
 
 pub use table::{Ended, SessionOptions, SessionTable};
 
+use crate::admission::Promise;
 use crate::worker::{Destination, PlayTrack, ViewerEvent, ViewerId, WorkerId};
 use catalog::index::Index;
 use rtp::clock::MediaTime;
@@ -108,6 +109,8 @@ pub struct Session {
     range_end: Option<MediaTime>,
     /// PLAY has succeeded at least once.
     has_played: bool,
+    /// What nodes and front owe it while it plays.
+    promise: Option<Promise>,
     /// The connection that carries packets of this session.
     carrier: Option<ConnectionId>,
     last_sign: Instant,
@@ -127,6 +130,7 @@ impl Session {
             playing: None,
             range_end: None,
             has_played: false,
+            promise: None,
             carrier: None,
             last_sign: now,
             events,
@@ -203,7 +207,29 @@ impl Session {
 
     /// PAUSE has succeeded.
     pub fn paused(&mut self) {
+        self.stop();
+    }
+
+    /// Whether its rate is promised already: it plays, or is about to.
+    pub fn has_promise(&self) -> bool {
+        self.promise.is_some()
+    }
+
+    /// Its rate is promised, until it stops playing.
+    pub fn promised(&mut self, promise: Promise) {
+        self.promise = Some(promise);
+    }
+
+    /// PLAY has failed: what was promised for it goes back, unless something plays.
+    pub fn not_played(&mut self) {
+        if self.playing.is_none() {
+            self.promise = None;
+        }
+    }
+
+    fn stop(&mut self) {
         self.playing = None;
+        self.promise = None;
     }
 
     /// What plays right now, to within what the network adds, and where it will end.
@@ -232,7 +258,7 @@ impl Session {
             match self.events.try_recv() {
                 Ok(ViewerEvent::Alive) => self.touch(now),
                 // A.2: Ready at the end of the range; the session stays until TEARDOWN or its timeout.
-                Ok(ViewerEvent::EndOfStream) => self.playing = None,
+                Ok(ViewerEvent::EndOfStream) => self.stop(),
                 Ok(ViewerEvent::Failed(reason)) => return Err(reason),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
             }

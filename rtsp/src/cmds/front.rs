@@ -8,6 +8,7 @@ use ::catalog::{
 use anyhow::{Context, Result};
 use clap::Args;
 use rtsp::{
+    admission::Admission,
     config::Config,
     films::{ClusterMedia, Films, NodeWatch},
     net::{
@@ -105,7 +106,8 @@ impl Front {
             Err(error) => tracing::warn!(%error, "the limit on open files stays as it is"),
         }
         let films = Films::new(catalog.clone(), library, watch);
-        let front = Listener::new(Arc::new(films), Arc::new(workers.clone()), sessions, limits);
+        let admission = Admission::default();
+        let front = Listener::new(Arc::new(films), Arc::new(workers.clone()), sessions, limits, admission);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let listening = tokio::spawn(front.serve(listener, stopped));
         Ok(Self { workers, stop, listening })

@@ -5,6 +5,7 @@ mod limits;
 
 pub use limits::ListenerLimits;
 
+use crate::admission::Admission;
 use crate::server::{Media, Presentations, Server};
 use crate::session::{ConnectionId, SessionOptions};
 use limits::Guests;
@@ -35,15 +36,16 @@ pub struct Front {
 }
 
 impl Front {
-    /// With presentations to show and workers to play them.
+    /// With presentations to show, workers to play them, and how much may be promised.
     pub fn new(
         presentations: Arc<dyn Presentations>,
         media: Arc<dyn Media>,
         sessions: SessionOptions,
         limits: ListenerLimits,
+        admission: Admission,
     ) -> Arc<Self> {
         Arc::new(Self {
-            server: Server::new(sessions, media.clone()),
+            server: Server::new(sessions, media.clone(), admission),
             presentations,
             media,
             limits,

@@ -1,6 +1,7 @@
 //! PLAY and PAUSE (RFC 2326 sections 10.5 and 10.6).
 
 use super::{Answer, Outcome, Refusal, Server, Step, Target};
+use crate::admission::Demand;
 use crate::headers::{Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, Speed};
 use crate::message::{Method, Reply, Request, StatusCode, reply};
 use crate::sdp;
@@ -54,6 +55,11 @@ impl Server {
                 return Ok(Step::done(reply));
             }
         }
+        if !session.has_promise() {
+            let demand = Demand::of(&session.index, session.tracks().iter().map(|track| track.track));
+            let promise = self.admission.promise(&session.index.media.nodes, demand);
+            session.promised(promise.map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?);
+        }
         let play = PlayRequest {
             viewer: session.viewer,
             index: session.index.clone(),
@@ -74,6 +80,9 @@ impl Server {
     ) -> Outcome {
         let mut sessions = self.sessions();
         let session = sessions.get(id).ok_or_else(Refusal::no_session)?;
+        if played.is_err() {
+            session.not_played();
+        }
         let played = played.map_err(|error| match error {
             PlayError::Range { .. } => invalid_range("the range starts behind the end"),
             PlayError::Full(_) => Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()),

@@ -5,6 +5,7 @@
 //! asked since the last time. `$S` is the last session id that came. Urls are
 //! relative to the server's, which is `.`.
 
+mod admission;
 mod asf;
 mod dialogues;
 mod framing;
@@ -12,6 +13,7 @@ mod sessions;
 mod table;
 
 use super::fake::{FakeWorkers, Films};
+use crate::admission::Admission;
 use crate::net::listener::{Front, ListenerLimits};
 use crate::session::SessionOptions;
 use std::io::{Read, Write};
@@ -37,9 +39,13 @@ impl Setting {
     }
 
     fn with(sessions: SessionOptions, limits: ListenerLimits) -> Self {
+        Self::admitting(sessions, limits, Admission::default())
+    }
+
+    fn admitting(sessions: SessionOptions, limits: ListenerLimits, admission: Admission) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let workers = FakeWorkers::start();
-        let front = Front::new(Arc::new(Films), workers.clone(), sessions, limits);
+        let front = Front::new(Arc::new(Films), workers.clone(), sessions, limits, admission);
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = watch::channel(false);
