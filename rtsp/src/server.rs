@@ -10,7 +10,8 @@
 //! | [`Presentations`], [`Media`] | who is asked |
 //!
 //! No sockets, no clock: `net::listener` drives it. Call [`Server::begin`] with a request; as long as that
-//! gives a question, ask, and hand the reply to [`Server::opened`], [`Server::played`] or [`Server::paused`].
+//! gives a question, ask, and hand the reply to [`Server::opened`], [`Server::played`], [`Server::paused`] or
+//! [`Server::counted`].
 
 mod connection;
 mod describe;
@@ -34,7 +35,7 @@ use crate::headers::{FeatureTags, SessionField};
 use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
 use crate::sdp;
 use crate::session::{ConnectionId, Ended, Session, SessionId, SessionOptions, SessionTable};
-use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, WorkerId};
+use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
 use catalog::index::Index;
 use rtp::clock::MediaTime;
@@ -69,8 +70,10 @@ pub enum Step {
     Open(String),
     /// Ask the worker, then [`Server::played`].
     Play(WorkerId, Box<PlayRequest>, SessionId),
-    /// Ask the worker, then [`Server::paused`].
-    Pause(WorkerId, ViewerId, SessionId),
+    /// Ask the worker, with the time at which, then [`Server::paused`].
+    Pause(WorkerId, ViewerId, Option<MediaTime>, SessionId),
+    /// Ask the worker, then [`Server::counted`].
+    Count(WorkerId, ViewerId, SessionId),
 }
 
 /// A reply and what comes with it.
@@ -197,6 +200,19 @@ impl Server {
         self.finish(connection, request, outcome)
     }
 
+    /// What the worker said to [`Step::Count`].
+    pub fn counted(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        id: &SessionId,
+        counted: Option<ViewerStatistics>,
+        now: Instant,
+    ) -> Step {
+        let outcome = self.parameters_counted(request, id, counted, now);
+        self.finish(connection, request, outcome)
+    }
+
     /// A `$` frame came: RTCP is a sign of life and goes to the worker, all else is passed over.
     pub fn interleaved(&self, connection: &Connection, channel: u8, payload: Bytes, now: Instant) {
         let Some((id, track)) = connection.rtcp_channel(channel) else { return };
@@ -279,7 +295,8 @@ impl Server {
             Method::Play => self.play(request, &target, session, now),
             Method::Pause => self.pause(request, &target, session),
             Method::Teardown => self.teardown(&target, session),
-            Method::GetParameter | Method::SetParameter => parameters::parameters(request),
+            Method::GetParameter => self.get_parameters(request, session),
+            Method::SetParameter => parameters::set(request),
             _ => Err(Refusal::new(StatusCode::NotImplemented, "unknown method")),
         }
     }

@@ -10,6 +10,7 @@ mod tests;
 pub use table::{Ended, SessionOptions, SessionTable};
 
 use crate::admission::Promise;
+use crate::playback::Rate;
 use crate::worker::{Destination, PlayTrack, ViewerEvent, ViewerId, WorkerId};
 use catalog::index::Index;
 use rtp::clock::MediaTime;
@@ -84,10 +85,11 @@ pub struct SetUp {
 }
 
 /// What plays, as far as it is known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Playing {
     from: MediaTime,
     end: MediaTime,
+    rate: Rate,
     since: Instant,
 }
 
@@ -107,6 +109,10 @@ pub struct Session {
     playing: Option<Playing>,
     /// Where the last range that was played ends.
     range_end: Option<MediaTime>,
+    /// How fast it plays, or did.
+    rate: Rate,
+    /// Bytes of a packet's payload that the viewer wants at most.
+    blocksize: Option<u32>,
     /// PLAY has succeeded at least once.
     has_played: bool,
     /// What nodes and front owe it while it plays.
@@ -129,6 +135,8 @@ impl Session {
             tracks: Vec::new(),
             playing: None,
             range_end: None,
+            rate: Rate::NORMAL,
+            blocksize: None,
             has_played: false,
             promise: None,
             carrier: None,
@@ -199,9 +207,10 @@ impl Session {
     }
 
     /// PLAY has succeeded.
-    pub fn played(&mut self, from: MediaTime, end: MediaTime, now: Instant) {
-        self.playing = Some(Playing { from, end, since: now });
+    pub fn played(&mut self, from: MediaTime, end: MediaTime, rate: Rate, now: Instant) {
+        self.playing = Some(Playing { from, end, rate, since: now });
         self.range_end = Some(end);
+        self.rate = rate;
         self.has_played = true;
     }
 
@@ -235,8 +244,38 @@ impl Session {
     /// What plays right now, to within what the network adds, and where it will end.
     pub fn position(&self, now: Instant) -> Option<(MediaTime, MediaTime)> {
         let playing = self.playing?;
-        let position = playing.from.plus(now.saturating_duration_since(playing.since));
-        Some((position.min(playing.end), playing.end))
+        let played = playing.rate.npt(now.saturating_duration_since(playing.since));
+        let position = playing.rate.onward(playing.from, played);
+        let backward = playing.rate.is_backward();
+        Some((if backward { position.max(playing.end) } else { position.min(playing.end) }, playing.end))
+    }
+
+    /// A PAUSE at a later time has succeeded: what plays ends there.
+    pub fn stops_at(&mut self, at: MediaTime) {
+        if let Some(playing) = &mut self.playing {
+            playing.end = at;
+        }
+    }
+
+    /// Whether what plays ends before the presentation does: then another PLAY waits for that (RFC 2326 10.5). What
+    /// plays to the end would never let it begin.
+    pub fn is_bounded(&self) -> bool {
+        self.playing.is_some_and(|playing| !playing.rate.is_backward() && playing.end < self.index.duration)
+    }
+
+    /// How fast it plays, or did.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Bytes of a packet's payload that the viewer wants at most (RFC 2326 12.7).
+    pub fn blocksize(&self) -> Option<u32> {
+        self.blocksize
+    }
+
+    /// Notes such a wish.
+    pub fn wants_blocksize(&mut self, bytes: u32) {
+        self.blocksize = Some(bytes);
     }
 
     /// Where the last range that was played ends.
@@ -257,6 +296,7 @@ impl Session {
         loop {
             match self.events.try_recv() {
                 Ok(ViewerEvent::Alive) => self.touch(now),
+                Ok(ViewerEvent::Next(range, rate)) => self.played(range.start, range.end, rate, now),
                 // A.2: Ready at the end of the range; the session stays until TEARDOWN or its timeout.
                 Ok(ViewerEvent::EndOfStream) => self.stop(),
                 Ok(ViewerEvent::Failed(reason)) => return Err(reason),

@@ -3,7 +3,7 @@
 //! | noun | field |
 //! | --- | --- |
 //! | [`Transport`] | `Transport`: how media travels (RFC 2326 12.39) |
-//! | [`Range`] | `Range`: what is to be played (12.29) |
+//! | [`Range`], [`NptRange`], [`SmpteRange`] | `Range`: what is to be played (12.29) |
 //! | [`SessionField`] | `Session`: its id and timeout (12.37) |
 //! | [`RtpInfo`] | `RTP-Info`: where a track's packets begin (12.33) |
 //! | [`Accept`], [`MediaType`] | `Accept` (12.1), `Content-Type` (12.16) |
@@ -20,6 +20,7 @@ mod range;
 mod rate;
 mod rtp_info;
 mod session;
+mod smpte;
 mod transport;
 
 pub use accept::{Accept, MediaType};
@@ -29,6 +30,7 @@ pub use range::{Npt, NptRange, Range};
 pub use rate::{Scale, Speed};
 pub use rtp_info::{RtpInfo, RtpInfoEntry};
 pub use session::SessionField;
+pub use smpte::{SmpteRange, SmpteType, Timecode};
 pub use transport::{Delivery, Lower, MAX_ALTERNATIVES, Pair, Transport};
 
 /// Why a field's value was not understood.

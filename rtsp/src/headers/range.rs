@@ -1,6 +1,7 @@
-//! `Range` (RFC 2326 section 12.29), with NPT (3.6) for its unit.
+//! `Range` (RFC 2326 section 12.29), with NPT (3.6) for its unit or SMPTE time codes.
 
 use super::FieldError;
+use super::smpte::{SmpteRange, SmpteType, Timecode};
 use rtp::clock::MediaTime;
 use std::fmt;
 
@@ -9,7 +10,9 @@ use std::fmt;
 pub enum Range {
     /// Normal play time.
     Npt(NptRange),
-    /// Another unit, lower case (`smpte`, `smpte-25`, `clock`, `bytes`): we do not play by it.
+    /// Time codes.
+    Smpte(SmpteRange),
+    /// Another unit, lower case (`clock`, `bytes`): we do not play by it.
     Other(String),
 }
 
@@ -37,6 +40,29 @@ impl Range {
         Range::Npt(NptRange { start: Some(Npt::At(start)), end: end.map(Npt::At) })
     }
 
+    /// The range in normal play time; `None`: there is no telling.
+    pub fn in_npt(&self) -> Option<NptRange> {
+        match self {
+            Range::Npt(range) => Some(*range),
+            Range::Smpte(range) => {
+                let at = |code: Timecode| Npt::At(code.time(range.kind));
+                Some(NptRange { start: range.start.map(at), end: range.end.map(at) })
+            }
+            Range::Other(_) => None,
+        }
+    }
+
+    /// From `start` to `end`, in the unit of `self`.
+    pub fn like(&self, start: MediaTime, end: Option<MediaTime>) -> Self {
+        match self {
+            Range::Smpte(SmpteRange { kind, .. }) => {
+                let code = |time| Timecode::nearest(*kind, time);
+                Range::Smpte(SmpteRange { kind: *kind, start: Some(code(start)), end: end.map(code) })
+            }
+            Range::Npt(_) | Range::Other(_) => Range::npt(start, end),
+        }
+    }
+
     /// A `time=` parameter (when to carry it out, gone in RFC 7826) is passed over.
     ///
     /// # Errors
@@ -47,6 +73,9 @@ impl Range {
         let unit = unit.trim().to_ascii_lowercase();
         if unit == "npt" {
             return parse_npt(value.trim()).map(Range::Npt);
+        }
+        if let Some(kind) = SmpteType::from_unit(&unit) {
+            return SmpteRange::parse(kind, value.trim()).map(Range::Smpte);
         }
         let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         match !unit.is_empty() && unit.bytes().all(good) {
@@ -141,6 +170,7 @@ impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Range::Other(unit) => write!(f, "{unit}="),
+            Range::Smpte(range) => range.fmt(f),
             Range::Npt(range) => {
                 f.write_str("npt=")?;
                 if let Some(start) = range.start {
@@ -179,8 +209,10 @@ mod tests {
             ("npt=0.0014402879999-", "npt=0.001440287-"),
             ("npt=25.728334002-0", "npt=25.728334002-0.000"),
             ("npt=0-;time=19970123T143720Z", "npt=0.000-"),
-            ("smpte=0:00:05-", "smpte="),
-            ("smpte-25=0:00:05:12-", "smpte-25="),
+            ("smpte=0:00:05-", "smpte=00:00:05:00-"),
+            ("smpte-25=0:00:05:12-0:00:07:12.5", "smpte-25=00:00:05:12-00:00:07:12.05"),
+            ("smpte-30-drop=-10:07:33", "smpte-30-drop=-10:07:33:00"),
+            ("smpte-50=0:00:05-", "smpte-50="),
             ("clock=20260101T000000Z-", "clock="),
             ("bytes=0-1", "bytes="),
         ];
@@ -211,6 +243,9 @@ mod tests {
             "=5-",
             "a b=5-",
             "npt=1.-2.-",
+            "smpte=5-",
+            "smpte=0:00:05:30-",
+            "smpte-25=",
         ] {
             assert!(Range::parse(text).is_err(), "{text}");
         }

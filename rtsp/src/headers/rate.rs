@@ -23,6 +23,9 @@ impl Scale {
 }
 
 impl Speed {
+    /// Neither faster nor slower than it is shown.
+    pub const NORMAL: Speed = Speed(1.0);
+
     /// # Errors
     /// No decimal number above zero.
     pub fn parse(text: &str) -> Result<Self, FieldError> {

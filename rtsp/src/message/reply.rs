@@ -25,6 +25,7 @@ pub fn reply(status: StatusCode) -> Reply {
         // The words of RFC 2326 7.1.1, where RFC 7826 has others.
         StatusCode::RequestMessageBodyTooLarge => "Request Entity Too Large".to_owned(),
         StatusCode::ParameterNotUnderstood => "Parameter Not Understood".to_owned(),
+        StatusCode::Extension(416) => "Invalid Blocksize".to_owned(),
         other => other.to_string(),
     };
     builder.reason_phrase(reason).build(Vec::new())

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`Playback`] | one viewer that plays: its tracks, its reader, its place |
 //! | [`PlaybackOptions`] | packet size, trains, quantum, read-ahead |
+//! | [`Rate`] | how fast: `Scale` and `Speed`, and what is sent then |
 //! | [`Transmit`] | packets of one train that are to leave now |
 //! | [`PlaybackEvent`] | the range is over, or it can't go on |
 //! | [`trains::Trains`] | a worker's buffers |
@@ -15,9 +16,13 @@
 //! later as it is decoded later. Timestamps go on over seeks as if one range followed the other without a gap
 //! (RFC 2326 appendix B): each range lies on a line that starts where what was sent before ended, the same for all
 //! tracks. A pause does not touch the line. Sender reports pair whole ticks of that line with the wall clock.
+//!
+//! At another scale than 1 the line counts the time in which the pictures are shown, not the film's: it runs as fast as
+//! ever while presentation time runs `scale` times as fast.
 
 mod options;
 mod range;
+mod rate;
 mod read;
 mod report;
 mod seek;
@@ -31,6 +36,7 @@ pub(crate) mod film;
 mod tests;
 
 pub use options::PlaybackOptions;
+pub use rate::{Rate, Selection};
 pub use send::{Admission, Scratch, Transmit};
 
 use crate::worker::PlayError;
@@ -62,13 +68,14 @@ pub struct Playback {
     reader: Reader,
     tracks: Vec<TrackPlay>,
     state: State,
+    rate: Rate,
     /// The presentation time at which the range began, or where it stands while it does not play.
     start: MediaTime,
     end: MediaTime,
     /// When decode time `decode_start` is due; later than `go` by all the stalls.
     origin: Instant,
     decode_start: MediaTime,
-    /// When the last sample sent is over, in decode time.
+    /// When the last sample sent is over, in decode time (backwards: mirrored at `decode_start`).
     finish: MediaTime,
     /// When it went, and from which presentation time.
     went: Instant,
@@ -183,6 +190,7 @@ impl Playback {
             reader,
             tracks,
             state: State::Rewound,
+            rate: Rate::NORMAL,
             start: MediaTime::ZERO,
             origin: now,
             decode_start: MediaTime::ZERO,

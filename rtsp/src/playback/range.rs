@@ -1,7 +1,8 @@
 //! The range that plays: arming it, starting it, stopping in it, and when its samples are due.
 
-use super::{Playback, State, seek, track::TrackPlay};
+use super::{Playback, Rate, Selection, State, seek, track::TrackPlay};
 use crate::worker::{PlayError, Start, TrackInfo};
+use catalog::sample::Sample;
 use rtp::clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks};
 use std::{
     ops::Range,
@@ -24,32 +25,53 @@ impl Playback {
         &mut self,
         start: Start,
         end: Option<MediaTime>,
+        rate: Rate,
         now: Instant,
     ) -> Result<(Range<MediaTime>, Vec<TrackInfo>), PlayError> {
         let duration = self.index.duration;
+        let backward = rate.is_backward();
         let asked = match start {
             Start::At(asked) => Some(asked.max(MediaTime::ZERO)),
+            Start::Resume if self.state == State::Rewound && backward => Some(duration),
             Start::Resume if self.state == State::Rewound => Some(MediaTime::ZERO),
+            // Where only some samples were sent, or will be, there is no place to go on from but a sync sample.
+            Start::Resume if [self.rate, rate].iter().any(|rate| rate.selection() == Selection::SyncPictures) => {
+                Some(self.position(now))
+            }
             Start::Resume => None,
         };
-        let from = asked.unwrap_or_else(|| self.position(now));
-        let past_the_end = asked.is_some() && from > MediaTime::ZERO && from >= duration;
-        if past_the_end || end.is_some_and(|end| end <= from) {
+        let mut from = asked.unwrap_or_else(|| self.position(now));
+        let outside = match backward {
+            true => from <= end.unwrap_or(MediaTime::ZERO),
+            false => {
+                (asked.is_some() && from > MediaTime::ZERO && from >= duration) || end.is_some_and(|end| end <= from)
+            }
+        };
+        if outside {
             return Err(PlayError::Range { start: from.as_secs_f64(), duration: duration.as_secs_f64() });
         }
+        from = from.min(duration);
         self.hurry(now);
         self.start = from;
         self.stall = None;
         self.event = None;
-        self.end = end.map_or(duration, |end| end.min(duration));
-        if let Some(asked) = asked {
-            self.seek(asked);
+        self.end = match backward {
+            true => end.unwrap_or(MediaTime::ZERO),
+            false => end.map_or(duration, |end| end.min(duration)),
+        };
+        let before = std::mem::replace(&mut self.rate, rate);
+        match asked {
+            Some(asked) => self.seek(asked.min(duration)),
+            None if before != rate || rate.scale() != 1.0 => self.change_rate(),
+            None => {}
         }
         for at in 0..self.tracks.len() {
             self.tracks[at].done = false;
             self.settle(at);
         }
-        self.decode_start = self.tracks.iter().filter_map(|track| self.decode_time(track)).min().unwrap_or(self.start);
+        let decode_times = self.tracks.iter().filter_map(|track| self.decode_time(track));
+        let first = if backward { decode_times.max() } else { decode_times.min() };
+        self.decode_start = first.unwrap_or(self.start);
         self.finish = self.decode_start;
         self.origin = now;
         self.state = State::Armed;
@@ -93,13 +115,36 @@ impl Playback {
         self.start
     }
 
+    /// Makes `at` the end of the range that plays. False where that is not ahead: nothing is changed then.
+    pub fn stop_at(&mut self, at: MediaTime, now: Instant) -> bool {
+        let position = self.position(now);
+        let ahead = match self.rate.is_backward() {
+            true => at < position && at >= self.end,
+            false => at > position && at <= self.end,
+        };
+        if !ahead || !matches!(self.state, State::Playing | State::Armed) {
+            return false;
+        }
+        self.end = at;
+        for at in 0..self.tracks.len() {
+            self.settle(at);
+        }
+        true
+    }
+
+    /// How fast it plays, or would.
+    pub fn rate(&self) -> Rate {
+        self.rate
+    }
+
     /// The presentation time that is shown about `now`.
     pub fn position(&self, now: Instant) -> MediaTime {
         if self.state != State::Playing {
             return self.start;
         }
         let now = self.stall.map_or(now, |stall| stall.since.min(now));
-        self.start.plus(now.saturating_duration_since(self.origin)).min(self.end)
+        let position = self.rate.onward(self.start, self.rate.npt(now.saturating_duration_since(self.origin)));
+        if self.rate.is_backward() { position.max(self.end) } else { position.min(self.end) }
     }
 
     /// What is left of begun units leaves at once.
@@ -112,18 +157,38 @@ impl Playback {
 
     fn seek(&mut self, asked: MediaTime) {
         let numbers: Vec<usize> = self.tracks.iter().map(|track| track.setup.track).collect();
-        let place = seek::place(&self.index, &numbers, asked);
+        let sparse = self.rate.selection() == Selection::SyncPictures;
+        let place = match sparse {
+            true => seek::place_sync(&self.index, &numbers, asked),
+            false => seek::place(&self.index, &numbers, asked),
+        };
         self.start = place.start;
         for (track, (cursor, skip_before)) in self.tracks.iter_mut().zip(place.tracks) {
             track.seek(cursor, skip_before);
         }
-        // The new line starts where the old one ended; what is shown before the range's start (priming) comes first.
+        // What is shown before the range's start (priming) comes first.
         let index = &self.index;
-        let reached = self.tracks.iter().filter_map(TrackPlay::reached).max().unwrap_or(MediaTime::ZERO);
-        let earliest = self.tracks.iter().filter_map(|track| track.earliest(&index.tracks[track.number].samples)).min();
+        let sent = self.tracks.iter().filter(|track| !sparse && !track.is_left_out(self.rate));
+        let earliest = sent.filter_map(|track| track.earliest(&index.tracks[track.number].samples)).min();
         let lead = self.start.since(earliest.unwrap_or(self.start));
+        self.lay_lines(self.rate.shown(lead));
+    }
+
+    /// Goes on from where it stands at another rate: the pictures with the next, the sound where they are.
+    fn change_rate(&mut self) {
+        for track in self.tracks.iter_mut().filter(|track| !track.pictures) {
+            let from = track.clock.ticks(self.start);
+            let cursor = self.index.tracks[track.number].samples.first_at_or_after(from);
+            track.seek(cursor, Some(from));
+        }
+        self.lay_lines(Duration::ZERO);
+    }
+
+    /// The new line starts where the old one ended.
+    fn lay_lines(&mut self, lead: Duration) {
+        let reached = self.tracks.iter().filter_map(TrackPlay::reached).max().unwrap_or(MediaTime::ZERO);
         for track in &mut self.tracks {
-            track.lay_line(self.start, reached.plus(lead));
+            track.lay_line(self.start, reached.plus(lead), self.rate);
         }
         let first = self.first_byte();
         self.reader.seek(first.unwrap_or(0));
@@ -131,9 +196,18 @@ impl Playback {
 
     /// Moves a track's cursor over what is left out; notes whether the range is over for it.
     pub(super) fn settle(&mut self, at: usize) {
+        let (rate, backward) = (self.rate, self.rate.is_backward());
         let track = &mut self.tracks[at];
         let samples = &self.index.tracks[track.number].samples;
-        let end = (self.end < self.index.duration).then(|| track.clock.ticks(self.end));
+        if track.is_left_out(rate) {
+            track.done = true;
+            return;
+        }
+        let end = (backward || self.end < self.index.duration).then(|| track.clock.ticks(self.end));
+        if backward {
+            track.done = samples.get(track.cursor).is_none_or(|sample| end.is_some_and(|end| sample.pts < end));
+            return;
+        }
         while samples.get(track.cursor).is_some_and(|sample| track.skips(&sample)) {
             track.cursor += 1;
         }
@@ -146,11 +220,18 @@ impl Playback {
         if track.done {
             return None;
         }
-        self.index.tracks[track.number].samples.get(track.cursor).map(|sample| track.clock.time(sample.dts))
+        self.index.tracks[track.number].samples.get(track.cursor).map(|sample| self.order(track, &sample))
+    }
+
+    /// The time by which samples are sent: their decode time, but where only sync pictures are sent nothing comes out of
+    /// the order in which it is shown.
+    pub(super) fn order(&self, track: &TrackPlay, sample: &Sample) -> MediaTime {
+        let sparse = self.rate.selection() == Selection::SyncPictures;
+        track.clock.time(if sparse { sample.pts } else { sample.dts })
     }
 
     pub(super) fn due(&self, decode: MediaTime) -> Instant {
-        self.origin + decode.since(self.decode_start)
+        self.origin + self.rate.real(decode.since(self.decode_start).max(self.decode_start.since(decode)))
     }
 
     /// Computes anew when each track's next sample is due.

@@ -1,9 +1,13 @@
 //! Which bytes are needed next, and what happens to them.
 
-use super::{Playback, State};
+use super::{Playback, Selection, State};
 use bytes::Bytes;
+use rtp::clock::MediaTime;
 use std::{ops::Range, time::Instant};
 use stripes::reader::{ReaderState, UnitFailure, UnitRequest};
+
+/// Sync samples that are asked for at once at most: bounds what one call does.
+const MAX_SYNCS_AHEAD: usize = 256;
 
 impl Playback {
     /// Whether there is a stripe unit to fetch.
@@ -34,8 +38,11 @@ impl Playback {
     /// Asks for the bytes of the time to come.
     pub(super) fn refill(&mut self, now: Instant) {
         self.refill_at = now + self.options.read_ahead / 8;
-        let played = now.saturating_duration_since(self.origin);
-        let horizon = self.decode_start.plus(played + self.options.read_ahead);
+        if self.rate.selection() == Selection::SyncPictures {
+            return self.refill_sync(now);
+        }
+        let played = self.rate.npt(now.saturating_duration_since(self.origin));
+        let horizon = self.decode_start.plus(played + self.rate.npt(self.options.read_ahead));
         let Some(first) = self.first_byte() else { return };
         let mut last = first;
         for track in self.tracks.iter_mut().filter(|track| !track.done) {
@@ -52,6 +59,40 @@ impl Playback {
         self.reader.forget_before(first);
         let deadline = if self.state == State::Armed { now } else { now + self.options.read_ahead };
         self.reader.want(first..last, now, deadline);
+    }
+
+    /// Asks for the bytes of the next sync samples, and for nothing between them.
+    fn refill_sync(&mut self, now: Instant) {
+        let backward = self.rate.is_backward();
+        let mut wanted: Vec<Range<u64>> = Vec::with_capacity(MAX_SYNCS_AHEAD);
+        for track in self.tracks.iter().filter(|track| !track.done) {
+            let samples = &self.index.tracks[track.number].samples;
+            let (mut cursor, mut ahead) = (Some(track.cursor), MediaTime::ZERO);
+            let limit = MediaTime::ZERO.plus(self.rate.npt(self.options.read_ahead));
+            while let Some(sample) = cursor.and_then(|cursor| samples.get(cursor)) {
+                let past = if backward { track.clock.time(sample.pts) < self.end } else { false };
+                if ahead > limit || past || wanted.len() >= MAX_SYNCS_AHEAD {
+                    break;
+                }
+                wanted.push(sample.offset..sample.offset + u64::from(sample.size));
+                let (next, step) = self.rate.next_sync(samples, cursor.unwrap_or_default());
+                (cursor, ahead) = (next, MediaTime(ahead.0.saturating_add(track.clock.time(step).0)));
+            }
+        }
+        if backward {
+            // The window reaches forwards from the lowest byte: what comes next must lie in it.
+            let reach = wanted.first().map_or(0, |first| first.end.saturating_sub(self.options.window_bytes));
+            wanted.retain(|range| range.start >= reach);
+        }
+        let Some(first) = wanted.iter().map(|range| range.start).min() else { return };
+        match backward {
+            true => self.reader.seek(first),
+            false => self.reader.forget_before(first),
+        }
+        let deadline = if self.state == State::Armed { now } else { now + self.options.read_ahead };
+        for range in wanted {
+            self.reader.want(range, now, deadline);
+        }
     }
 
     /// Why the bytes of a stalled sample will not come, if that is known.

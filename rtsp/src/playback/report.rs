@@ -1,7 +1,7 @@
 //! Sender reports and goodbyes (RFC 3550 section 6).
 
-use super::{Playback, State};
-use rtp::rtcp;
+use super::{Playback, State, range::NANOSECONDS};
+use rtp::{clock::Ticks, rtcp, sender::Sender};
 use std::time::Instant;
 
 impl Playback {
@@ -29,6 +29,11 @@ impl Playback {
         sent && rtcp::write_bye(out, &self.report(at, now), cname).is_ok()
     }
 
+    /// What each source has sent and heard, once a source.
+    pub fn senders(&self) -> impl Iterator<Item = &Sender> {
+        self.tracks.iter().enumerate().filter(|(at, track)| track.source == *at).map(|(_, track)| &track.sender)
+    }
+
     /// Takes a report block about the source `ssrc`; false when that is none of this viewer's.
     pub fn handle_report_block(&mut self, block: &rtcp::ReportBlock, now: Instant) -> bool {
         match self.tracks.iter_mut().find(|track| track.setup.ssrc == block.ssrc) {
@@ -48,8 +53,11 @@ impl Playback {
         let source = self.tracks[at].source;
         let track = &mut self.tracks[source];
         // The line of the wall clock does not stop in a stall: what is sent late is late.
-        let position = self.began.plus(now.saturating_duration_since(self.went));
-        let (ntp, timestamp) = track.report_times(position, self.wall_zero);
+        let went = now.saturating_duration_since(self.went);
+        let position = self.began.plus(self.rate.sent(went));
+        // At another speed the line does not run with the wall clock: the pair is good for now.
+        let ahead = Ticks(position.0.saturating_sub(self.began.plus(went).0).saturating_neg());
+        let (ntp, timestamp) = track.report_times(position, self.wall_zero.plus(ahead, NANOSECONDS));
         track.sender.report(ntp, timestamp)
     }
 }

@@ -49,6 +49,19 @@ pub(super) fn place(index: &Index, tracks: &[usize], asked: MediaTime) -> Place 
     Place { start, tracks: places.collect() }
 }
 
+/// The same where only sync pictures are sent: each track of pictures begins at its own. Where the others begin is of no
+/// meaning.
+pub(super) fn place_sync(index: &Index, tracks: &[usize], asked: MediaTime) -> Place {
+    let known = || tracks.iter().filter_map(|track| index.tracks.get(*track));
+    let leader = known().find(|track| track.format.media() == Media::Video).or_else(|| known().next());
+    let first = leader.and_then(|leader| {
+        let sample = leader.samples.get(sync_at_or_before(leader, asked))?;
+        Some(leader.clock().time(sample.pts))
+    });
+    let places = known().map(|track| (sync_at_or_before(track, asked), None));
+    Place { start: first.unwrap_or(MediaTime::ZERO).max(MediaTime::ZERO), tracks: places.collect() }
+}
+
 fn sync_at_or_before(track: &Track, time: MediaTime) -> usize {
     track.samples.sync_at_or_before(track.clock().ticks(time))
 }

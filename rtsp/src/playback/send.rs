@@ -1,7 +1,7 @@
 //! What leaves when: groups of access units, laid down as trains, spread over their time.
 
 use super::{
-    Playback, PlaybackEvent, Stall, State,
+    Playback, PlaybackEvent, Selection, Stall, State,
     track::Rest,
     trains::{TrainId, Trains},
 };
@@ -107,7 +107,10 @@ impl Playback {
     /// All tracks are done: is the time over, too?
     fn end(&mut self, now: Instant) {
         if self.is_drained() && self.tracks.iter().all(|track| track.done) && now >= self.due(self.finish) {
-            let presentation = self.end >= self.index.duration;
+            let presentation = match self.rate.is_backward() {
+                true => self.end <= rtp::clock::MediaTime::ZERO,
+                false => self.end >= self.index.duration,
+            };
             self.start = self.end;
             self.state = if presentation { State::Rewound } else { State::Paused };
             self.event = Some(PlaybackEvent::Ended { presentation });
@@ -191,6 +194,10 @@ impl Playback {
         let first = samples.get(track.cursor)?;
         let span = samples.duration(track.cursor).unwrap_or_default();
         let mut group = Group { samples: [first; MAX_GROUP], count: 1, bytes: first.size as usize, span };
+        if self.rate.selection() == Selection::SyncPictures {
+            group.span = self.rate.next_sync(samples, track.cursor).1;
+            return Some(group);
+        }
         let end = (self.end < self.index.duration).then(|| track.clock.ticks(self.end));
         // One packet of small units, unless the operator wants more at once.
         let max_bytes = if track.bundled && self.options.quantum <= self.options.bundle {
@@ -256,7 +263,7 @@ impl Playback {
         let track = &mut self.tracks[at];
         let trains = count.div_ceil(most);
         let size = count.div_ceil(trains);
-        let span = track.clock.time(group.span).since(rtp::clock::MediaTime::ZERO);
+        let span = self.rate.real(track.clock.time(group.span).since(rtp::clock::MediaTime::ZERO));
         let share = span / u32::try_from(trains).unwrap_or(u32::MAX);
         let far_behind = now.saturating_duration_since(track.due) > FAR_BEHIND;
         let step = if far_behind { share } else { share.max(gap) };
@@ -269,15 +276,21 @@ impl Playback {
 
     /// Moves the cursor past a group.
     fn advance(&mut self, at: usize, group: &Group, sent: bool) {
+        let first = self.order(&self.tracks[at], &group.samples[0]);
         let track = &mut self.tracks[at];
         let samples = &self.index.tracks[track.number].samples;
         if sent {
             for (index, sample) in group.samples[..group.count].iter().enumerate() {
-                track.sent(sample, samples.duration(track.cursor + index).unwrap_or_default());
+                let one = samples.duration(track.cursor + index).unwrap_or_default();
+                track.sent(sample, if group.count == 1 { group.span } else { one });
             }
         }
-        let over = track.clock.time(Ticks(group.samples[0].dts.0 + group.span.0));
-        track.cursor += group.count;
+        let progress = first.since(self.decode_start).max(self.decode_start.since(first));
+        let over = self.decode_start.plus(progress + track.clock.time(group.span).since(rtp::clock::MediaTime::ZERO));
+        track.cursor = match self.rate.selection() {
+            Selection::SyncPictures => self.rate.next_sync(samples, track.cursor).0.unwrap_or(samples.len()),
+            Selection::All | Selection::Pictures => track.cursor + group.count,
+        };
         self.finish = self.finish.max(over);
         self.settle(at);
         if let Some(decode) = self.decode_time(&self.tracks[at]) {

@@ -1,13 +1,13 @@
 //! One track of a viewer: its cursor, its packets' numbers and times, its pacing.
 
-use super::{PlaybackOptions, TrackSetup, trains::TrainId};
+use super::{PlaybackOptions, Rate, Selection, TrackSetup, trains::TrainId};
 use catalog::{
     index::Track,
     sample::{Sample, SampleTable},
 };
 use rtp::{
     clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks},
-    format::Bundling,
+    format::{Bundling, Media},
     packetizer::Packetizer,
     sender::Sender,
 };
@@ -22,6 +22,8 @@ pub(super) struct TrackPlay {
     pub(super) clock: ClockRate,
     /// The first track of its source, by the order of the set-up tracks: another one where several tracks are one source.
     pub(super) source: usize,
+    /// Not sound, not text: sent at every scale.
+    pub(super) pictures: bool,
     /// Several units may share a packet.
     pub(super) bundled: bool,
     /// Film that leaves together at most.
@@ -38,7 +40,10 @@ pub(super) struct TrackPlay {
     pub(super) done: bool,
     /// When the cursor's sample is due.
     pub(super) due: Instant,
-    /// Timestamp of presentation time zero on this range's line.
+    rate: Rate,
+    /// Where the line and presentation time meet: the range's start.
+    anchor: Ticks,
+    /// Timestamp of time zero on this range's line.
     zero: RtpTimestamp,
     /// `zero` without wrapping, counted from the first range's.
     line: i64,
@@ -84,6 +89,7 @@ impl TrackPlay {
             setup: *setup,
             clock: track.clock(),
             source,
+            pictures: track.format.media() == Media::Video,
             bundled,
             group: track.clock().ticks(MediaTime::ZERO.plus(group)),
             packetizer,
@@ -93,6 +99,8 @@ impl TrackPlay {
             skip_before: None,
             done: false,
             due: now,
+            rate: Rate::NORMAL,
+            anchor: Ticks(0),
             zero: first,
             line: 0,
             reached: None,
@@ -110,8 +118,14 @@ impl TrackPlay {
         self.done = false;
     }
 
+    /// Whether nothing of it is sent at `rate`.
+    pub(super) fn is_left_out(&self, rate: Rate) -> bool {
+        rate.selection() != Selection::All && !self.pictures
+    }
+
     /// Lays the line so that presentation time `start` comes at `instant` of the viewer's own count of time played.
-    pub(super) fn lay_line(&mut self, start: MediaTime, instant: MediaTime) {
+    pub(super) fn lay_line(&mut self, start: MediaTime, instant: MediaTime, rate: Rate) {
+        (self.rate, self.anchor) = (rate, self.clock.ticks(start));
         let line = self.clock.ticks(instant).0.saturating_sub(self.clock.ticks(start).0);
         self.move_line(line);
         if self.timestamp(self.clock.ticks(start)) == RtpTimestamp(0) {
@@ -132,12 +146,13 @@ impl TrackPlay {
 
     /// The timestamp of presentation time `pts`.
     pub(super) fn timestamp(&self, pts: Ticks) -> RtpTimestamp {
-        self.zero.plus(pts)
+        self.zero.plus(Ticks(self.rate.on_line(self.anchor, pts)))
     }
 
     /// Notes that `sample` was sent.
     pub(super) fn sent(&mut self, sample: &Sample, duration: Ticks) {
-        let end = self.line + sample.pts.0 + duration.0.max(1);
+        let shown = (duration.0 as f64 / self.rate.scale().abs()) as i64;
+        let end = self.line + self.rate.on_line(self.anchor, sample.pts) + shown.max(1);
         self.reached = Some(self.reached.map_or(end, |reached| reached.max(end)));
     }
 
@@ -154,10 +169,10 @@ impl TrackPlay {
         self.skip_before.is_some_and(|before| sample.pts < before)
     }
 
-    /// A pair of times that lies exactly on the media line: the last whole tick at or before `position`, where
-    /// presentation time zero was (or would have been) at `zero` of the wall clock.
+    /// A pair of times that lies exactly on the media line: the last whole tick at or before `position` of the line, whose
+    /// zero was (or would have been) at `zero` of the wall clock.
     pub(super) fn report_times(&self, position: MediaTime, zero: NtpTimestamp) -> (NtpTimestamp, RtpTimestamp) {
         let tick = self.clock.ticks(position);
-        (zero.plus(tick, self.clock), self.timestamp(tick))
+        (zero.plus(tick, self.clock), self.zero.plus(tick))
     }
 }

@@ -1,8 +1,10 @@
 //! A film without media and a worker without a clock, for the tests of the control part.
 
 use super::{Media as Workers, OpenError, Presentations};
+use crate::headers::{Scale, Speed};
+use crate::playback::Rate;
 use crate::worker::{
-    Destination, PlayError, PlayReply, PlayRequest, Start, TrackInfo, ViewerEvent, ViewerId, WorkerId,
+    Destination, PlayError, PlayReply, PlayRequest, Start, TrackInfo, ViewerEvent, ViewerId, ViewerStatistics, WorkerId,
 };
 use bytes::Bytes;
 use catalog::index::{Index, Track};
@@ -137,6 +139,15 @@ impl Workers for FakeWorkers {
 
     fn play(&self, _: WorkerId, request: PlayRequest) -> BoxFuture<'_, Result<PlayReply, PlayError>> {
         let mut state = lock(&self.state);
+        let (Scale(scale), Speed(speed)) = request.rate;
+        let rate = Rate::nearest(scale, speed, true);
+        let said = if rate == Rate::NORMAL { String::new() } else { format!(" at {scale} x {speed}") };
+        if request.queue && state.contains_key(&request.viewer) {
+            self.note(format!("queue {:?} {:?}", request.start, request.end));
+            let Start::At(start) = request.start else { return Box::pin(async { Err(PlayError::Stopped) }) };
+            let range = start..request.end.unwrap_or(request.index.duration);
+            return Box::pin(async move { Ok(PlayReply { range, rate, info: Vec::new() }) });
+        }
         let before = state.get(&request.viewer).map(|viewer| (viewer.position, viewer.sequence));
         let position = match request.start {
             // As if sync samples lay at whole seconds.
@@ -144,11 +155,12 @@ impl Workers for FakeWorkers {
             Start::Resume => before.map_or(MediaTime::ZERO, |(position, _)| position),
         };
         let duration = request.index.duration;
-        if position >= duration {
+        let backward = rate.is_backward();
+        if position >= duration && !backward {
             let range = PlayError::Range { start: position.as_secs_f64(), duration: duration.as_secs_f64() };
             return Box::pin(async { Err(range) });
         }
-        let end = request.end.unwrap_or(duration);
+        let end = request.end.unwrap_or(if backward { MediaTime::ZERO } else { duration });
         let sequence = before.map_or(65_530, |(_, sequence)| sequence);
         let info = |track: &crate::worker::PlayTrack| TrackInfo {
             track: track.track,
@@ -156,9 +168,9 @@ impl Workers for FakeWorkers {
             timestamp: RtpTimestamp(1 + track.ssrc % 1000),
         };
         let info = request.tracks.iter().map(info).collect();
-        self.note(format!("play {:?} {:?} {} tracks", request.start, request.end, request.tracks.len()));
+        self.note(format!("play {:?} {:?} {} tracks{said}", request.start, request.end, request.tracks.len()));
         state.insert(request.viewer, Viewer { request, position, end, since: None, sequence });
-        Box::pin(async move { Ok(PlayReply { range: position..end, info }) })
+        Box::pin(async move { Ok(PlayReply { range: position..end, rate, info }) })
     }
 
     fn go(&self, _: WorkerId, viewer: ViewerId) {
@@ -182,7 +194,23 @@ impl Workers for FakeWorkers {
         viewer.sequence = viewer.sequence.wrapping_add(1);
     }
 
-    fn pause(&self, _: WorkerId, viewer: ViewerId) -> BoxFuture<'_, Option<MediaTime>> {
+    fn viewer(&self, _: WorkerId, viewer: ViewerId) -> BoxFuture<'_, Option<ViewerStatistics>> {
+        let known = lock(&self.state).get(&viewer).map(|viewer| ViewerStatistics {
+            position: viewer.position,
+            packets_sent: 7,
+            octets_sent: 700,
+            ..ViewerStatistics::default()
+        });
+        Box::pin(async move { known })
+    }
+
+    fn pause(&self, _: WorkerId, viewer: ViewerId, at: Option<MediaTime>) -> BoxFuture<'_, Option<MediaTime>> {
+        if let Some(at) = at {
+            self.note(format!("pause {at:?}"));
+            let state = lock(&self.state);
+            let ahead = state.get(&viewer).is_some_and(|viewer| at > viewer.position && at <= viewer.end);
+            return Box::pin(async move { ahead.then_some(at) });
+        }
         self.note("pause".into());
         let mut state = lock(&self.state);
         let position = state.get_mut(&viewer).map(|viewer| {

@@ -1,6 +1,6 @@
 //! What the control part needs from the rest: presentations by name, and workers that play them.
 
-use crate::worker::{PlayError, PlayReply, PlayRequest, ViewerId, WorkerId, Workers};
+use crate::worker::{PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId, Workers};
 use bytes::Bytes;
 use catalog::index::Index;
 use futures_util::future::BoxFuture;
@@ -34,8 +34,10 @@ pub trait Media: Send + Sync + 'static {
     fn play(&self, worker: WorkerId, request: PlayRequest) -> BoxFuture<'_, Result<PlayReply, PlayError>>;
     /// Lets the packets go.
     fn go(&self, worker: WorkerId, viewer: ViewerId);
-    /// Stops, with the place where it stands.
-    fn pause(&self, worker: WorkerId, viewer: ViewerId) -> BoxFuture<'_, Option<MediaTime>>;
+    /// Stops, now or when `at` is reached, with the place where it stands.
+    fn pause(&self, worker: WorkerId, viewer: ViewerId, at: Option<MediaTime>) -> BoxFuture<'_, Option<MediaTime>>;
+    /// What was sent so far.
+    fn viewer(&self, worker: WorkerId, viewer: ViewerId) -> BoxFuture<'_, Option<ViewerStatistics>>;
     /// Forgets the viewer.
     fn remove(&self, worker: WorkerId, viewer: ViewerId, bye: bool);
     /// RTCP from a channel; `track` counts the tracks that play.
@@ -59,8 +61,12 @@ impl Media for Workers {
         Workers::go(self, worker, viewer);
     }
 
-    fn pause(&self, worker: WorkerId, viewer: ViewerId) -> BoxFuture<'_, Option<MediaTime>> {
-        Box::pin(Workers::pause(self, worker, viewer))
+    fn pause(&self, worker: WorkerId, viewer: ViewerId, at: Option<MediaTime>) -> BoxFuture<'_, Option<MediaTime>> {
+        Box::pin(Workers::pause(self, worker, viewer, at))
+    }
+
+    fn viewer(&self, worker: WorkerId, viewer: ViewerId) -> BoxFuture<'_, Option<ViewerStatistics>> {
+        Box::pin(Workers::viewer(self, worker, viewer))
     }
 
     fn remove(&self, worker: WorkerId, viewer: ViewerId, bye: bool) {

@@ -1,9 +1,11 @@
 //! PLAY and PAUSE (RFC 2326 sections 10.5 and 10.6).
 
+use super::setup::blocksize;
 use super::{Answer, Outcome, Refusal, Server, Step, Target};
 use crate::admission::Demand;
-use crate::headers::{Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, Speed};
+use crate::headers::{Blocksize, Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, Speed};
 use crate::message::{Method, Reply, Request, StatusCode, reply};
+use crate::playback::Rate;
 use crate::sdp;
 use crate::session::{Session, SessionId, State};
 use crate::worker::{PlayError, PlayReply, PlayRequest, Start};
@@ -20,10 +22,10 @@ impl Server {
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
         aggregate(session, target)?;
-        let range = asked_range(request)?;
-        scale(request)?;
-        if let Some(speed) = request.headers.get(SPEED) {
-            Speed::parse(speed).map_err(Refusal::bad)?;
+        let (range, _) = asked_range(request)?;
+        let rate = asked_rate(request)?;
+        if let Some(Blocksize(bytes)) = blocksize(request)? {
+            session.wants_blocksize(bytes);
         }
         let start = match range.start {
             Some(Npt::At(start)) => Start::At(start),
@@ -34,27 +36,24 @@ impl Server {
             Some(Npt::At(end)) => Some(end),
             Some(Npt::Now) | None => None,
         };
-        let duration = session.index.duration;
-        match start {
-            Start::At(start) if start > duration.plus(ROUNDING) => {
-                return Err(invalid_range("the range starts behind the end"));
-            }
-            Start::At(start) if end.is_some_and(|end| end <= start) => {
-                return Err(invalid_range("the range ends before it starts"));
-            }
-            _ => {}
-        }
-        let end = end.filter(|end| end.plus(ROUNDING) < duration);
-        if start == Start::Resume && end.is_none() {
-            // 10.5: PLAY without Range while playing changes nothing. So does VLC's change of rate, which
-            // is such a PLAY with a Scale: it learns that the scale is 1 and goes on.
+        let unchanged = rate.is_none_or(|rate| same(rate, session.rate()));
+        if start == Start::Resume && end.is_none() && unchanged {
+            // 10.5: PLAY without Range while playing changes nothing.
             if let Some((position, end)) = session.position(now) {
                 let mut reply = reply(StatusCode::Ok);
-                reply.insert_header(RANGE, said_range(session, position, end).to_string());
-                say_scale(request, &mut reply);
+                reply.insert_header(RANGE, said_range(session, &Range::npt(position, None), position, end).to_string());
+                say_rate(request, session.rate(), &mut reply);
                 return Ok(Step::done(reply));
             }
         }
+        // What is not said is normal (12.34), but for a mere sign of life, which came above.
+        let rate = rate.unwrap_or((Scale::NORMAL, Speed::NORMAL));
+        let backward = rate.0.0 < 0.0;
+        let duration = session.index.duration;
+        check_range(start, end, duration, backward)?;
+        let end = end.filter(|end| backward || end.plus(ROUNDING) < duration);
+        // 10.5: it waits for what plays, where that will end by itself.
+        let queue = matches!(start, Start::At(_)) && unchanged && session.is_bounded();
         if !session.has_promise() {
             let demand = Demand::of(&session.index, session.tracks().iter().map(|track| track.track));
             let promise = self.admission.promise(&session.index.media.nodes, demand);
@@ -66,6 +65,9 @@ impl Server {
             tracks: session.play_tracks(),
             start,
             end,
+            rate,
+            blocksize: session.blocksize(),
+            queue,
             events: session.teller(),
         };
         Ok(Step::Play(session.worker, Box::new(play), id))
@@ -85,6 +87,7 @@ impl Server {
         }
         let played = played.map_err(|error| match error {
             PlayError::Range { .. } => invalid_range("the range starts behind the end"),
+            PlayError::Queue(_) => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),
             PlayError::Full(_) => Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()),
             PlayError::Stopped => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),
             PlayError::Track | PlayError::Format { .. } => {
@@ -93,15 +96,24 @@ impl Server {
         })?;
         // What the worker told before it answered is about what played before.
         session.settle(now).map_err(|reason| Refusal::new(StatusCode::ServiceUnavailable, reason))?;
-        session.played(played.range.start, played.range.end, now);
-        let go = Some((session.worker, session.viewer));
+        // What waits begins later, and only then is it known with which packet.
+        let waits = played.info.is_empty();
+        if !waits {
+            session.played(played.range.start, played.range.end, played.rate, now);
+        }
+        let go = (!waits).then_some((session.worker, session.viewer));
         let mut reply = reply(StatusCode::Ok);
         if request.method == Method::Play {
-            reply.insert_header(RANGE, said_range(session, played.range.start, played.range.end).to_string());
-            reply.insert_header(RTP_INFO, rtp_info(session, &played).to_string());
-            say_scale(request, &mut reply);
+            let (_, unit) = asked_range(request)?;
+            let said = said_range(session, &unit, played.range.start, played.range.end);
+            reply.insert_header(RANGE, said.to_string());
+            if !waits {
+                reply.insert_header(RTP_INFO, rtp_info(session, &played).to_string());
+            }
+            say_rate(request, played.rate, &mut reply);
         }
-        tracing::info!(session = %id, from = %Range::npt(played.range.start, Some(played.range.end)), "plays");
+        let range = Range::npt(played.range.start, Some(played.range.end));
+        tracing::info!(session = %id, %range, scale = played.rate.scale(), waits, "plays");
         Ok(Step::Done(Box::new(Answer { reply, go, close: false })))
     }
 
@@ -110,11 +122,12 @@ impl Server {
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
         aggregate(session, target)?;
-        if request.headers.get(RANGE).is_some() {
-            pause_point(&asked_range(request)?, session)?;
-        }
+        let at = pause_point(request, session)?;
         if session.state() == State::Playing {
-            return Ok(Step::Pause(session.worker, session.viewer, id));
+            return Ok(Step::Pause(session.worker, session.viewer, at, id));
+        }
+        if at.is_some() {
+            return Err(invalid_range("nothing plays that could be paused then"));
         }
         match session.has_played() {
             // GStreamer says PAUSE before TEARDOWN even after the end: late is not wrong (RFC 7826 13.6 has it so).
@@ -126,15 +139,23 @@ impl Server {
     pub(super) fn pause_answered(&self, request: &Request, id: &SessionId, position: Option<MediaTime>) -> Outcome {
         let mut sessions = self.sessions();
         let session = sessions.get(id).ok_or_else(Refusal::no_session)?;
-        session.paused();
         if request.method == Method::Teardown {
+            session.paused();
             return self.take_down(request, session, id);
         }
+        let at = pause_point(request, session)?;
         let mut reply = reply(StatusCode::Ok);
-        if let Some(position) = position {
-            reply.insert_header(RANGE, Range::npt(position, None).to_string());
+        match (at, position) {
+            // 10.6: outside of all that plays and waits.
+            (Some(_), None) => return Err(invalid_range("the pause is not ahead in what plays")),
+            (Some(at), Some(stops)) if at == stops => session.stops_at(at),
+            _ => session.paused(),
         }
-        tracing::info!(session = %id, "pauses");
+        if let Some(position) = position {
+            let (_, unit) = asked_range(request)?;
+            reply.insert_header(RANGE, unit.like(position, None).to_string());
+        }
+        tracing::info!(session = %id, ?at, "pauses");
         Ok(Step::done(reply))
     }
 }
@@ -164,47 +185,72 @@ pub(super) fn is_set_up(session: &Session, id: u32) -> bool {
     position.is_some_and(|position| session.track(position).is_some())
 }
 
-fn asked_range(request: &Request) -> Result<NptRange, Box<Refusal>> {
-    let Some(field) = request.headers.get(RANGE) else { return Ok(NptRange { start: None, end: None }) };
-    match Range::parse(field).map_err(Refusal::bad)? {
-        Range::Npt(range) => Ok(range),
-        // 12.29: a unit that is not understood.
-        Range::Other(unit) => {
-            Err(Refusal::new(StatusCode::NotImplemented, format!("ranges of {unit}, only npt can be had")))
+/// What is asked for in normal play time, and as it was said: the answer has its unit (10.5).
+fn asked_range(request: &Request) -> Result<(NptRange, Range), Box<Refusal>> {
+    let nothing = NptRange { start: None, end: None };
+    let Some(field) = request.headers.get(RANGE) else { return Ok((nothing, Range::Npt(nothing))) };
+    let range = Range::parse(field).map_err(Refusal::bad)?;
+    match range.in_npt() {
+        Some(npt) => Ok((npt, range)),
+        // 12.29: a unit that is not understood. A film has no wall clock of its own either.
+        None => {
+            Err(Refusal::new(StatusCode::NotImplemented, format!("ranges of {range}: only npt and smpte can be had")))
         }
     }
 }
 
-/// 10.6: a time at which to pause. Only what lies outside of what is played can be refused by number.
-fn pause_point(range: &NptRange, session: &Session) -> Result<(), Box<Refusal>> {
-    let point = match (range.start, range.end) {
-        (Some(Npt::Now), None) => return Ok(()),
-        (Some(Npt::At(point)), None) => point,
-        _ => return Err(invalid_range("a pause has one time")),
-    };
-    match point > session.index.duration {
-        true => Err(invalid_range("the pause lies behind the end")),
-        false => Err(Refusal::new(StatusCode::NotImplemented, "a pause at a later time")),
+fn check_range(start: Start, end: Option<MediaTime>, duration: MediaTime, backward: bool) -> Result<(), Box<Refusal>> {
+    let Start::At(start) = start else { return Ok(()) };
+    match backward {
+        _ if start > duration.plus(ROUNDING) => Err(invalid_range("the range starts behind the end")),
+        true if start <= end.unwrap_or(MediaTime::ZERO) => {
+            Err(invalid_range("backwards, the range ends behind its start"))
+        }
+        false if end.is_some_and(|end| end <= start) => Err(invalid_range("the range ends before it starts")),
+        _ => Ok(()),
     }
 }
 
-fn scale(request: &Request) -> Result<(), Box<Refusal>> {
-    match request.headers.get(SCALE) {
-        Some(scale) => Scale::parse(scale).map(drop).map_err(Refusal::bad),
-        None => Ok(()),
+/// 10.6: a time at which to pause; `None`: now.
+fn pause_point(request: &Request, session: &Session) -> Result<Option<MediaTime>, Box<Refusal>> {
+    if request.headers.get(RANGE).is_none() {
+        return Ok(None);
     }
+    let (range, _) = asked_range(request)?;
+    match (range.start, range.end) {
+        (Some(Npt::Now), None) => Ok(None),
+        (Some(Npt::At(point)), None) if point <= session.index.duration => Ok(Some(point)),
+        (Some(Npt::At(_)), None) => Err(invalid_range("the pause lies behind the end")),
+        _ => Err(invalid_range("a pause has one time")),
+    }
+}
+
+/// `Scale` and `Speed`; `None`: neither is said.
+fn asked_rate(request: &Request) -> Result<Option<(Scale, Speed)>, Box<Refusal>> {
+    let scale = request.headers.get(SCALE).map(Scale::parse).transpose().map_err(Refusal::bad)?;
+    let speed = request.headers.get(SPEED).map(Speed::parse).transpose().map_err(Refusal::bad)?;
+    let said = scale.is_some() || speed.is_some();
+    Ok(said.then_some((scale.unwrap_or(Scale::NORMAL), speed.unwrap_or(Speed::NORMAL))))
+}
+
+/// Whether asking for `asked` gives the rate in use.
+fn same((Scale(scale), Speed(speed)): (Scale, Speed), rate: Rate) -> bool {
+    scale == rate.scale() && speed == rate.speed()
 }
 
 /// What is played, open where it goes to the presentation's end: with an end told, GStreamer 1.22 ends its jitter
 /// buffer by a timer of its own, and loses the end of the stream (playbin waits for ever); live555 tells none.
-fn said_range(session: &Session, start: MediaTime, end: MediaTime) -> Range {
-    Range::npt(start, (end < session.index.duration).then_some(end))
+fn said_range(session: &Session, unit: &Range, start: MediaTime, end: MediaTime) -> Range {
+    unit.like(start, (end < session.index.duration).then_some(end))
 }
 
-/// 12.34: the scale that is in use.
-fn say_scale(request: &Request, reply: &mut Reply) {
-    if request.headers.get(SCALE).is_some() {
-        reply.insert_header(SCALE, Scale::NORMAL.to_string());
+/// 12.34, 12.35: the rate that is in use. Only where it was asked for: VLC sends back every `Speed` that it sees.
+fn say_rate(request: &Request, rate: Rate, reply: &mut Reply) {
+    if request.headers.get(SCALE).is_some() || rate.scale() != 1.0 {
+        reply.insert_header(SCALE, Scale(rate.scale()).to_string());
+    }
+    if request.headers.get(SPEED).is_some() || rate.speed() != 1.0 {
+        reply.insert_header(SPEED, Speed(rate.speed()).to_string());
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::describe::not_modified;
 use super::{Connection, Outcome, Refusal, Server, Step, Target};
-use crate::headers::{Delivery, Lower, Pair, SessionField, Transport};
+use crate::headers::{Blocksize, Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
 use crate::sdp;
 use crate::session::{Session, SessionId, SessionTable, SetUp};
 use crate::worker::Destination;
 use catalog::index::Index;
-use rtsp_types::headers::{HeaderName, IF_MATCH, SESSION, TRANSPORT};
+use rtsp_types::headers::{BANDWIDTH, BLOCKSIZE, HeaderName, IF_MATCH, SESSION, TRANSPORT};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +42,7 @@ impl Server {
             return Err(Refusal::wrong_state("OPTIONS, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"));
         }
         let index = session.index.clone();
+        matches(request, &index)?;
         let track = which_track(request, &index)?;
         self.set_up(connection, request, &mut sessions, &id, &index, &track, now)
     }
@@ -57,12 +58,7 @@ impl Server {
         let Ok(Target::Presentation { name, .. }) = Target::parse(&request.uri) else {
             return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
         };
-        if let Some(tag) = request.headers.get(IF_MATCH)
-            && tag != "*"
-            && !tag.split(',').any(|tag| tag.trim() == sdp::entity_tag(&index))
-        {
-            return Err(Refusal::new(StatusCode::PreconditionFailed, "the description has changed"));
-        }
+        matches(request, &index)?;
         if not_modified(request, &index) {
             return Ok(Step::done(reply(StatusCode::NotModified)));
         }
@@ -93,10 +89,15 @@ impl Server {
         what: &What,
         now: Instant,
     ) -> Outcome {
+        let blocksize = blocksize(request)?;
+        bandwidth(request, index, what)?;
         connection.keep(|id| sessions.contains(id));
         let ssrc = sessions.ssrc();
         let session = sessions.get(id).ok_or_else(Refusal::no_session)?;
         session.touch(now);
+        if let Some(Blocksize(bytes)) = blocksize {
+            session.wants_blocksize(bytes);
+        }
         let elsewhere = session.carrier().is_some_and(|carrier| carrier != connection.id);
         let server_port = self.media.ports(session.worker);
         let agreed = transports(request)?.into_iter().find_map(|asked| match asked.lower {
@@ -148,6 +149,37 @@ fn transports(request: &Request) -> Result<Vec<Transport>, Box<Refusal>> {
         return Err(Refusal::new(StatusCode::BadRequest, "SETUP without Transport"));
     };
     Ok(Transport::parse_list(&list).into_iter().flatten().collect())
+}
+
+/// RFC 2326 12.22: the description that the viewer has must still be good.
+fn matches(request: &Request, index: &Index) -> Result<(), Box<Refusal>> {
+    let Some(tags) = request.headers.list(IF_MATCH) else { return Ok(()) };
+    let tag = sdp::entity_tag(index);
+    match tags.split(',').map(str::trim).any(|given| given == "*" || given == tag) {
+        true => Ok(()),
+        false => Err(Refusal::new(StatusCode::PreconditionFailed, "the description has changed")),
+    }
+}
+
+/// RFC 2326 12.7; 416 is what it says, though its list of codes knows none such.
+pub(super) fn blocksize(request: &Request) -> Result<Option<Blocksize>, Box<Refusal>> {
+    const INVALID_BLOCKSIZE: u16 = 416;
+    let Some(field) = request.headers.get(BLOCKSIZE) else { return Ok(None) };
+    let blocksize = Blocksize::parse(field);
+    blocksize.map(Some).map_err(|error| Refusal::new(StatusCode::from(INVALID_BLOCKSIZE), error.to_string()))
+}
+
+/// RFC 2326 12.6: what the viewer's line takes, bits per second.
+fn bandwidth(request: &Request, index: &Index, what: &What) -> Result<(), Box<Refusal>> {
+    let Some(field) = request.headers.get(BANDWIDTH) else { return Ok(()) };
+    let takes: u64 = field.parse().map_err(|_| Refusal::bad("Bandwidth: no number of bits per second"))?;
+    let What::Tracks(tracks) = what else { return Ok(()) };
+    let needs =
+        tracks.iter().filter_map(|track| index.tracks.get(*track)).map(|track| u64::from(track.average_bps)).sum();
+    match takes < needs {
+        true => Err(Refusal::new(StatusCode::NotEnoughBandwidth, format!("it needs {needs} bit/s, not {takes}"))),
+        false => Ok(()),
+    }
 }
 
 /// What a control URL names.

@@ -2,6 +2,7 @@
 
 use super::play::is_set_up;
 use super::{Outcome, Refusal, Server, Step, Target};
+use crate::headers::{Scale, Speed};
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
 use crate::session::{Session, SessionId, State};
@@ -23,7 +24,7 @@ impl Server {
                 if session.tracks().len() > 1 {
                     return match session.state() {
                         // The others go on without it: from where they stand.
-                        State::Playing => Ok(Step::Pause(session.worker, session.viewer, id)),
+                        State::Playing => Ok(Step::Pause(session.worker, session.viewer, None, id)),
                         _ => {
                             take_out(session, *track);
                             Ok(Step::done(reply(StatusCode::Ok)))
@@ -52,6 +53,9 @@ impl Server {
             tracks: session.play_tracks(),
             start: Start::Resume,
             end: session.range_end(),
+            rate: (Scale(session.rate().scale()), Speed(session.rate().speed())),
+            blocksize: session.blocksize(),
+            queue: false,
             events: session.teller(),
         };
         Ok(Step::Play(session.worker, Box::new(play), id.clone()))

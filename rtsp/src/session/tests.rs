@@ -78,7 +78,7 @@ fn the_end_of_the_range_makes_a_session_ready_and_a_failure_ends_it() {
     let mut table = table(10);
     let id = create(&mut table, now).expect("a session");
     let session = table.get(&id).expect("it");
-    session.played(MediaTime::ZERO, MediaTime(5_000_000_000), now);
+    session.played(MediaTime::ZERO, MediaTime(5_000_000_000), Rate::NORMAL, now);
     let (position, end) = session.position(now + Duration::from_secs(2)).expect("it plays");
     assert_eq!((position, end), (MediaTime(2_000_000_000), MediaTime(5_000_000_000)));
     assert_eq!(session.position(now + Duration::from_secs(20)).expect("it plays").0, end);

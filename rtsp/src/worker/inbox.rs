@@ -1,7 +1,7 @@
 //! A worker's inbox: commands from the control tasks, and the bell that wakes a sleeping worker.
 
 use super::{
-    request::{PlayError, PlayReply, PlayRequest, ViewerId},
+    request::{PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics},
     viewers::Key,
 };
 use bytes::Bytes;
@@ -26,7 +26,13 @@ pub(super) enum Command {
     Go(ViewerId),
     Pause {
         viewer: ViewerId,
+        /// Later, when this is reached.
+        at: Option<MediaTime>,
         reply: oneshot::Sender<Option<MediaTime>>,
+    },
+    Statistics {
+        viewer: ViewerId,
+        reply: oneshot::Sender<Option<ViewerStatistics>>,
     },
     Remove {
         viewer: ViewerId,

@@ -28,7 +28,7 @@ mod tests;
 
 pub use request::{
     Destination, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, TrackInfo, ViewerEvent, ViewerId,
-    WorkerId,
+    ViewerStatistics, WorkerId,
 };
 pub use statistics::{LATENESS_BOUNDS, Snapshot, WorkerStatistics};
 
@@ -169,10 +169,18 @@ impl Workers {
     }
 
     /// Stops sending; answers after the last packet has left, with the place from which it resumes. `None` when
-    /// the worker has no such viewer.
-    pub async fn pause(&self, worker: WorkerId, viewer: ViewerId) -> Option<MediaTime> {
+    /// the worker has no such viewer. With `at` it answers at once, and stops when that is reached; if that is no more
+    /// ahead and lies in no range that waits either, it answers `None` and plays on. Ranges that wait behind are forgotten.
+    pub async fn pause(&self, worker: WorkerId, viewer: ViewerId, at: Option<MediaTime>) -> Option<MediaTime> {
         let (reply, answer) = oneshot::channel();
-        self.tell(worker, Command::Pause { viewer, reply });
+        self.tell(worker, Command::Pause { viewer, at, reply });
+        answer.await.unwrap_or(None)
+    }
+
+    /// What was sent to a viewer; `None` when the worker has no such viewer.
+    pub async fn viewer(&self, worker: WorkerId, viewer: ViewerId) -> Option<ViewerStatistics> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(worker, Command::Statistics { viewer, reply });
         answer.await.unwrap_or(None)
     }
 

@@ -1,6 +1,8 @@
 //! What is asked of the workers and what they answer.
 
+use crate::headers::{Scale, Speed};
 use crate::net::outbox::Outbox;
+use crate::playback::Rate;
 use bytes::Bytes;
 use catalog::index::Index;
 use rtp::clock::{MediaTime, RtpTimestamp};
@@ -35,6 +37,12 @@ pub struct PlayRequest {
     pub start: Start,
     /// Where it ends, half-open; `None` is the end of the presentation.
     pub end: Option<MediaTime>,
+    /// How fast; what can't be had becomes the nearest that can.
+    pub rate: (Scale, Speed),
+    /// Bytes of an RTP packet's payload at most, where the viewer wants it smaller than usual. Counts from the first PLAY.
+    pub blocksize: Option<u32>,
+    /// Begin when what plays is over, after all that wait already (RFC 2326 section 10.5).
+    pub queue: bool,
     /// Where the worker says what happens to this viewer.
     pub events: UnboundedSender<ViewerEvent>,
 }
@@ -83,10 +91,12 @@ pub enum Start {
 }
 
 /// What will be sent: nothing has left yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PlayReply {
     /// The real range: from the sync sample's presentation time to the end.
     pub range: Range<MediaTime>,
+    /// The real rate.
+    pub rate: Rate,
     /// For each track, in the request's order: for `RTP-Info` (RFC 2326 section 12.33).
     pub info: Vec<TrackInfo>,
 }
@@ -100,6 +110,25 @@ pub struct TrackInfo {
     pub sequence: u16,
     /// Of the range's start, never zero (ffmpeg takes zero for unknown).
     pub timestamp: RtpTimestamp,
+}
+
+/// What was sent to a viewer and what it says about that, all tracks together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ViewerStatistics {
+    /// Where it stands.
+    pub position: MediaTime,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// Payload bytes sent.
+    pub octets_sent: u64,
+    /// Receiver reports that came.
+    pub reports: u64,
+    /// Packets lost, as the viewer counts; negative where duplicates outweigh.
+    pub packets_lost: i64,
+    /// The largest of the tracks.
+    pub jitter: Duration,
+    /// The largest of the tracks; `None` while unknown.
+    pub round_trip: Option<Duration>,
 }
 
 /// Why nothing can be played.
@@ -124,6 +153,9 @@ pub enum PlayError {
         /// Why.
         reason: String,
     },
+    /// As many ranges wait as may.
+    #[error("{0} ranges wait already")]
+    Queue(usize),
     /// The worker has as many viewers as it may have (453).
     #[error("{0} viewers play already")]
     Full(usize),
@@ -133,10 +165,12 @@ pub enum PlayError {
 }
 
 /// What happens to a viewer that plays.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ViewerEvent {
     /// The range was sent to its end; at the end of the presentation BYE was sent too. The viewer is paused there.
     EndOfStream,
+    /// What waited plays now: the real range and rate.
+    Next(Range<MediaTime>, Rate),
     /// A sign of life: RTCP came, or the open connection took packets. At most one every few seconds.
     Alive,
     /// Nothing more will be sent; the reason is for people. The viewer is gone.

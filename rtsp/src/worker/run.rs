@@ -144,17 +144,20 @@ impl Machine {
                     self.serve(key, now);
                 }
             }
-            Command::Pause { viewer, reply } => match self.viewers.key(viewer) {
+            Command::Pause { viewer, at, reply } => match self.viewers.key(viewer) {
                 Some(key) => {
                     if let Some(viewer) = self.viewers.get(key) {
-                        let position = viewer.playback.pause(now);
-                        viewer.answer_pause();
-                        viewer.pausing = Some((position, reply));
+                        viewer.pause(at, reply, now);
                     }
                     self.serve(key, now);
                 }
                 None => drop(reply.send(None)),
             },
+            Command::Statistics { viewer, reply } => {
+                let key = self.viewers.key(viewer);
+                let statistics = key.and_then(|key| self.viewers.get(key)).map(|viewer| viewer.statistics(now));
+                let _ = reply.send(statistics);
+            }
             Command::Remove { viewer, bye } => self.remove(viewer, bye, now),
             Command::Rtcp { viewer, track, packet } => self.interleaved_rtcp(viewer, track, &packet, now),
             Command::Unit { key, unit, result } => {
@@ -177,6 +180,9 @@ impl Machine {
         self.flush();
         if let Some(key) = self.viewers.key(request.viewer) {
             let Some(viewer) = self.viewers.get(key) else { return Err(PlayError::Stopped) };
+            if request.queue && viewer.playback.is_playing() {
+                return viewer.enqueue(request);
+            }
             if viewer.continues(request) {
                 self.viewers.leave(key);
                 let reply = self.viewers.get(key).map(|viewer| viewer.play(request, &self.udp, now));
@@ -263,8 +269,17 @@ impl Machine {
     }
 
     fn ended(&mut self, key: Key, presentation: bool, now: Instant) {
-        // The last packets leave before the goodbye.
+        // The last packets leave before the goodbye, and before those of a range that waits.
         self.flush();
+        let next = self.viewers.get(key).and_then(|viewer| viewer.play_next(&self.udp, now));
+        if let Some(event) = next {
+            if let Some(viewer) = self.viewers.get(key) {
+                let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+                viewer.playback.go(now, NtpTimestamp::from_unix(wall));
+                viewer.tell(event);
+            }
+            return;
+        }
         if presentation {
             self.say_goodbye(key, now);
         }

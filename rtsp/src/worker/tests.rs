@@ -3,6 +3,7 @@
 mod nodes;
 
 use super::*;
+use crate::headers::{Scale, Speed};
 use crate::{
     net::outbox::Outbox,
     playback::film::{Film, film},
@@ -79,6 +80,9 @@ impl Stage {
             tracks: tracks.collect(),
             start,
             end: None,
+            rate: (Scale::NORMAL, Speed::NORMAL),
+            blocksize: None,
+            queue: false,
             events: self.sender.clone(),
         }
     }
@@ -292,7 +296,7 @@ async fn pause_seek_and_reports_of_the_viewer() {
     stage.workers.play(stage.worker, request).await.unwrap();
     stage.workers.go(stage.worker, ViewerId(1));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let position = stage.workers.pause(stage.worker, ViewerId(1)).await.unwrap();
+    let position = stage.workers.pause(stage.worker, ViewerId(1), None).await.unwrap();
     assert!((0.2..0.5).contains(&position.as_secs_f64()), "{position:?}");
     tokio::time::sleep(Duration::from_millis(5)).await;
     let before = Receiver::drain(&receiver.rtp[0]);
@@ -319,7 +323,7 @@ async fn pause_seek_and_reports_of_the_viewer() {
         alive += 1;
     }
     assert_eq!(alive, 1, "signs of life are passed on now and then");
-    assert_eq!(stage.workers.pause(stage.worker, ViewerId(9)).await, None);
+    assert_eq!(stage.workers.pause(stage.worker, ViewerId(9), None).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,7 +337,7 @@ async fn a_node_that_is_gone_ends_the_viewer_with_a_reason() {
     stage.workers.go(stage.worker, ViewerId(1));
     let event = stage.event().await;
     assert!(matches!(&event, ViewerEvent::Failed(reason) if reason.contains("refused")), "{event:?}");
-    assert_eq!(stage.workers.pause(stage.worker, ViewerId(1)).await, None);
+    assert_eq!(stage.workers.pause(stage.worker, ViewerId(1), None).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,21 @@
 //! One viewer as a worker keeps it: a playback, where its packets go, whom to tell.
 
-use super::{Destination, PlayError, PlayReply, PlayRequest, ViewerEvent, ViewerId, WorkerOptions};
+use super::{
+    Destination, PlayError, PlayReply, PlayRequest, PlayTrack, Start, ViewerEvent, ViewerId, ViewerStatistics,
+    WorkerOptions,
+};
 use crate::{
+    headers::{Scale, Speed},
     net::{
         outbox::{Offer, Outbox},
         udp::UdpPair,
     },
-    playback::{Admission, Playback, TrackSetup},
+    playback::{Admission, Playback, PlaybackOptions, Rate, TrackSetup},
 };
-use rtp::{clock::MediaTime, train::Framing};
+use rtp::{clock::MediaTime, format::Media, train::Framing};
 use socket2::SockAddr;
 use std::{
+    collections::VecDeque,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -21,6 +26,13 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 /// Signs of life are passed on at most this often: sessions live for a minute.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
+/// Ranges that wait at most: whoever asks for more is no player.
+const MAX_QUEUE: usize = 32;
+
+/// Bytes of payload that a packet may have at least, however small a viewer wants it: a picture in packets of a few
+/// bytes would be millions of them.
+const LEAST_BLOCKSIZE: usize = 256;
+
 /// One viewer.
 pub(super) struct Viewer {
     pub(super) id: ViewerId,
@@ -28,6 +40,8 @@ pub(super) struct Viewer {
     pub(super) layout: Arc<Layout>,
     /// By the order of the set-up tracks.
     pub(super) ways: Vec<Way>,
+    /// Ranges that wait for the end of what plays, at most [`MAX_QUEUE`].
+    queue: VecDeque<PlayRequest>,
     /// Waits until what was begun has left.
     pub(super) pausing: Option<(MediaTime, oneshot::Sender<Option<MediaTime>>)>,
     /// When the wheel has it next, so that it is not added twice.
@@ -64,7 +78,7 @@ impl Viewer {
             request.index.clone(),
             layout.clone(),
             &setups(request),
-            Arc::new(options.playback.clone()),
+            Arc::new(playback_options(request, options)),
             rand::random(),
             now,
         )?;
@@ -73,6 +87,7 @@ impl Viewer {
             playback,
             layout,
             ways: ways(request, udp),
+            queue: VecDeque::new(),
             pausing: None,
             slot: None,
             counted: false,
@@ -88,11 +103,92 @@ impl Viewer {
 
     /// Arms a new range.
     pub(super) fn play(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {
-        let (range, info) = self.playback.play(request.start, request.end, now)?;
+        self.queue.clear();
+        self.arm(request, udp, now)
+    }
+
+    fn arm(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {
+        let rate = self.rate(request);
+        let (range, info) = self.playback.play(request.start, request.end, rate, now)?;
         self.ways = ways(request, udp);
         self.events = request.events.clone();
         self.answer_pause();
-        Ok(PlayReply { range, info })
+        Ok(PlayReply { range, rate, info })
+    }
+
+    /// The nearest to what is asked.
+    fn rate(&self, request: &PlayRequest) -> Rate {
+        let tracks = &request.index.tracks;
+        let video =
+            |track: &PlayTrack| tracks.get(track.track).is_some_and(|track| track.format.media() == Media::Video);
+        let (Scale(scale), Speed(speed)) = request.rate;
+        Rate::nearest(scale, speed, request.tracks.iter().any(video))
+    }
+
+    /// Lets a range wait until what plays is over. What it will be, is only known then: the answer says what was asked.
+    pub(super) fn enqueue(&mut self, request: &PlayRequest) -> Result<PlayReply, PlayError> {
+        if self.queue.len() >= MAX_QUEUE {
+            return Err(PlayError::Queue(self.queue.len()));
+        }
+        let start = match request.start {
+            Start::At(start) => start,
+            Start::Resume => MediaTime::ZERO,
+        };
+        let end = request.end.unwrap_or(request.index.duration);
+        self.queue.push_back(request.clone());
+        Ok(PlayReply { range: start..end, rate: self.rate(request), info: Vec::new() })
+    }
+
+    /// Arms the next of the ranges that wait; those that can't be played are passed over.
+    pub(super) fn play_next(&mut self, udp: &UdpPair, now: Instant) -> Option<ViewerEvent> {
+        loop {
+            let request = self.queue.pop_front()?;
+            if let Ok(reply) = self.arm(&request, udp, now) {
+                return Some(ViewerEvent::Next(reply.range, reply.rate));
+            }
+        }
+    }
+
+    /// Stops, or will at `at`; the answer to the former waits until nothing is left to send.
+    pub(super) fn pause(&mut self, at: Option<MediaTime>, reply: oneshot::Sender<Option<MediaTime>>, now: Instant) {
+        if let Some(at) = at {
+            let lies_in = |request: &PlayRequest| {
+                matches!(request.start, Start::At(start) if start < at) && request.end.is_none_or(|end| at <= end)
+            };
+            let waiting = self.queue.iter().position(lies_in);
+            if self.playback.stop_at(at, now) {
+                self.queue.clear();
+                let _ = reply.send(Some(at));
+                return;
+            }
+            if let Some(place) = waiting {
+                self.queue.truncate(place + 1);
+                if let Some(request) = self.queue.back_mut() {
+                    request.end = Some(at);
+                }
+            }
+            let _ = reply.send(waiting.map(|_| at));
+            return;
+        }
+        self.queue.clear();
+        let position = self.playback.pause(now);
+        self.answer_pause();
+        self.pausing = Some((position, reply));
+    }
+
+    /// What was sent and what the viewer's reports say.
+    pub(super) fn statistics(&self, now: Instant) -> ViewerStatistics {
+        let mut all = ViewerStatistics { position: self.playback.position(now), ..ViewerStatistics::default() };
+        for sender in self.playback.senders() {
+            all.packets_sent += sender.packets();
+            all.octets_sent += sender.octets();
+            let Some(receiver) = sender.receiver() else { continue };
+            all.reports += receiver.reports;
+            all.packets_lost += i64::from(receiver.lost);
+            all.jitter = all.jitter.max(receiver.jitter);
+            all.round_trip = all.round_trip.max(receiver.round_trip);
+        }
+        all
     }
 
     /// Answers a PAUSE once nothing is left to send.
@@ -169,6 +265,17 @@ pub(super) fn admit(way: &mut Way, sync: bool, bytes: usize) -> Admission {
         return Admission::No;
     }
     Admission::Yes
+}
+
+/// Packets as small as the viewer wants them (RFC 2326 section 12.7 lets us choose the nearest that we can).
+fn playback_options(request: &PlayRequest, options: &WorkerOptions) -> PlaybackOptions {
+    const RTP_HEADER: usize = 12;
+    let mut playback = options.playback.clone();
+    if let Some(size) = request.blocksize {
+        let size = usize::try_from(size).unwrap_or(usize::MAX).max(LEAST_BLOCKSIZE).saturating_add(RTP_HEADER);
+        playback.max_packet = playback.max_packet.min(size);
+    }
+    playback
 }
 
 fn setups(request: &PlayRequest) -> Vec<TrackSetup> {

@@ -144,8 +144,12 @@ impl<'a> ConnectionTask<'a> {
                     let played = front.media.play(worker, *play).await;
                     front.server.played(&self.connection, request, &session, played, Instant::now())
                 }
-                Step::Pause(worker, viewer, session) => {
-                    let position = front.media.pause(worker, viewer).await;
+                Step::Count(worker, viewer, session) => {
+                    let counted = front.media.viewer(worker, viewer).await;
+                    front.server.counted(&self.connection, request, &session, counted, Instant::now())
+                }
+                Step::Pause(worker, viewer, at, session) => {
+                    let position = front.media.pause(worker, viewer, at).await;
                     front.server.paused(&self.connection, request, &session, position)
                 }
             };

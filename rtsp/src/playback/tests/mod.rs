@@ -14,6 +14,7 @@ use std::{ops::Range, time::Duration};
 mod pacing;
 mod ranges;
 mod reports;
+mod trick;
 
 const CNAME: &str = "someone@somewhere";
 
@@ -84,7 +85,11 @@ impl World {
     }
 
     fn play(&mut self, start: Start, end: Option<f64>) -> (Range<MediaTime>, Vec<TrackInfo>) {
-        let reply = self.playback.play(start, end.map(MediaTime::from_secs_f64), self.now).unwrap();
+        self.play_at(start, end, Rate::NORMAL)
+    }
+
+    fn play_at(&mut self, start: Start, end: Option<f64>, rate: Rate) -> (Range<MediaTime>, Vec<TrackInfo>) {
+        let reply = self.playback.play(start, end.map(MediaTime::from_secs_f64), rate, self.now).unwrap();
         self.poll();
         self.playback.go(self.now, self.wall());
         self.poll();

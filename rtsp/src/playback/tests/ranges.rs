@@ -152,7 +152,7 @@ fn ranges_that_make_no_sense_are_refused_and_change_nothing() {
     world.pass(1.0);
     for (start, end) in [(100.0, None), (2.0, Some(2.0)), (2.0, Some(1.0))] {
         let start = Start::At(MediaTime::from_secs_f64(start));
-        let refused = world.playback.play(start, end.map(MediaTime::from_secs_f64), world.now);
+        let refused = world.playback.play(start, end.map(MediaTime::from_secs_f64), Rate::NORMAL, world.now);
         assert!(matches!(refused, Err(PlayError::Range { .. })), "{refused:?}");
     }
     world.pass(20.0);

@@ -93,6 +93,7 @@ fn fields(at: &str, request: &Request) {
     each(RANGE, &|value| match Range::parse(value) {
         // A backward range (Scale: -1) is read, and refused later.
         Ok(Range::Npt(range)) => range.end != Some(Npt::Now),
+        Ok(Range::Smpte(_)) => true,
         Ok(Range::Other(unit)) => unit == "clock",
         Err(_) => false,
     });

@@ -154,7 +154,10 @@ fn setup() {
         ("conditions", "
             > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | If-Match: \"wrong\" \n < 412 | !Session
             > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | If-Modified-Since: Tue, 13 Jan 1970 00:00:00 GMT \n < 304 | !Session
-            > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | If-Match: * | Blocksize: 600 | Bandwidth: 1000 \n < 200"),
+            > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | If-Match: * | Blocksize: 600 | Bandwidth: 1000001 \n < 200
+            > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | Bandwidth: 1000 \n < 453 | !Session
+            > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | Bandwidth: much \n < 400 | !Session
+            > SETUP single | Transport: RTP/AVP/TCP;interleaved=0-1 | Blocksize: much \n < 416 | !Session"),
     ]);
 }
 
@@ -188,21 +191,47 @@ fn play() {
             = play Resume None 2 tracks, go
             > PLAY film/ | Session: $S \n < 200 | Range: npt=0. | !RTP-Info
             = "),
-        ("VLC's change of rate leaves everything as it is", "
-            > PLAY film | Session: $S | Range: npt=0.000- \n < 200
-            > PLAY film | Session: $S | Scale: 1.501502 \n < 200 | Scale: = 1.000000
-            = play At(MediaTime(0)) None 2 tracks, go
-            > PLAY film | Session: $S | Scale: 2 | Range: npt=9- \n < 200 | Scale: = 1.000000 | Range: npt=9.000-"),
+        ("VLC's changes of rate go on where it stands", "
+            > PLAY film | Session: $S | Range: npt=0.000- \n < 200 | !Scale
+            > PLAY film | Session: $S | Scale: 1.501502 \n < 200 | Scale: = 1.501502 | !Speed | Range: npt= | RTP-Info: url=
+            > PLAY film | Session: $S | Scale: 1.501502 \n < 200 | Scale: = 1.501502 | !RTP-Info
+            > PLAY film | Session: $S \n < 200 | Scale: = 1.501502 | !RTP-Info
+            > PLAY film | Session: $S | Scale: 1.000000 \n < 200 | Scale: = 1.000000
+            = play At(MediaTime(0)) None 2 tracks, go, play Resume None 2 tracks at 1.501502 x 1, go, play Resume None 2 tracks, go"),
+        ("scales and speeds", "
+            > PLAY film | Session: $S | Scale: 2 | Range: npt=9- \n < 200 | Scale: = 2.000000 | Range: = npt=9.000-
+            > PLAY film | Session: $S | Scale: 1000 | Range: npt=9- \n < 200 | Scale: = 32.000000
+            > PLAY film | Session: $S | Speed: 2 | Range: npt=9- \n < 200 | Speed: = 2.000000 | !Scale
+            > PLAY film | Session: $S | Scale: -1 | Range: npt=9.5-0 \n < 200 | Scale: = -1.000000 | Range: = npt=9.000-0.000
+            > PLAY film | Session: $S | Scale: -1 | Range: npt=9-10 \n < 457
+            > PLAY film | Session: $S | Scale: -1 | Range: npt=0- \n < 457
+            > PLAY film | Session: $S | Range: npt=3- \n < 200 | !Scale
+            > GET_PARAMETER film | Session: $S | body=scale\\nspeed\\n \n < 200 | body=scale: 1.000000\\nspeed: 1.000000\\n"),
+        ("what is asked for while a part plays waits for its end", "
+            > PLAY film | Session: $S | Range: npt=10-15 \n < 200
+            > PLAY film | Session: $S | Range: npt=20-25 \n < 200 | Range: = npt=20.000-25.000 | !RTP-Info
+            > PLAY film | Session: $S | Range: npt=30- \n < 200 | Range: = npt=30.000- | !RTP-Info
+            = play At(MediaTime(10000000000)) Some(MediaTime(15000000000)) 2 tracks, go, queue At(MediaTime(20000000000)) Some(MediaTime(25000000000)), queue At(MediaTime(30000000000)) None
+            > PLAY film | Session: $S | Scale: 2 | Range: npt=3- \n < 200 | RTP-Info: url
+            = play At(MediaTime(3000000000)) None 2 tracks at 2 x 1, go"),
+        ("time codes", "
+            > PLAY film | Session: $S | Range: smpte-25=0:00:05:12-0:00:10 \n < 200 | Range: = smpte-25=00:00:05:00-00:00:10:00
+            > PAUSE film | Session: $S \n < 200 | Range: npt=5.
+            > PLAY film | Session: $S | Range: smpte=0:00:05- \n < 200 | Range: = smpte=00:00:04:29.85-
+            > PLAY film | Session: $S | Range: smpte-24=0:02:00:00- \n < 457
+            > PLAY film | Session: $S | Range: smpte-24=0:00:00:24- \n < 400
+            > PLAY film | Session: $S | Range: smpte-60=0:00:05- \n < 501"),
         ("ranges", "
             > PLAY film | Session: $S | Range: npt=10.5- \n < 200 | Range: = npt=10.000-
             > PLAY film | Session: $S | Range: npt=10-15 \n < 200 | Range: = npt=10.000-15.000
+            > PAUSE film | Session: $S \n < 200
             > PLAY film | Session: $S | Range: npt=5 \n < 200 | Range: npt=5.000-
             > PLAY film | Session: $S | Range: npt=0:00:05.25- \n < 200 | Range: npt=5.000-
             > PLAY film | Session: $S | Range: npt=120-300 \n < 457 | Session: $S
             > PLAY film | Session: $S | Range: npt=20-60.004 \n < 200 | Range: = npt=20.000-
             > PLAY film | Session: $S | Range: npt=now- \n < 200 | Range: npt=20.
             > PLAY film | Session: $S | Range: npt=30-;time=20300101T000000Z \n < 200 | Range: npt=30.000-
-            = play At(MediaTime(10500000000)) None 2 tracks, go, play At(MediaTime(10000000000)) Some(MediaTime(15000000000)) 2 tracks, go, play At(MediaTime(5000000000)) None 2 tracks, go, play At(MediaTime(5250000000)) None 2 tracks, go, play At(MediaTime(20000000000)) None 2 tracks, go, play At(MediaTime(30000000000)) None 2 tracks, go"),
+            = play At(MediaTime(10500000000)) None 2 tracks, go, play At(MediaTime(10000000000)) Some(MediaTime(15000000000)) 2 tracks, go, pause, play At(MediaTime(5000000000)) None 2 tracks, go, play At(MediaTime(5250000000)) None 2 tracks, go, play At(MediaTime(20000000000)) None 2 tracks, go, play At(MediaTime(30000000000)) None 2 tracks, go"),
         ("to a place, from where it stands", "
             > PLAY film | Session: $S | Range: npt=-7 \n < 200 | Range: = npt=0.000-7.000
             = play Resume Some(MediaTime(7000000000)) 2 tracks, go"),
@@ -211,8 +240,6 @@ fn play() {
             > PLAY film | Session: $S | Range: npt=10-5 \n < 457
             > PLAY film | Session: $S | Range: npt=10-10 \n < 457
             > PLAY film | Session: $S | Range: bytes=0-1 \n < 501
-            > PLAY film | Session: $S | Range: smpte=0:00:05- \n < 501
-            > PLAY film | Session: $S | Range: smpte-25=0:00:05:12- \n < 501
             > PLAY film | Session: $S | Range: clock=20260101T000000Z- \n < 501
             > PLAY film | Session: $S | Range: clock=99999999999999999999999999999999999999999T0Z- \n < 501
             > PLAY film | Session: $S | Range: npt=abc- \n < 400
@@ -224,7 +251,8 @@ fn play() {
             > PLAY film | Session: $S | Scale: nan \n < 400
             > PLAY film | Session: $S | Scale: 1e99 \n < 400
             > PLAY film | Session: $S | Speed: 0 \n < 400
-            > PLAY film | Session: $S | Speed: 2 \n < 200 | !Speed"),
+            > PLAY film | Session: $S | Blocksize: 0 \n < 416
+            > PLAY film | Session: $S | Speed: 2 \n < 200 | Speed: = 2.000000"),
         ("one track of two", "
             > PLAY film/track1 | Session: $S \n < 460 | Session: $S
             > PLAY other | Session: $S \n < 404
@@ -272,7 +300,10 @@ fn pause_and_teardown() {
             > PAUSE film | Session: $S | Range: npt=99 \n < 457
             > PAUSE film | Session: $S | Range: npt=3-5 \n < 457
             > PAUSE film | Session: $S | Range: npt=x \n < 400
-            > PAUSE film | Session: $S | Range: npt=12 \n < 501
+            > PAUSE film | Session: $S | Range: npt=3 \n < 457
+            > PAUSE film | Session: $S | Range: npt=12 \n < 200 | Range: = npt=12.000-
+            = play At(MediaTime(10000000000)) Some(MediaTime(15000000000)) 2 tracks, go, pause MediaTime(3000000000), pause MediaTime(12000000000)
+            > GET_PARAMETER film | Session: $S | body=state\\n \n < 200 | body=state: Playing\\n
             > PAUSE film | Session: $S | Range: npt=now- \n < 200",
         ),
         (
@@ -302,6 +333,15 @@ fn pause_and_teardown() {
             = play Resume None 2 tracks, go, pause, play Resume Some(MediaTime(60000000000)) 1 tracks, go
             > PLAY film | Session: $S | Range: npt=3- \n < 200 | RTP-Info: url=$Ufilm/track1",
         ),
+        (
+            "parameters of a session",
+            "
+            > PLAY film | Session: $S | Range: npt=7- \n < 200
+            > PAUSE film | Session: $S \n < 200
+            > GET_PARAMETER film | Session: $S | body=duration\\nstate\\npackets_sent\\noctets_sent\\njitter\\nround_trip\\n
+            < 200 | Content-Type: = text/parameters | body=duration: 60.000\\nstate: Ready\\npackets_sent: 7\\noctets_sent: 700\\njitter: unknown\\nround_trip: unknown\\n
+            > GET_PARAMETER film | Session: $S | body=position\\n \n < 200",
+        ),
         ("teardown by another URL", "> TEARDOWN stream=0 | Session: $S \n < 200"),
     ]);
 }
@@ -316,9 +356,12 @@ fn parameters() {
             > GET_PARAMETER film | Content-Type: text/parameters | body=\\n \n < 200"),
         ("unknown parameters", "
             > GET_PARAMETER film | Content-Type: text/parameters | body=packets_received\\njitter\\n
-            < 451 | Content-Type: text/parameters | body=packets_received\\njitter\\n
-            > GET_PARAMETER film | body=position\\n \n < 451
-            > SET_PARAMETER film | Content-Type: Text/Parameters | body=barparam: barstuff\\n \n < 451 | body=barparam\\n"),
+            < 451 | Content-Type: text/parameters | body=packets_received\\n
+            > GET_PARAMETER film | body=position\\npackets_received\\n \n < 451 | body=packets_received\\n
+            > GET_PARAMETER film | body=position\\n \n < 454
+            > SET_PARAMETER film | Content-Type: Text/Parameters | body=barparam: barstuff\\n \n < 451 | body=barparam\\n
+            > SET_PARAMETER film | body=scale: 2\\nbarparam: barstuff\\n \n < 451 | body=barparam\\n
+            > SET_PARAMETER film | body=scale: 2\\n \n < 458 | body=scale\\n"),
         ("bodies that nobody reads", "
             > GET_PARAMETER film | Content-Type: application/x-nope | body=x \n < 415
             > SET_PARAMETER film | Content-Type: nonsense | body=x \n < 415

@@ -1,0 +1,180 @@
+//! Other scales and speeds: what is sent, in which order, when, with which times.
+
+use super::*;
+use crate::playback::film::GOP;
+
+/// The decode number of the `n`th sync picture.
+fn sync(n: i64) -> usize {
+    usize::try_from((n * GOP - 2).max(0)).unwrap()
+}
+
+fn world(gops: i64) -> World {
+    World::new(
+        film(gops, |sync, shown| if sync { 9_000 } else { 2_500 + shown as usize * 37 % 900 }),
+        PlaybackOptions::default(),
+    )
+}
+
+fn rate(scale: f64, speed: f64) -> Rate {
+    Rate::nearest(scale, speed, true)
+}
+
+const GOP_SECONDS: f64 = GOP as f64 / 25.0;
+
+#[test]
+fn fast_scales_send_sync_pictures_in_order_at_their_time() {
+    // Scale, from, the first sync picture and how many of them one step is.
+    for (scale, from, first, step) in [
+        (2.0, 0.0, 0, 1),
+        (4.0, 3.0, 6, 1),
+        (8.0, 0.0, 0, 1),
+        (32.0, 0.0, 0, 3),
+        (-1.0, 9.7, 20, -1),
+        (-4.0, 19.0, 39, -1),
+        (-32.0, 19.0, 39, -3),
+    ] {
+        let mut world = world(40);
+        let (range, info) = world.play_at(Start::At(MediaTime::from_secs_f64(from)), None, rate(scale, 1.0));
+        let start = f64::from(first) * GOP_SECONDS;
+        assert!((range.start.as_secs_f64() - start).abs() < 1e-6, "scale {scale}: {range:?}");
+        assert_eq!(range.end, if scale < 0.0 { MediaTime::ZERO } else { world.film.index.duration }, "scale {scale}");
+        let (went, shown) = (0.55, world.now);
+        world.pass(went);
+        let position = world.playback.position(shown + Duration::from_secs_f64(went)).as_secs_f64();
+        let end = range.end.as_secs_f64();
+        let expected = start + scale * went;
+        let expected = if scale < 0.0 { expected.max(end) } else { expected.min(end) };
+        assert!((position - expected).abs() < 1e-6, "scale {scale}: at {position} instead of {expected}");
+        let sent = world.numbers(0);
+        let interval = (GOP_SECONDS * f64::from(step) / scale).abs();
+        let left = if scale < 0.0 { first / -step } else { (40 - first) / step };
+        let count = ((went / interval) as i32).min(left);
+        let numbers: Vec<usize> = (0..=count).map(|n| sync(i64::from(first + n * step))).collect();
+        assert_eq!(sent, numbers, "scale {scale}");
+        assert!(world.numbers(1).is_empty(), "scale {scale}: there is sound");
+        let mut first_of = world.samples(0).into_iter().map(|(_, place)| world.of(0).nth(place).unwrap());
+        let zero = first_of.next().unwrap();
+        assert_eq!((zero.sequence(), zero.timestamp()), (info[0].sequence, info[0].timestamp), "scale {scale}");
+        for (number, packet) in first_of.enumerate() {
+            let time = interval * (number + 1) as f64;
+            assert!((packet.at.as_secs_f64() - time).abs() < 0.002, "scale {scale}: {number} left at {:?}", packet.at);
+            let ticks = f64::from(zero.timestamp().distance(packet.timestamp()).abs());
+            assert!((ticks - time * 90_000.0).abs() < 2.0, "scale {scale}: {number} is {ticks} ticks later");
+        }
+        world.check();
+    }
+}
+
+#[test]
+fn backwards_ends_at_the_start_and_a_stop_time_ends_earlier() {
+    for (scale, end, last) in [(-8.0, None, 0), (-8.0, Some(5.0), 11), (8.0, Some(15.0), 31)] {
+        let mut world = world(40);
+        world.play_at(Start::At(MediaTime::from_secs_f64(9.7)), end, rate(scale, 1.0));
+        world.pass(3.0);
+        assert_eq!(world.numbers(0).last(), Some(&sync(last)), "scale {scale} to {end:?}");
+        assert_eq!(world.events.len(), 1, "scale {scale} to {end:?}: {:?}", world.events);
+        assert_eq!(world.events[0].1, PlaybackEvent::Ended { presentation: end.is_none() });
+        world.check();
+    }
+}
+
+#[test]
+fn only_units_with_sync_pictures_are_read() {
+    let film = film(60, |sync, _| if sync { 16_000 } else { 12_000 });
+    let mut world = World::new(film, PlaybackOptions::default());
+    world.hold_units = true;
+    world.playback.play(Start::At(MediaTime::ZERO), None, rate(8.0, 1.0), world.now).unwrap();
+    world.poll();
+    world.playback.go(world.now, world.wall());
+    let (mut asked, mut keys) = (0, 0);
+    for _ in 0..300 {
+        asked += world.held.iter().map(|unit| world.film.unit(*unit).len()).sum::<usize>();
+        world.bring();
+        world.pass(0.01);
+    }
+    keys += world.numbers(0).len() * 16_000;
+    assert!(world.numbers(0).len() > 45);
+    // Units of 16 KiB: a picture lies on two of them; and some were read ahead.
+    let read_ahead = 2.0 * 8.0 / GOP_SECONDS * 32_768.0;
+    assert!((asked as f64) < 2.1 * keys as f64 + read_ahead, "{asked} bytes for {keys}");
+    assert!((asked as u64) < world.film.index.media.length / 3, "{asked} of {}", world.film.index.media.length);
+}
+
+#[test]
+fn slow_motion_and_half_as_fast_again_send_every_picture() {
+    for scale in [0.5, 1.5] {
+        let mut world = world(10);
+        let (_, info) = world.play_at(Start::At(MediaTime::ZERO), None, rate(scale, 1.0));
+        world.pass(1.0);
+        let sent = world.numbers(0);
+        assert_eq!(sent, (0..sent.len()).collect::<Vec<_>>(), "scale {scale}");
+        assert!((sent.len() as f64 - 25.0 * scale).abs() <= 2.0, "scale {scale}: {} pictures", sent.len());
+        assert!(world.numbers(1).is_empty());
+        for (number, place) in world.samples(0) {
+            let packet = world.of(0).nth(place).unwrap();
+            let ticks = info[0].timestamp.distance(packet.timestamp()).abs();
+            let expected = (world.film.pts(0, number).0 as f64 / scale) as i32;
+            assert!((ticks - expected).abs() <= 2, "scale {scale}: {number} is {ticks} ticks later, not {expected}");
+        }
+        world.check();
+    }
+}
+
+#[test]
+fn a_speed_changes_when_packets_leave_and_not_their_times() {
+    let mut world = world(20);
+    let (_, info) = world.play_at(Start::At(MediaTime::ZERO), None, rate(1.0, 2.0));
+    world.pass(2.0);
+    assert!((world.playback.position(world.now).as_secs_f64() - 4.0).abs() < 1e-6);
+    let sent = world.numbers(0);
+    assert!((98..=103).contains(&sent.len()), "{} pictures", sent.len());
+    assert!(world.numbers(1).len() > 165, "the sound is left out");
+    for (number, place) in world.samples(0) {
+        let ticks = info[0].timestamp.distance(world.of(0).nth(place).unwrap().timestamp()).abs();
+        assert_eq!(i64::from(ticks), world.film.pts(0, number).0, "{number}");
+    }
+    world.check();
+}
+
+#[test]
+fn a_change_of_rate_goes_on_where_it_stands() {
+    let mut world = world(20);
+    world.play_at(Start::At(MediaTime::ZERO), None, Rate::NORMAL);
+    let mut position = MediaTime::ZERO;
+    for (scale, passes, snap) in
+        [(1.5, 1.0, 0.0), (1.0, 1.0, 0.0), (4.0, 1.0, GOP_SECONDS), (1.0, 0.5, GOP_SECONDS), (-2.0, 1.0, GOP_SECONDS)]
+    {
+        world.pass(1.0);
+        let here = world.playback.position(world.now);
+        assert!(here != position);
+        let (range, info) = world.play_at(Start::Resume, None, rate(scale, 1.0));
+        let back = here.as_secs_f64() - range.start.as_secs_f64();
+        assert!((0.0..=snap + 1e-6).contains(&back), "scale {scale}: from {here:?} on at {:?}", range.start);
+        world.pass(passes);
+        let place = world.of(0).position(|packet| packet.sequence() == info[0].sequence).unwrap();
+        let [before, first] = [place - 1, place].map(|place| world.of(0).nth(place).unwrap().timestamp());
+        let step = before.distance(first).abs();
+        assert!(step <= 4 * 3_600, "scale {scale}: timestamps jump by {step}");
+        position = world.playback.position(world.now);
+    }
+    world.check();
+}
+
+#[test]
+fn a_range_that_plays_can_be_cut_short() {
+    let mut world = world(20);
+    world.play_at(Start::At(MediaTime::ZERO), None, Rate::NORMAL);
+    world.pass(1.0);
+    assert!(!world.playback.stop_at(MediaTime::from_secs_f64(0.5), world.now), "behind");
+    assert!(!world.playback.stop_at(MediaTime::from_secs_f64(99.0), world.now), "beyond");
+    assert!(world.playback.stop_at(MediaTime::from_secs_f64(2.0), world.now));
+    world.pass(2.0);
+    assert_eq!(world.events.len(), 1);
+    assert_eq!(world.events[0].1, PlaybackEvent::Ended { presentation: false });
+    let shown = world.numbers(0).into_iter().map(|number| world.film.pts(0, number).0).max();
+    // The picture after that refers to one behind the end.
+    assert_eq!(shown, Some(48 * FRAME));
+    assert_eq!(world.playback.position(world.now), MediaTime::from_secs_f64(2.0));
+    let (range, _) = world.play(Start::Resume, None);
+    assert_eq!(range.start, MediaTime::from_secs_f64(2.0));
+}
