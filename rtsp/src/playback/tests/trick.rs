@@ -138,7 +138,7 @@ fn a_speed_changes_when_packets_leave_and_not_their_times() {
 
 #[test]
 fn a_change_of_rate_goes_on_where_it_stands() {
-    let mut world = world(20);
+    let mut world = world(60);
     world.play_at(Start::At(MediaTime::ZERO), None, Rate::NORMAL);
     let mut position = MediaTime::ZERO;
     for (scale, passes, snap) in
