@@ -1,9 +1,18 @@
 //! From the bytes of an object to the units on the nodes, and back.
 //!
 //! Unit `u` of the data lies in row `u / k` at position `u % k`; the `m` parity units of a row have the
-//! positions `k..k+m`. Position `p` of row `r` lies on node `(first + r * k + p) mod n` of the stripe set's
-//! `n` nodes: so any `n` consecutive data units lie on `n` different nodes, the units of a row too, and
-//! with `n = k + m` the parity goes round as in left-symmetric RAID 5.
+//! positions `k..k+m`. A fresh object's units follow a formula: position `p` of row `r` lies on node
+//! `(first + r * k + p) mod n` of the stripe set's `n` nodes. So any `n` consecutive data units lie on `n` different
+//! nodes, the units of a row too, and with `n = k + m` the parity goes round as in left-symmetric RAID 5. Where `k`
+//! and `n` have a common divisor that does not divide `m`, parity would meet only some nodes; there the rows begin
+//! one node further after every round, until all have had their turn.
+//!
+//! An object whose nodes were changed (see [`crate::rebalance`]) has a table instead: row `r` lies as line
+//! `r mod lines` of it says, so that a change moves the units it must and no others.
+
+mod form;
+#[cfg(test)]
+mod tests;
 
 use crate::id::{NodeId, ObjectId};
 use serde::{Deserialize, Serialize};
@@ -53,7 +62,7 @@ impl FromStr for UnitAddress {
 }
 
 /// A sealed object's shape and place: all that is needed to read it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The object.
     pub object: ObjectId,
@@ -61,10 +70,14 @@ pub struct Layout {
     pub length: u64,
     /// How it is cut.
     pub policy: Policy,
-    /// The stripe set, in order.
+    /// The stripe set: each node once.
     pub nodes: Vec<NodeId>,
-    /// Which of `nodes` has position 0 of row 0.
+    /// Which of `nodes` has position 0 of row 0, by the formula.
     pub first: u16,
+    /// Lines of `k + m` numbers into `nodes`, one number a position; empty where the formula holds.
+    pub table: Vec<u16>,
+    /// Grows with every change of the nodes; of two layouts of an object the higher one holds.
+    pub generation: u32,
 }
 
 /// Why a layout makes no sense.
@@ -76,6 +89,9 @@ pub enum LayoutError {
     /// A row needs at least one data unit.
     #[error("no data unit in a row")]
     NoData,
+    /// More than can be computed.
+    #[error("{0} parity units in a row; at most {MAX_PARITY} are allowed")]
+    Parity(u8),
     /// A row's units would share nodes.
     #[error("a row has {row} units but the stripe set only {nodes} nodes")]
     FewNodes {
@@ -84,11 +100,24 @@ pub enum LayoutError {
         /// n
         nodes: usize,
     },
+    /// The stripe set names a node twice.
+    #[error("node {0} is in the stripe set twice")]
+    Twice(NodeId),
     /// The rotation starts past the last node.
     #[error("the first node is number {first} of {nodes}")]
     First {
         /// As given.
         first: u16,
+        /// n
+        nodes: usize,
+    },
+    /// The table is not whole lines of different nodes of the set.
+    #[error("line {line} of the table: expected {row} different numbers below {nodes}; {MAX_TABLE} in all are allowed")]
+    Table {
+        /// From 0; past the last one if the table is too long or its last line too short.
+        line: usize,
+        /// k + m
+        row: usize,
         /// n
         nodes: usize,
     },
@@ -98,8 +127,17 @@ pub enum LayoutError {
 pub const MIN_UNIT_SIZE: u32 = 4 << 10;
 /// Largest unit, bytes: what a node and a front must be able to hold at once for each request.
 pub const MAX_UNIT_SIZE: u32 = 4 << 20;
+/// Parity units in a row at most.
+pub const MAX_PARITY: u8 = 2;
+/// Numbers in a table at most: it must fit a manifest, whoever sends it.
+pub const MAX_TABLE: usize = 8192;
 
 impl Layout {
+    /// A fresh object's layout: the formula holds.
+    pub fn new(object: ObjectId, length: u64, policy: Policy, nodes: Vec<NodeId>, first: u16) -> Self {
+        Self { object, length, policy, nodes, first, table: Vec::new(), generation: 0 }
+    }
+
     /// Checks what the other functions rely on; call it on anything that came from outside.
     pub fn check(&self) -> Result<(), LayoutError> {
         let (row, nodes) = (self.row_width(), self.nodes.len());
@@ -109,11 +147,29 @@ impl Layout {
         if self.policy.data == 0 {
             return Err(LayoutError::NoData);
         }
+        if self.policy.parity > MAX_PARITY {
+            return Err(LayoutError::Parity(self.policy.parity));
+        }
         if row > nodes {
             return Err(LayoutError::FewNodes { row, nodes });
         }
+        let mut sorted = self.nodes.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(LayoutError::Twice(pair[0]));
+        }
         if usize::from(self.first) >= nodes {
             return Err(LayoutError::First { first: self.first, nodes });
+        }
+        let lines = self.table.len() / row;
+        if self.table.len() > MAX_TABLE || !self.table.len().is_multiple_of(row) {
+            return Err(LayoutError::Table { line: lines, row, nodes });
+        }
+        for (line, numbers) in self.table.chunks(row).enumerate() {
+            let twice = numbers.iter().enumerate().any(|(at, number)| numbers[..at].contains(number));
+            if twice || numbers.iter().any(|number| usize::from(*number) >= nodes) {
+                return Err(LayoutError::Table { line, row, nodes });
+            }
         }
         Ok(())
     }
@@ -163,99 +219,47 @@ impl Layout {
     /// Which data unit `address` is; `None` for parity.
     pub fn unit(&self, address: UnitAddress) -> Option<u64> {
         (address.position < self.policy.data)
-            .then(|| address.row * u64::from(self.policy.data) + u64::from(address.position))
+            .then(|| address.row.saturating_mul(u64::from(self.policy.data)).saturating_add(address.position.into()))
+    }
+
+    /// How many bytes the unit at `address` has, parity too: as many as its row's longest (first) data unit. A unit
+    /// past the object's end has none and is nowhere kept.
+    pub fn unit_length(&self, address: UnitAddress) -> u64 {
+        let first = UnitAddress { row: address.row, position: 0 };
+        let unit = self.unit(address).or_else(|| self.unit(first)).unwrap_or(u64::MAX);
+        let bytes = self.unit_bytes(unit);
+        bytes.end - bytes.start
+    }
+
+    /// The units that `row` has, parity last: fewer than the row is wide where the object ends in it.
+    pub fn row_units(&self, row: u64) -> impl Iterator<Item = UnitAddress> + use<'_> {
+        (0..self.row_width() as u8)
+            .map(move |position| UnitAddress { row, position })
+            .filter(|address| self.unit_length(*address) > 0)
     }
 
     /// The placement: which node holds the unit at `address`.
     pub fn node(&self, address: UnitAddress) -> NodeId {
-        let nodes = self.nodes.len() as u64;
-        let turn = (address.row % nodes) * u64::from(self.policy.data);
-        let index = (u64::from(self.first) + turn + u64::from(address.position)) % nodes;
-        self.nodes[index as usize]
+        self.nodes[self.number(address)]
+    }
+
+    /// The same as a number into `nodes`.
+    pub(crate) fn number(&self, address: UnitAddress) -> usize {
+        let position = usize::from(address.position);
+        if !self.table.is_empty() {
+            let width = self.row_width();
+            let line = address.row % (self.table.len() / width) as u64;
+            return usize::from(self.table[line as usize * width + position]);
+        }
+        let (nodes, data) = (self.nodes.len() as u64, u64::from(self.policy.data));
+        let row = address.row % nodes;
+        let common = gcd(data, nodes);
+        // Rounds of the rows over the nodes so far; see the page's head.
+        let rounds = if u64::from(self.policy.parity).is_multiple_of(common) { 0 } else { row / (nodes / common) };
+        ((u64::from(self.first) + row * data + rounds + position as u64) % nodes) as usize
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::{BTreeMap, BTreeSet};
-
-    fn layout(nodes: u64, data: u8, parity: u8, length: u64) -> Layout {
-        let policy = Policy { unit_size: MIN_UNIT_SIZE, data, parity };
-        Layout {
-            object: ObjectId(1),
-            length,
-            policy,
-            nodes: (0..nodes).map(NodeId).collect(),
-            first: (nodes - 1) as u16,
-        }
-    }
-
-    #[test]
-    fn any_run_of_n_units_visits_every_node() {
-        for (nodes, data, parity) in [(4, 4, 0), (4, 3, 1), (5, 3, 2), (7, 4, 1), (1, 1, 0), (6, 3, 1)] {
-            let layout = layout(nodes, data, parity, 0);
-            assert_eq!(layout.check(), Ok(()));
-            for start in 0..60 {
-                let seen: BTreeSet<_> = (start..start + nodes).map(|unit| layout.node(layout.address(unit))).collect();
-                assert_eq!(seen.len() as u64, nodes, "{nodes} nodes, {data}+{parity}, from unit {start}");
-            }
-            for row in 0..30 {
-                let seen: BTreeSet<_> =
-                    (0..data + parity).map(|position| layout.node(UnitAddress { row, position })).collect();
-                assert_eq!(seen.len(), usize::from(data + parity), "row {row}");
-            }
-        }
-    }
-
-    #[test]
-    fn node_totals_differ_by_at_most_one_unit() {
-        for length in [0, 1, 4096, 4097, 40_960, 1_000_003] {
-            let layout = layout(4, 4, 0, length);
-            let mut totals = BTreeMap::from_iter(layout.nodes.iter().map(|node| (*node, 0)));
-            for unit in 0..layout.units() {
-                let bytes = layout.unit_bytes(unit);
-                *totals.get_mut(&layout.node(layout.address(unit))).unwrap() += bytes.end - bytes.start;
-            }
-            let (least, most) = (totals.values().min().unwrap(), totals.values().max().unwrap());
-            assert!(most - least <= u64::from(MIN_UNIT_SIZE), "{totals:?}");
-            assert_eq!(totals.values().sum::<u64>(), length);
-        }
-    }
-
-    #[test]
-    fn bytes_go_to_units_and_back() {
-        let layout = layout(4, 3, 1, 10_000);
-        assert_eq!(layout.units(), 3);
-        assert_eq!(layout.rows(), 1);
-        assert_eq!(layout.units_of(4095..4097), 0..2);
-        assert_eq!(layout.units_of(4096..4096), 1..1);
-        assert_eq!(layout.unit_bytes(2), 8192..10_000);
-        assert_eq!(layout.unit_bytes(3), 10_000..10_000);
-        for unit in 0..10 {
-            assert_eq!(layout.unit(layout.address(unit)), Some(unit));
-        }
-        assert_eq!(layout.unit(UnitAddress { row: 0, position: 3 }), None);
-    }
-
-    #[test]
-    fn an_address_reads_back_and_nothing_else_does() {
-        let address = UnitAddress { row: u64::MAX, position: 255 };
-        assert_eq!(address.to_string().parse(), Ok(address));
-        for bad in ["", "1", "1.", ".1", "1.256", "+1.0", "1.0.0", "1.-1", "18446744073709551616.0"] {
-            assert!(bad.parse::<UnitAddress>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        assert!(layout(3, 3, 1, 9).check().is_err());
-        assert!(layout(3, 0, 1, 9).check().is_err());
-        let mut bad = layout(3, 3, 0, 9);
-        bad.first = 3;
-        assert!(bad.check().is_err());
-        bad = layout(3, 3, 0, 9);
-        bad.policy.unit_size = 1;
-        assert!(bad.check().is_err());
-    }
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }

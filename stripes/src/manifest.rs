@@ -89,7 +89,7 @@ mod tests {
     fn manifest() -> Manifest {
         let policy = Policy { unit_size: 4096, data: 2, parity: 0 };
         let nodes = vec![NodeId(1), NodeId(2)];
-        Manifest::new(Layout { object: ObjectId(5), length: 9000, policy, nodes, first: 1 }, "media")
+        Manifest::new(Layout::new(ObjectId(5), 9000, policy, nodes, 1), "media")
     }
 
     #[test]
@@ -112,7 +112,7 @@ mod tests {
         check(&|m| m.version = 2, "version 2");
         check(&|m| m.tag = "t".repeat(257), "tag of 257");
         check(&|m| m.layout.first = 9, "first node");
-        check(&|m| m.layout.nodes = vec![NodeId(0); 5000], "at most 65536");
+        check(&|m| m.layout.nodes = (0..5000).map(NodeId).collect(), "at most 65536");
         for json in ["", "{}", "[]", "{\"version\":1}"] {
             assert!(Manifest::decode(json.as_bytes()).is_err(), "{json}");
         }

@@ -3,15 +3,16 @@
 use crate::{
     id::{NodeId, ObjectId},
     layout::{Layout, LayoutError, Policy, UnitAddress},
+    parity::Sums,
 };
 use bytes::{Bytes, BytesMut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How much a writer holds.
 #[derive(Clone, Copy, Debug)]
 pub struct WriterOptions {
     /// Units being put to one node at once; the same number may wait for it. So a writer holds at most
-    /// `2 * units_per_node * nodes` units, and one that is being filled.
+    /// `2 * units_per_node * nodes` units, a row's parity, and one that is being filled.
     pub units_per_node: usize,
 }
 
@@ -32,8 +33,11 @@ pub struct Writer {
     layout: Layout,
     options: WriterOptions,
     filling: BytesMut,
+    sums: Sums,
     waiting: VecDeque<UnitPut>,
     in_flight: BTreeMap<UnitAddress, NodeId>,
+    /// Nodes that failed: nothing more goes to them.
+    lacking: BTreeSet<NodeId>,
     state: WriterState,
 }
 
@@ -55,21 +59,10 @@ pub enum WriterState {
     Open,
     /// Knows the object's length, waits for the last units.
     Closing,
-    /// All units are stored.
+    /// All units are stored, but for those of nodes that are [`Writer::lacking`].
     Stored,
-    /// A unit could not be stored and the object never will be complete.
+    /// More nodes failed than a row has parity units, this unit's last: the object never will be complete.
     Failed(UnitAddress),
-}
-
-/// Why a writer can't begin.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WriterError {
-    /// The stripe set doesn't fit the policy.
-    #[error(transparent)]
-    Layout(#[from] LayoutError),
-    /// The layout has the place for parity units, but nothing computes them yet.
-    #[error("{0} parity units in a row; only 0 can be written")]
-    Parity(u8),
 }
 
 impl Writer {
@@ -80,18 +73,17 @@ impl Writer {
         nodes: Vec<NodeId>,
         first: u16,
         options: WriterOptions,
-    ) -> Result<Self, WriterError> {
-        let layout = Layout { object, length: 0, policy, nodes, first };
+    ) -> Result<Self, LayoutError> {
+        let layout = Layout::new(object, 0, policy, nodes, first);
         layout.check()?;
-        if policy.parity != 0 {
-            return Err(WriterError::Parity(policy.parity));
-        }
         Ok(Self {
             layout,
             options: WriterOptions { units_per_node: options.units_per_node.max(1) },
             filling: BytesMut::new(),
+            sums: Sums::new(policy),
             waiting: VecDeque::new(),
             in_flight: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             state: WriterState::Open,
         })
     }
@@ -137,6 +129,7 @@ impl Writer {
             if !self.filling.is_empty() {
                 self.unit_filled();
             }
+            self.row_filled();
             self.state = WriterState::Closing;
             self.look_for_end();
         }
@@ -162,14 +155,24 @@ impl Writer {
         self.look_for_end();
     }
 
-    /// The node didn't take this unit. Without parity that ends the object; with parity a row may lack `m`
-    /// units and this is where they will be counted.
+    /// The node didn't take this unit. A row has at most one unit of a node, so as many nodes may fail as there are
+    /// parity units: what they lack is left to a repair. One more ends the object.
     pub fn handle_failure(&mut self, address: UnitAddress) {
         self.in_flight.remove(&address);
-        if !matches!(self.state, WriterState::Failed(_)) {
+        let node = self.layout.node(address);
+        self.lacking.insert(node);
+        self.waiting.retain(|put| put.node != node);
+        if self.lacking.len() > usize::from(self.layout.policy.parity) && !matches!(self.state, WriterState::Failed(_))
+        {
             self.state = WriterState::Failed(address);
             self.waiting.clear();
         }
+        self.look_for_end();
+    }
+
+    /// Nodes of the set that lack units, because they failed to take one.
+    pub fn lacking(&self) -> &BTreeSet<NodeId> {
+        &self.lacking
     }
 
     /// The complete object's layout, once every unit is stored.
@@ -183,10 +186,28 @@ impl Writer {
 
     fn unit_filled(&mut self) {
         let unit = self.layout.unit_at(self.layout.length - 1);
-        let address = self.layout.address(unit);
         let data = std::mem::take(&mut self.filling).freeze();
-        // Parity: here a row's sums take the unit in, and its last one queues the parity units behind it.
-        self.waiting.push_back(UnitPut { address, node: self.layout.node(address), data });
+        self.sums.add(&data);
+        self.queue(self.layout.address(unit), data);
+        if self.sums.is_full() {
+            self.row_filled();
+        }
+    }
+
+    /// Queues the parity of a row that is full or at the object's end.
+    fn row_filled(&mut self) {
+        let Some(last) = self.layout.length.checked_sub(1) else { return };
+        let row = self.layout.address(self.layout.unit_at(last)).row;
+        for (position, data) in (self.layout.policy.data..).zip(self.sums.finish()) {
+            self.queue(UnitAddress { row, position }, data);
+        }
+    }
+
+    fn queue(&mut self, address: UnitAddress, data: Bytes) {
+        let node = self.layout.node(address);
+        if !self.lacking.contains(&node) {
+            self.waiting.push_back(UnitPut { address, node, data });
+        }
     }
 
     fn look_for_end(&mut self) {
@@ -247,19 +268,44 @@ mod tests {
             let policy = Policy { unit_size, data, parity };
             Writer::new(ObjectId(1), policy, vec![NodeId(1), NodeId(2)], 0, WriterOptions::default()).err()
         };
-        assert_eq!(new(MIN_UNIT_SIZE, 1, 1), Some(WriterError::Parity(1)));
-        assert!(matches!(new(MIN_UNIT_SIZE, 3, 0), Some(WriterError::Layout(_))));
-        assert!(matches!(new(1, 2, 0), Some(WriterError::Layout(_))));
+        assert_eq!(new(MIN_UNIT_SIZE, 1, 1), None);
+        assert_eq!(new(MIN_UNIT_SIZE, 1, 3), Some(LayoutError::Parity(3)));
+        assert_eq!(new(MIN_UNIT_SIZE, 3, 0), Some(LayoutError::FewNodes { row: 3, nodes: 2 }));
+        assert_eq!(new(1, 2, 0), Some(LayoutError::UnitSize(1)));
+    }
+
+    #[test]
+    fn as_many_nodes_may_fail_as_there_are_parity_units() {
+        let policy = Policy { unit_size: MIN_UNIT_SIZE, data: 3, parity: 1 };
+        let nodes: Vec<_> = (0..4).map(NodeId).collect();
+        let mut writer = Writer::new(ObjectId(1), policy, nodes, 0, WriterOptions { units_per_node: 1 }).unwrap();
+        assert_eq!(writer.handle_bytes(&vec![0; 6 * UNIT]), 3 * UNIT);
+        let puts: Vec<_> = std::iter::from_fn(|| writer.poll_put()).collect();
+        assert_eq!(puts.iter().map(|put| put.node.0).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        writer.handle_failure(puts[1].address);
+        assert_eq!(writer.state(), WriterState::Open);
+        assert!(writer.lacking().iter().eq(&[NodeId(1)]));
+        puts.iter().for_each(|put| writer.handle_stored(put.address));
+        assert_eq!(writer.handle_bytes(&vec![0; 3 * UNIT]), 3 * UNIT);
+        let more: Vec<_> = std::iter::from_fn(|| writer.poll_put()).collect();
+        assert!(more.len() == 3 && more.iter().all(|put| put.node != NodeId(1)));
+        writer.handle_failure(more[0].address);
+        assert_eq!(writer.state(), WriterState::Failed(more[0].address));
     }
 
     proptest! {
-        /// However bytes come and answers go, the units are the object, each on its node.
+        /// However bytes come and answers go and whichever nodes fail, the units that are stored, each on its node,
+        /// are enough for the object.
         #[test]
         fn the_units_are_the_object(
-            nodes in 1u64..6, length in 0usize..20 * UNIT, cuts in 1usize..3 * UNIT, window in 1usize..4, turn in any::<u64>(),
+            more in 0u64..3, data in 1u8..5, parity in 0u8..3, length in 0usize..20 * UNIT, cuts in 1usize..3 * UNIT,
+            window in 1usize..4, turn: u64, failing: u8,
         ) {
             let bytes: Vec<u8> = (0..length).map(|i| (i / 3) as u8).collect();
-            let mut writer = writer(nodes, nodes as u8, window);
+            let policy = Policy { unit_size: MIN_UNIT_SIZE, data, parity };
+            let nodes: Vec<_> = (0..u64::from(data + parity) + more).map(NodeId).collect();
+            let failing: Vec<_> = (0..failing % (parity + 1)).map(|at| NodeId(u64::from(at))).collect();
+            let mut writer = Writer::new(ObjectId(1), policy, nodes, 0, WriterOptions { units_per_node: window }).unwrap();
             let (mut stored, mut under_way, mut turn) = (BTreeMap::new(), Vec::<UnitPut>::new(), turn);
             let mut given = 0;
             let layout = loop {
@@ -272,8 +318,12 @@ mod tests {
                 if !under_way.is_empty() {
                     turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     let put = under_way.swap_remove((turn >> 33) as usize % under_way.len());
-                    writer.handle_stored(put.address);
-                    stored.insert(put.address, put);
+                    if failing.contains(&put.node) {
+                        writer.handle_failure(put.address);
+                    } else {
+                        writer.handle_stored(put.address);
+                        stored.insert(put.address, put);
+                    }
                 }
                 if let Some(layout) = writer.poll_layout() {
                     break layout;
@@ -281,13 +331,23 @@ mod tests {
             };
             prop_assert_eq!(layout.length, length as u64);
             let mut back = Vec::new();
-            for unit in 0..layout.units() {
-                let put = &stored[&layout.address(unit)];
-                prop_assert_eq!(put.node, layout.node(put.address));
-                back.extend_from_slice(&put.data);
+            for row in 0..layout.rows() {
+                let addresses = (0..layout.row_width() as u8).map(|position| UnitAddress { row, position });
+                let (mut units, mut lengths) = (Vec::new(), Vec::new());
+                for address in addresses {
+                    let length = layout.unit_length(address) as usize;
+                    let unit = stored.remove(&address);
+                    if let Some(put) = &unit {
+                        prop_assert_eq!((put.node, put.data.len()), (layout.node(address), length));
+                    }
+                    units.push(unit.map(|put| put.data).or((length == 0).then(Bytes::new)));
+                    lengths.push(length);
+                }
+                let all = crate::parity::rebuild(policy, &units, &lengths).unwrap();
+                back.extend(all[..usize::from(data)].concat());
             }
             prop_assert_eq!(back, bytes);
-            prop_assert_eq!(stored.len() as u64, layout.units());
+            prop_assert!(stored.is_empty());
         }
     }
 }

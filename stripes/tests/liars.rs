@@ -29,7 +29,7 @@ async fn liar(answer: Vec<u8>) -> (Cluster, Layout) {
     });
     let cluster = Cluster::new(vec![NodeAddress { id: ID, url }], ClusterOptions::default()).unwrap();
     let policy = Policy { unit_size: UNIT as u32, data: 1, parity: 0 };
-    (cluster, Layout { object: ObjectId(1), length: LENGTH as u64, policy, nodes: vec![ID], first: 0 })
+    (cluster, Layout::new(ObjectId(1), LENGTH as u64, policy, vec![ID], 0))
 }
 
 fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {

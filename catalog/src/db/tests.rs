@@ -9,7 +9,7 @@ use stripes::{
 
 fn layout(object: u128) -> Layout {
     let policy = Policy { unit_size: MIN_UNIT_SIZE, data: 4, parity: 0 };
-    Layout { object: ObjectId(object), length: 1 << 40, policy, nodes: (0..4).map(NodeId).collect(), first: 2 }
+    Layout::new(ObjectId(object), 1 << 40, policy, (0..4).map(NodeId).collect(), 2)
 }
 
 fn film(name: &str, number: u8) -> Presentation {

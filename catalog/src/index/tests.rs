@@ -9,13 +9,13 @@ use stripes::{
 };
 
 fn layout(length: u64) -> Layout {
-    Layout {
-        object: ObjectId(7),
+    Layout::new(
+        ObjectId(7),
         length,
-        policy: Policy { unit_size: MIN_UNIT_SIZE, data: 4, parity: 0 },
-        nodes: (0..4).map(NodeId).collect(),
-        first: 1,
-    }
+        Policy { unit_size: MIN_UNIT_SIZE, data: 4, parity: 0 },
+        (0..4).map(NodeId).collect(),
+        1,
+    )
 }
 
 fn index(steps: &[(u32, i64, i64, bool)]) -> Index {

@@ -62,7 +62,7 @@ async fn what_this_process_forgot_is_swept_too() {
     assert_eq!((report.deleted, report.being_written), (vec![ObjectId(5)], 0));
     // It stays on the books for a while, for what may still be on its way to a node.
     let options = world.options(None);
-    let layout = Layout { object: ObjectId(5), length: 3, policy: options.policy, nodes: options.nodes, first: 0 };
+    let layout = Layout::new(ObjectId(5), 3, options.policy, options.nodes, 0);
     world.cluster.put_unit(&layout, layout.address(0), "abc".into()).await.unwrap();
     assert_eq!(sweep(&world.catalog, &world.cluster).await.unwrap().deleted, [ObjectId(5)]);
     assert_eq!(world.objects_on_nodes().await, 0);

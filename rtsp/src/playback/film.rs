@@ -63,13 +63,13 @@ pub(crate) fn film(gops: i64, size: impl Fn(bool, i64) -> usize) -> Film {
         bytes.extend_from_slice(&number.to_be_bytes());
         bytes.resize(sample.offset as usize + size, number as u8);
     }
-    let media = Layout {
-        object: ObjectId(7),
-        length: bytes.len() as u64,
-        policy: Policy { unit_size: 16 << 10, data: 2, parity: 0 },
-        nodes: vec![NodeId(1), NodeId(2)],
-        first: 0,
-    };
+    let media = Layout::new(
+        ObjectId(7),
+        bytes.len() as u64,
+        Policy { unit_size: 16 << 10, data: 2, parity: 0 },
+        vec![NodeId(1), NodeId(2)],
+        0,
+    );
     let [video, audio] = tables.map(TableBuilder::finish);
     let duration = ClockRate::VIDEO.time(video.end()).max(AUDIO.time(audio.end()));
     let format = Format::Mp4vEs { config: vec![0, 0, 1, 0xB0, 1], width: 320, height: 240 };

@@ -39,13 +39,7 @@ pub fn film() -> Index {
         source: Source { hash: SourceHash([0; 32]), bytes: 0 },
         created: 1_000_000,
         duration: MediaTime(60_000_000_000),
-        media: Layout {
-            object: ObjectId(0),
-            length: 0,
-            policy: Policy { unit_size: 256 << 10, data: 1, parity: 0 },
-            nodes: Vec::new(),
-            first: 0,
-        },
+        media: Layout::new(ObjectId(0), 0, Policy { unit_size: 256 << 10, data: 1, parity: 0 }, Vec::new(), 0),
         tracks: vec![track(1, video, None, 1_000_000), track(2, audio, Some("en"), 128_000)],
     }
 }

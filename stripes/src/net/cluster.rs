@@ -186,20 +186,30 @@ impl Cluster {
     /// Tells every node of the object's set that it is complete. Each checks that it has all its units and brings
     /// them to its disk for good. When this is Ok the object survives anything that the disks survive.
     pub async fn seal(&self, manifest: &Manifest) -> Result<(), NodeError> {
+        let failed = self.seal_on(manifest, manifest.layout.nodes.clone()).await;
+        failed.into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// The same for some nodes of the set; answers those that failed.
+    pub(super) async fn seal_on(&self, manifest: &Manifest, nodes: Vec<NodeId>) -> Vec<(NodeId, NodeError)> {
         let layout = &manifest.layout;
-        let json = manifest.encode().map_err(|error| NodeError {
-            place: Box::new(Place { object: Some(layout.object), ..Place::default() }),
-            failure: NodeFailure::Answer(error.to_string()),
-        })?;
-        let json = Bytes::from(json);
         let path = format!("/objects/{}/manifest", layout.object);
-        let seals = layout.nodes.iter().map(|node| {
+        let json = manifest.encode().map(Bytes::from).map_err(|error| error.to_string());
+        let seals = nodes.iter().map(async |node| {
             let place = self.place(*node, Some(layout.object), None);
-            self.ask(place, Method::PUT, &path, &[], json.clone(), 0, self.0.options.seal_timeout)
+            let result = match &json {
+                Ok(json) => {
+                    self.ask(place, Method::PUT, &path, &[], json.clone(), 0, self.0.options.seal_timeout).await
+                }
+                Err(e) => Err(NodeError { place: Box::new(place), failure: NodeFailure::Answer(e.clone()) }),
+            };
+            (*node, result)
         });
-        join_all(seals).await.into_iter().try_for_each(|result| result.map(drop))?;
-        debug!(object = %layout.object, bytes = layout.length, tag = manifest.tag, "sealed on {} nodes", layout.nodes.len());
-        Ok(())
+        let results = join_all(seals).await;
+        let failed: Vec<_> = results.into_iter().filter_map(|(node, result)| Some((node, result.err()?))).collect();
+        debug!(object = %layout.object, bytes = layout.length, tag = manifest.tag, generation = layout.generation,
+            "sealed on {} of {} nodes", nodes.len() - failed.len(), layout.nodes.len());
+        failed
     }
 
     /// Removes what any node has of an object. Every node is tried; the first failure is told.

@@ -12,7 +12,7 @@ mod verify;
 
 pub use cluster::{Cluster, ClusterError, ClusterOptions, NodeAddress, identify};
 pub use error::{NodeError, NodeFailure, Place};
-pub use object_writer::{ObjectWriter, WriteError};
+pub use object_writer::{ObjectWriter, WriteError, Written};
 pub use serve::serve_node;
 pub use source::{ReadError, SourceStatistics, UnitSource};
 pub use verify::{BadUnit, VerifyReport};

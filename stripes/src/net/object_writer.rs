@@ -3,11 +3,12 @@
 use super::{cluster::Cluster, error::NodeError};
 use crate::{
     id::{NodeId, ObjectId},
-    layout::{Layout, Policy, UnitAddress},
+    layout::{Layout, LayoutError, Policy, UnitAddress},
     manifest::Manifest,
-    writer::{Writer, WriterError, WriterOptions},
+    writer::{Writer, WriterOptions, WriterState},
 };
-use std::{sync::Arc, time::Duration};
+use rand::seq::SliceRandom;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 
 /// How long an aborted object's puts may take to end; after that the sweep finds what they leave.
@@ -24,12 +25,21 @@ pub struct ObjectWriter {
     failed: Option<WriteError>,
 }
 
+/// An object that is sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// How it lies.
+    pub layout: Layout,
+    /// Nodes of its set that failed meanwhile and wait for a repair: fewer than would make it unreadable.
+    pub lacking: BTreeSet<NodeId>,
+}
+
 /// Why an object can't be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// Policy and nodes don't go together.
     #[error(transparent)]
-    Writer(#[from] WriterError),
+    Layout(#[from] LayoutError),
     /// A node failed.
     #[error("writing: {0}")]
     Node(#[from] NodeError),
@@ -40,12 +50,16 @@ pub enum WriteError {
 
 impl ObjectWriter {
     /// Begins a new object over `nodes`, its first unit on a random one of them, so that short objects spread too.
-    pub fn create(cluster: &Cluster, policy: Policy, nodes: Vec<NodeId>) -> Result<Self, WriteError> {
+    /// Where a row leaves nodes out, their order is random as well, so that a lost node's work spreads over all.
+    pub fn create(cluster: &Cluster, policy: Policy, mut nodes: Vec<NodeId>) -> Result<Self, WriteError> {
         let object = ObjectId::random();
         let count = u16::try_from(nodes.len()).unwrap_or(u16::MAX);
         let first = rand::random::<u16>().checked_rem(count).unwrap_or(0);
+        if nodes.len() > usize::from(policy.data) + usize::from(policy.parity) {
+            nodes.shuffle(&mut rand::rng());
+        }
         let core = Writer::new(object, policy, nodes.clone(), first, WriterOptions::default())?;
-        let layout = Arc::new(Layout { object, length: u64::MAX, policy, nodes, first });
+        let layout = Arc::new(Layout::new(object, u64::MAX, policy, nodes, first));
         Ok(Self { cluster: cluster.clone(), layout, core, puts: JoinSet::new(), failed: None })
     }
 
@@ -83,11 +97,17 @@ impl ObjectWriter {
         }
     }
 
-    /// Ends the object: waits for its last units and seals it on every node of the set. On an error the object
-    /// is not complete and `abort`ed as far as that is possible.
-    pub async fn finish(mut self, tag: &str) -> Result<Layout, WriteError> {
+    /// Ends the object: waits for its last units and seals it on every node of the set. As many nodes may have failed
+    /// as a row has parity units; that is logged, and [`Cluster::repair`] gives them what they lack. On an error the
+    /// object is not complete and `abort`ed as far as that is possible.
+    pub async fn finish(self, tag: &str) -> Result<Layout, WriteError> {
+        self.finish_and_tell(tag).await.map(|written| written.layout)
+    }
+
+    /// The same; tells which nodes lack units.
+    pub async fn finish_and_tell(mut self, tag: &str) -> Result<Written, WriteError> {
         match self.seal(tag).await {
-            Ok(layout) => Ok(layout),
+            Ok(written) => Ok(written),
             Err(error) => {
                 self.abort().await;
                 Err(error)
@@ -105,7 +125,7 @@ impl ObjectWriter {
         }
     }
 
-    async fn seal(&mut self, tag: &str) -> Result<Layout, WriteError> {
+    async fn seal(&mut self, tag: &str) -> Result<Written, WriteError> {
         self.core.close();
         loop {
             self.start_puts();
@@ -113,8 +133,20 @@ impl ObjectWriter {
                 return Err(error);
             }
             if let Some(layout) = self.core.poll_layout() {
-                self.cluster.seal(&Manifest::new(layout.clone(), tag)).await?;
-                return Ok(layout);
+                let mut lacking = self.core.lacking().clone();
+                let manifest = Manifest::new(layout.clone(), tag);
+                let whole = layout.nodes.iter().copied().filter(|node| !lacking.contains(node)).collect();
+                for (node, error) in self.cluster.seal_on(&manifest, whole).await {
+                    lacking.insert(node);
+                    if lacking.len() > usize::from(layout.policy.parity) {
+                        return Err(WriteError::Node(error));
+                    }
+                }
+                if !lacking.is_empty() {
+                    let object = self.object();
+                    tracing::warn!(%object, "written, but for the units of {lacking:?}, which wait for a repair");
+                }
+                return Ok(Written { layout, lacking });
             }
             match self.puts.join_next().await {
                 Some(done) => self.settle(done),
@@ -135,7 +167,9 @@ impl ObjectWriter {
             Ok((address, Ok(()))) => self.core.handle_stored(address),
             Ok((address, Err(error))) => {
                 self.core.handle_failure(address);
-                self.failed.get_or_insert(WriteError::Node(error));
+                if matches!(self.core.state(), WriterState::Failed(_)) {
+                    self.failed.get_or_insert(WriteError::Node(error));
+                }
             }
             Err(_) => {
                 self.failed.get_or_insert(WriteError::Aborted(self.layout.object));

@@ -10,7 +10,7 @@ const UNIT: u64 = MIN_UNIT_SIZE as u64;
 
 fn layout(length: u64) -> Arc<Layout> {
     let policy = Policy { unit_size: MIN_UNIT_SIZE, data: 4, parity: 0 };
-    Arc::new(Layout { object: ObjectId(1), length, policy, nodes: (0..4).map(NodeId).collect(), first: 1 })
+    Arc::new(Layout::new(ObjectId(1), length, policy, (0..4).map(NodeId).collect(), 1))
 }
 
 fn byte(at: u64) -> u8 {

@@ -54,7 +54,7 @@ impl Store {
         for row in 0..layout.rows() {
             for position in 0..layout.row_width() as u8 {
                 let address = UnitAddress { row, position };
-                let expected = unit_length(layout, address);
+                let expected = layout.unit_length(address);
                 if expected == 0 || layout.node(address) != self.node() {
                     continue;
                 }
@@ -97,13 +97,4 @@ impl Store {
             idle_seconds: idle.as_secs(),
         }
     }
-}
-
-/// How many bytes the unit at `address` has: a parity unit as many as the longest (first) data unit of its row, one
-/// past the object's end none.
-fn unit_length(layout: &Layout, address: UnitAddress) -> u64 {
-    let first = UnitAddress { row: address.row, position: 0 };
-    let unit = layout.unit(address).or_else(|| layout.unit(first)).unwrap_or(u64::MAX);
-    let bytes = layout.unit_bytes(unit);
-    bytes.end - bytes.start
 }

@@ -44,7 +44,7 @@ impl Disk {
     /// One node, so every row has one unit and it is here.
     fn layout(&self, length: u64) -> Layout {
         let policy = Policy { unit_size: UNIT, data: 1, parity: 0 };
-        Layout { object: OBJECT, length, policy, nodes: vec![self.store.node()], first: 0 }
+        Layout::new(OBJECT, length, policy, vec![self.store.node()], 0)
     }
 }
 

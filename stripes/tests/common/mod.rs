@@ -101,7 +101,7 @@ pub async fn write(cluster: &Cluster, nodes: &[TestNode], bytes: &[u8]) -> Arc<L
 /// A layout of one unit on one node, for asking it directly.
 pub fn single(node: &TestNode, length: usize) -> Layout {
     let policy = Policy { unit_size: UNIT as u32, data: 1, parity: 0 };
-    Layout { object: ObjectId::random(), length: length as u64, policy, nodes: vec![node.id], first: 0 }
+    Layout::new(ObjectId::random(), length as u64, policy, vec![node.id], 0)
 }
 
 pub fn body(length: usize) -> Bytes {
