@@ -47,6 +47,14 @@ impl Manifest {
         Self { version: VERSION, layout, tag: tag.into() }
     }
 
+    /// Whether this is a later one of the same object: nothing but its nodes has changed.
+    pub fn follows(&self, old: &Self) -> bool {
+        let (new, before) = (&self.layout, &old.layout);
+        new.generation > before.generation
+            && (new.object, new.length, new.policy) == (before.object, before.length, before.policy)
+            && self.tag == old.tag
+    }
+
     /// As JSON. Refuses what `decode` would refuse.
     pub fn encode(&self) -> Result<Vec<u8>, ManifestError> {
         self.check()?;

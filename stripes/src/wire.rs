@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub const CRC_HEADER: &str = "x-unit-crc32c";
 /// Header of PUT: the object's unit size in bytes, which sets where its rows lie on the node's disk.
 pub const UNIT_SIZE_HEADER: &str = "x-unit-size";
+/// Header of PUT and DELETE of units of a sealed object: the generation of the layout on whose behalf.
+pub const GENERATION_HEADER: &str = "x-generation";
 /// Header of every answer: who answers, so that a wrong address can't pass for a lost unit.
 pub const NODE_HEADER: &str = "x-node-id";
 /// Header of every refusal: one word of `Refusal`, for programs; the body says it for people.
@@ -104,6 +106,13 @@ pub struct NodeStatistics {
     pub connections: u64,
     /// Connections turned away at the limit.
     pub connections_refused: u64,
+    /// Bytes a second that one read after the other gets from the disk: the set limit, else as measured; 0 if
+    /// nothing was read yet.
+    #[serde(default)]
+    pub read_rate: u64,
+    /// The set limit of reading, bytes a second.
+    #[serde(default)]
+    pub read_limit: Option<u64>,
 }
 
 /// One line of `GET /objects`.

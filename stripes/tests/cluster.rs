@@ -311,7 +311,7 @@ async fn damage_on_a_disk_is_found_named_and_counted() {
     assert_eq!(cluster.statistics(node.id).await.unwrap().units_damaged, 1);
     // A good unit put over it heals it.
     let good = body(8 * UNIT).slice(unit as usize * UNIT..(unit as usize + 1) * UNIT);
-    cluster.put_unit(&layout, address, good).await.unwrap();
+    cluster.repair_unit(&layout, address, good).await.unwrap();
     assert!(cluster.verify(&layout, |_| ()).await.is_good());
 }
 

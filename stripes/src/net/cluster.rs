@@ -9,19 +9,27 @@ use crate::{
     layout::{Layout, UnitAddress},
     manifest::{MAX_MANIFEST_BYTES, Manifest},
     wire::{
-        CRC_HEADER, Health, MAX_PAGE, NodeStatistics, ObjectListing, ObjectPage, ObjectSummary, UNIT_SIZE_HEADER,
-        crc_text, parse_crc,
+        CRC_HEADER, GENERATION_HEADER, Health, MAX_PAGE, NodeStatistics, ObjectListing, ObjectPage, ObjectSummary,
+        UNIT_SIZE_HEADER, crc_text, parse_crc,
     },
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
-use hyper::{Method, Uri, header::HeaderName};
+use hyper::{
+    Method, Uri,
+    header::{CONTENT_LENGTH, HeaderName},
+};
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::{debug, warn};
 
 const CRC: HeaderName = HeaderName::from_static(CRC_HEADER);
+const GENERATION: HeaderName = HeaderName::from_static(GENERATION_HEADER);
 const UNIT_SIZE: HeaderName = HeaderName::from_static(UNIT_SIZE_HEADER);
 /// The longest listing page: `MAX_PAGE` objects whose manifests are usual (some 300 bytes) and then some.
 const MAX_LISTING_BYTES: usize = 8 << 20;
@@ -82,7 +90,7 @@ pub struct Cluster(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: RwLock<BTreeMap<NodeId, Arc<Node>>>,
     client: HttpClient,
     options: ClusterOptions,
 }
@@ -116,7 +124,16 @@ pub async fn identify(url: &str, options: &ClusterOptions) -> Result<Health, Nod
 impl Cluster {
     /// A cluster of these nodes. Connects to nobody yet.
     pub fn new(nodes: Vec<NodeAddress>, options: ClusterOptions) -> Result<Self, ClusterError> {
+        let client = HttpClient::new(options.connect_timeout, options.connections_per_node);
+        let cluster = Self(Arc::new(Inner { nodes: RwLock::default(), client, options }));
+        cluster.set_nodes(nodes)?;
+        Ok(cluster)
+    }
+
+    /// Changes the list of nodes, for all clones. Requests under way go on; nodes that stay keep their connections.
+    pub fn set_nodes(&self, nodes: Vec<NodeAddress>) -> Result<(), ClusterError> {
         let mut by_id = BTreeMap::new();
+        let mut old = self.0.nodes.write().unwrap_or_else(PoisonError::into_inner);
         for NodeAddress { id, url } in nodes {
             let plain = url.parse::<Uri>().is_ok_and(|uri| {
                 uri.scheme_str() == Some("http") && uri.host().is_some() && matches!(uri.path(), "" | "/")
@@ -124,18 +141,28 @@ impl Cluster {
             if !plain {
                 return Err(ClusterError::Url(id, url));
             }
-            let free = Semaphore::new(options.connections_per_node.max(1));
-            if by_id.insert(id, Node { url: url.trim_end_matches('/').to_owned(), free }).is_some() {
+            let url = url.trim_end_matches('/');
+            let known = old.get(&id).filter(|node| node.url == url).cloned();
+            let node = known.unwrap_or_else(|| {
+                let free = Semaphore::new(self.0.options.connections_per_node.max(1));
+                Arc::new(Node { url: url.to_owned(), free })
+            });
+            if by_id.insert(id, node).is_some() {
                 return Err(ClusterError::Twice(id));
             }
         }
-        let client = HttpClient::new(options.connect_timeout, options.connections_per_node);
-        Ok(Self(Arc::new(Inner { nodes: by_id, client, options })))
+        *old = by_id;
+        Ok(())
     }
 
     /// All nodes in the order of their ids.
     pub fn nodes(&self) -> Vec<NodeAddress> {
-        self.0.nodes.iter().map(|(id, node)| NodeAddress { id: *id, url: node.url.clone() }).collect()
+        let nodes = self.0.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        nodes.iter().map(|(id, node)| NodeAddress { id: *id, url: node.url.clone() }).collect()
+    }
+
+    fn node(&self, id: NodeId) -> Option<Arc<Node>> {
+        self.0.nodes.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
     /// How nodes are asked.
@@ -146,10 +173,50 @@ impl Cluster {
     /// Stores one unit where the layout says. When this is Ok the node has it, and keeps it over a crash of its
     /// process; over a crash of the machine only from `seal` on.
     pub async fn put_unit(&self, layout: &Layout, address: UnitAddress, data: Bytes) -> Result<(), NodeError> {
-        let headers = [(CRC, crc_text(crc32c::crc32c(&data))), (UNIT_SIZE, layout.policy.unit_size.to_string())];
+        self.put(layout, address, data, None).await
+    }
+
+    /// The same for an object that is sealed: rewrites a unit, or brings it where a new layout wants it.
+    pub async fn repair_unit(&self, layout: &Layout, address: UnitAddress, data: Bytes) -> Result<(), NodeError> {
+        self.put(layout, address, data, Some((GENERATION, layout.generation.to_string()))).await
+    }
+
+    async fn put(
+        &self,
+        layout: &Layout,
+        address: UnitAddress,
+        data: Bytes,
+        more: Option<(HeaderName, String)>,
+    ) -> Result<(), NodeError> {
+        let mut headers =
+            vec![(CRC, crc_text(crc32c::crc32c(&data))), (UNIT_SIZE, layout.policy.unit_size.to_string())];
+        headers.extend(more);
         let place = self.place(layout.node(address), Some(layout.object), Some(address));
         let path = unit_path(layout.object, address);
         self.ask(place, Method::PUT, &path, &headers, data, 0, self.0.options.put_timeout).await.map(drop)
+    }
+
+    /// Whether a unit is where the layout says, as far as can be told without reading it.
+    pub async fn has_unit(&self, layout: &Layout, address: UnitAddress) -> Result<bool, NodeError> {
+        let place = self.place(layout.node(address), Some(layout.object), Some(address));
+        let path = unit_path(layout.object, address);
+        let answer = self.ask(place, Method::HEAD, &path, &[], Bytes::new(), 0, self.0.options.ask_timeout).await;
+        match answer {
+            Ok(answer) => {
+                let length = answer.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+                Ok(length == Some(layout.unit_length(address)))
+            }
+            Err(NodeError { failure: NodeFailure::Absent(_) | NodeFailure::Damaged(_), .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a node's units of an object that don't belong there by `layout`, which must be sealed there.
+    pub(super) async fn trim_at(&self, node: NodeId, layout: &Layout) -> Result<(), NodeError> {
+        let place = self.place(node, Some(layout.object), None);
+        let headers = [(GENERATION, layout.generation.to_string())];
+        let path = format!("/objects/{}/units", layout.object);
+        self.ask(place, Method::DELETE, &path, &headers, Bytes::new(), 0, self.0.options.seal_timeout).await.map(drop)
     }
 
     /// One unit, complete and with the right checksum, or why not within `deadline`.
@@ -167,12 +234,9 @@ impl Cluster {
             warn!(node = %layout.node(address), object = %layout.object, unit = %address, "{failure}");
             NodeError { place: Box::new(place.clone()), failure }
         };
-        if let Some(unit) = layout.unit(address) {
-            let bytes = layout.unit_bytes(unit);
-            let (got, expected) = (answer.body.len() as u64, bytes.end - bytes.start);
-            if got != expected {
-                return Err(fail(NodeFailure::Answer(format!("{got} bytes where the unit has {expected}"))));
-            }
+        let (got, expected) = (answer.body.len() as u64, layout.unit_length(address));
+        if got != expected {
+            return Err(fail(NodeFailure::Answer(format!("{got} bytes where the unit has {expected}"))));
         }
         let named = answer.headers.get(CRC).and_then(|value| parse_crc(value.to_str().ok()?));
         let named = named.ok_or_else(|| fail(NodeFailure::Answer(format!("no {CRC_HEADER}"))))?;
@@ -214,7 +278,7 @@ impl Cluster {
 
     /// Removes what any node has of an object. Every node is tried; the first failure is told.
     pub async fn delete_object(&self, object: ObjectId) -> Result<(), NodeError> {
-        let deletes = self.0.nodes.keys().map(|node| self.delete_object_at(*node, object));
+        let deletes = self.nodes().into_iter().map(|node| self.delete_object_at(node.id, object));
         join_all(deletes).await.into_iter().collect()
     }
 
@@ -269,7 +333,7 @@ impl Cluster {
     }
 
     fn place(&self, node: NodeId, object: Option<ObjectId>, unit: Option<UnitAddress>) -> Place {
-        let url = self.0.nodes.get(&node).map(|node| node.url.clone()).unwrap_or_default();
+        let url = self.node(node).map(|node| node.url.clone()).unwrap_or_default();
         Place { node: Some(node), url, object, unit }
     }
 
@@ -294,7 +358,7 @@ impl Cluster {
         deadline: Duration,
     ) -> Result<Answer, NodeError> {
         let exchange = async {
-            let node = place.node.and_then(|id| self.0.nodes.get(&id)).ok_or(NodeFailure::Unknown)?;
+            let node = place.node.and_then(|id| self.node(id)).ok_or(NodeFailure::Unknown)?;
             // Never closed, so the only way out of waiting is a place or the deadline.
             let _place = node.free.acquire().await.map_err(|_| NodeFailure::Unknown)?;
             let url = format!("{}{path}", node.url);

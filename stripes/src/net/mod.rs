@@ -4,6 +4,7 @@
 mod client;
 mod cluster;
 mod error;
+mod maintenance;
 mod object_writer;
 mod serve;
 mod source;
@@ -12,6 +13,7 @@ mod verify;
 
 pub use cluster::{Cluster, ClusterError, ClusterOptions, NodeAddress, identify};
 pub use error::{NodeError, NodeFailure, Place};
+pub use maintenance::{Limit, MoveError, RepairReport};
 pub use object_writer::{ObjectWriter, WriteError, Written};
 pub use serve::serve_node;
 pub use source::{ReadError, SourceStatistics, UnitSource};

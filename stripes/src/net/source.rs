@@ -6,9 +6,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use quick_cache::{OptionsBuilder, Weighter, sync::Cache};
 use std::{
+    collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -33,6 +34,8 @@ type Key = (ObjectId, u64);
 struct Inner {
     cluster: Cluster,
     cache: Cache<Key, Bytes, ByBytes>,
+    /// Layouts that took the place of those that viewers began with.
+    newer: RwLock<HashMap<ObjectId, Arc<Layout>>>,
     hits: AtomicU64,
     misses: AtomicU64,
     bytes: AtomicU64,
@@ -91,7 +94,14 @@ impl UnitSource {
             .build()
             .map(|options| Cache::with_options(options, ByBytes, Default::default(), Default::default()))
             .unwrap_or_else(|_| Cache::with_weighter(items, cache_bytes as u64, ByBytes));
-        Self(Arc::new(Inner { cluster, cache, hits: 0.into(), misses: 0.into(), bytes: 0.into() }))
+        Self(Arc::new(Inner {
+            cluster,
+            cache,
+            newer: RwLock::default(),
+            hits: 0.into(),
+            misses: 0.into(),
+            bytes: 0.into(),
+        }))
     }
 
     /// The nodes behind it.
@@ -99,10 +109,27 @@ impl UnitSource {
         &self.0.cluster
     }
 
+    /// The object's nodes have changed: whoever reads it by a layout of a lower generation reads by this one from now
+    /// on. What is kept of it stays good.
+    pub fn relocate(&self, layout: Arc<Layout>) {
+        let mut newer = self.0.newer.write().unwrap_or_else(PoisonError::into_inner);
+        let known = newer.entry(layout.object).or_insert_with(|| layout.clone());
+        if known.generation < layout.generation {
+            *known = layout;
+        }
+    }
+
+    /// The layout to read by.
+    fn newest(&self, layout: &Arc<Layout>) -> Arc<Layout> {
+        let newer = self.0.newer.read().unwrap_or_else(PoisonError::into_inner);
+        newer.get(&layout.object).filter(|newer| newer.generation > layout.generation).unwrap_or(layout).clone()
+    }
+
     /// Data unit `unit` of an object, within `deadline`. If whoever began fetching it gives up, one of those who
     /// wait goes on. (Here a unit that its node can't give will be rebuilt from its row.)
     pub async fn unit(&self, layout: &Arc<Layout>, unit: u64, deadline: Duration) -> Result<Bytes, NodeError> {
         let inner = &*self.0;
+        let layout = &self.newest(layout);
         let mut asked = false;
         let fetch = async {
             asked = true;

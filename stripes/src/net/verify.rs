@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 /// Units under way at once.
 const UNITS_AT_ONCE: usize = 8;
 /// Bad units that are named; the others are only counted.
-const MAX_NAMED: usize = 100;
+pub(super) const MAX_NAMED: usize = 100;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

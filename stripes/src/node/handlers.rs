@@ -10,7 +10,7 @@ use crate::{
     layout::{MAX_UNIT_SIZE, UnitAddress},
     manifest::{MAX_MANIFEST_BYTES, Manifest},
     store::{Store, StoreError},
-    wire::{CRC_HEADER, Health, MAX_PAGE, Refusal, UNIT_SIZE_HEADER, crc_text, parse_crc},
+    wire::{CRC_HEADER, GENERATION_HEADER, Health, MAX_PAGE, Refusal, UNIT_SIZE_HEADER, crc_text, parse_crc},
 };
 use axum::{
     body::Body,
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     str::FromStr,
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
 };
 
 type Shared = State<Arc<Node>>;
@@ -37,9 +38,15 @@ pub(super) async fn put_unit(
     let unit_size = text(request.headers(), UNIT_SIZE_HEADER).and_then(|text| text.parse().ok());
     let unit_size = unit_size
         .ok_or_else(|| Refused::bad(format!("{UNIT_SIZE_HEADER} is missing: the object's unit size, bytes")))?;
+    let generation = generation(request.headers())?;
     let received = node.receive(request.into_body(), MAX_UNIT_SIZE).await?;
     let bytes = blocking(&node, move |store| {
-        store.put_unit(object, unit, unit_size, crc, &received.pieces)?;
+        match generation {
+            None => store.put_unit(object, unit, unit_size, crc, &received.pieces)?,
+            Some(generation) => {
+                store.put_for_generation(object, unit, unit_size, crc, &received.pieces, generation)?;
+            }
+        }
         Ok(received.pieces.iter().map(|piece| piece.len() as u64).sum::<u64>())
     })
     .await?;
@@ -59,9 +66,15 @@ pub(super) async fn get_unit(
         Some(unit_size) => unit_size,
         None => blocking(&node, move |store| store.unit_size(object)).await?,
     };
+    node.await_turn(unit_size).await;
     let place = node.place(unit_size).await?;
-    let stored = blocking(&node, move |store| store.get_unit(object, unit)).await?;
+    let (stored, took) = blocking(&node, move |store| {
+        let begun = Instant::now();
+        Ok((store.get_unit(object, unit)?, begun.elapsed()))
+    })
+    .await?;
     let length = stored.data.len();
+    node.counters.read_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     node.counters.units_read.fetch_add(1, Relaxed);
     node.counters.bytes_read.fetch_add(length as u64, Relaxed);
     tracing::trace!(node = %node.store.node(), %object, %unit, bytes = length, "read");
@@ -125,6 +138,18 @@ pub(super) async fn delete(State(node): Shared, Path(object): Path<String>) -> R
     Ok(StatusCode::NO_CONTENT)
 }
 
+pub(super) async fn trim(
+    State(node): Shared,
+    Path(object): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refused> {
+    let object = parse(&object)?;
+    let generation = generation(&headers)?
+        .ok_or_else(|| Refused::bad(format!("{GENERATION_HEADER} is missing: the generation that is to be left")))?;
+    blocking(&node, move |store| store.trim(object, generation)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
     after: Option<String>,
@@ -167,6 +192,12 @@ fn unit_headers(crc: u32) -> [(&'static str, String); 3] {
         (header::ACCEPT_RANGES.as_str(), "bytes".to_owned()),
         (CRC_HEADER, crc_text(crc)),
     ]
+}
+
+fn generation(headers: &HeaderMap) -> Result<Option<u32>, Refused> {
+    let Some(value) = headers.get(GENERATION_HEADER) else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    number.map(Some).ok_or_else(|| Refused::bad(format!("{GENERATION_HEADER}: expected a number below 2^32")))
 }
 
 fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Refused> {

@@ -2,9 +2,10 @@
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | `PUT /objects/{object}/units/{row}.{position}` | stores a unit; needs `x-unit-crc32c` and `x-unit-size` |
+//! | `PUT /objects/{object}/units/{row}.{position}` | stores a unit; needs `x-unit-crc32c` and `x-unit-size`; if it is sealed, `x-generation` |
 //! | `GET`, `HEAD` same | the unit, or the part that `Range` asks for; `x-unit-crc32c` is that of the body |
-//! | `PUT /objects/{object}/manifest` | seals the object |
+//! | `DELETE /objects/{object}/units` | removes the units that don't belong here by the manifest of `x-generation` |
+//! | `PUT /objects/{object}/manifest` | seals the object, or anew after its nodes changed |
 //! | `GET` same | the manifest |
 //! | `GET /objects/{object}` | what of the object is here: `ObjectSummary` |
 //! | `DELETE /objects/{object}` | removes it; removing nothing is success |
@@ -18,6 +19,7 @@ mod handlers;
 mod refused;
 
 use crate::{
+    rate::Pace,
     store::Store,
     wire::{NODE_HEADER, NodeStatistics},
 };
@@ -27,7 +29,7 @@ use axum::{
     http::{HeaderName, HeaderValue},
     middleware::map_response_with_state,
     response::Response,
-    routing::{get, put},
+    routing::{delete, get, put},
 };
 use refused::Refused;
 use std::{
@@ -37,7 +39,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// What strangers can make a node do at most.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,9 @@ pub struct NodeLimits {
     pub max_in_flight_bytes: u32,
     /// How long a request waits for its place in memory before it is told that the node is busy. Default 10 s.
     pub busy_timeout: Duration,
+    /// Bytes of units that may be read in a second, of all requests together; more wait for their turn. `None`, the
+    /// default, for as fast as the disk is.
+    pub read_limit: Option<u64>,
     /// Time for a request's whole body to arrive: against those who send a byte now and then. Default 30 s.
     pub body_timeout: Duration,
     /// Time between a connection's requests, and for a request's head to arrive. Default 60 s, longer than clients
@@ -65,6 +70,7 @@ impl Default for NodeLimits {
         Self {
             max_connections: 256,
             max_in_flight_bytes: 64 << 20,
+            read_limit: None,
             busy_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
@@ -81,6 +87,8 @@ pub struct Node {
     pub(crate) limits: NodeLimits,
     pub(crate) counters: Counters,
     in_flight: Arc<Semaphore>,
+    /// Whoever reads waits in line for it, so that one who goes away takes nothing.
+    pace: Option<Mutex<Pace>>,
     started: Instant,
 }
 
@@ -95,6 +103,7 @@ pub(crate) struct Counters {
     bytes_written: AtomicU64,
     units_damaged: AtomicU64,
     refused: AtomicU64,
+    read_nanos: AtomicU64,
 }
 
 impl Node {
@@ -102,24 +111,40 @@ impl Node {
     pub fn new(store: Arc<Store>, limits: NodeLimits) -> Self {
         let bytes = limits.max_in_flight_bytes.max(crate::layout::MAX_UNIT_SIZE);
         let in_flight = Arc::new(Semaphore::new(bytes as usize));
-        Self { store, limits, counters: Counters::default(), in_flight, started: Instant::now() }
+        let pace = limits.read_limit.map(|rate| Mutex::new(Pace::new(rate)));
+        Self { store, limits, counters: Counters::default(), in_flight, pace, started: Instant::now() }
+    }
+
+    /// Waits for this one's turn to read so much.
+    async fn await_turn(&self, bytes: u32) {
+        if let Some(pace) = &self.pace {
+            let mut pace = pace.lock().await;
+            let due = pace.due(bytes.into(), Instant::now());
+            tokio::time::sleep_until(due.into()).await;
+        }
     }
 
     fn statistics(&self) -> NodeStatistics {
         let counters = &self.counters;
         let usage = self.store.usage();
+        let bytes_read = counters.bytes_read.load(Relaxed);
+        let nanos = u128::from(counters.read_nanos.load(Relaxed));
+        let measured = (u128::from(bytes_read) * 1_000_000_000).checked_div(nanos).unwrap_or(0);
+        let measured = u64::try_from(measured).unwrap_or(u64::MAX);
         NodeStatistics {
             uptime_seconds: self.started.elapsed().as_secs(),
             objects: usage.as_ref().map_or(0, |usage| usage.objects),
             disk_bytes: usage.as_ref().map_or(0, |usage| usage.disk_bytes),
             units_read: counters.units_read.load(Relaxed),
-            bytes_read: counters.bytes_read.load(Relaxed),
+            bytes_read,
             units_written: counters.units_written.load(Relaxed),
             bytes_written: counters.bytes_written.load(Relaxed),
             units_damaged: counters.units_damaged.load(Relaxed),
             refused: counters.refused.load(Relaxed),
             connections: counters.connections.load(Relaxed),
             connections_refused: counters.connections_refused.load(Relaxed),
+            read_rate: self.limits.read_limit.unwrap_or(measured),
+            read_limit: self.limits.read_limit,
         }
     }
 }
@@ -134,6 +159,7 @@ pub fn router(node: Arc<Node>) -> Router {
             "/objects/{object}/units/{unit}",
             put(handlers::put_unit).get(handlers::get_unit).head(handlers::head_unit),
         )
+        .route("/objects/{object}/units", delete(handlers::trim))
         .route("/health", get(handlers::health))
         .route("/statistics", get(handlers::statistics))
         .fallback(async || Refused::no_such_path())

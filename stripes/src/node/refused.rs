@@ -31,7 +31,7 @@ impl Refused {
     }
 
     pub fn no_such_path() -> Self {
-        Self::bad("no such path; there are /objects, /objects/ID, /objects/ID/manifest, /objects/ID/units/ROW.POSITION, /health, /statistics")
+        Self::bad("no such path; there are /objects, /objects/ID, /objects/ID/manifest, /objects/ID/units, /objects/ID/units/ROW.POSITION, /health, /statistics")
             .with_status(StatusCode::NOT_FOUND)
     }
 

@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// Stores a unit given in pieces, of an object whose units have `unit_size` bytes. Refuses data that don't fit
-    /// `crc` (CRC-32C).
+    /// `crc` (CRC-32C), and units of a sealed object.
     pub fn put_unit(
         &self,
         object: ObjectId,
@@ -128,6 +128,32 @@ impl Store {
         unit_size: u32,
         crc: u32,
         data: &[Bytes],
+    ) -> Result<(), StoreError> {
+        self.put(object, address, unit_size, crc, data, None)
+    }
+
+    /// The same for maintenance, on behalf of a layout of this generation: takes units of a sealed object too, those
+    /// that belong here by the manifest that is here, and any others only for a generation that is not older.
+    pub fn put_for_generation(
+        &self,
+        object: ObjectId,
+        address: UnitAddress,
+        unit_size: u32,
+        crc: u32,
+        data: &[Bytes],
+        generation: u32,
+    ) -> Result<(), StoreError> {
+        self.put(object, address, unit_size, crc, data, Some(generation))
+    }
+
+    fn put(
+        &self,
+        object: ObjectId,
+        address: UnitAddress,
+        unit_size: u32,
+        crc: u32,
+        data: &[Bytes],
+        generation: Option<u32>,
     ) -> Result<(), StoreError> {
         let item = Item { object, unit: Some(address) };
         let bad = |reason| Err(StoreError::Bad { item, reason });
@@ -148,8 +174,19 @@ impl Store {
             let reason = format!("the object's units have {} bytes here, not {unit_size}", file.unit_size());
             return Err(StoreError::Conflict { item, reason });
         }
+        let manifest = if file.sealed.load(SeqCst) || generation.is_some() { self.manifest(object)? } else { None };
+        let belongs = |address| manifest.as_ref().is_some_and(|manifest| manifest.layout.node(address) == self.node());
+        let may = |manifest: &Manifest| {
+            generation.is_some_and(|generation| belongs(address) || generation >= manifest.layout.generation)
+        };
+        if manifest.as_ref().is_some_and(|manifest| !may(manifest)) {
+            let reason = "the object is sealed; only maintenance may add units, and only for its newest generation";
+            return Err(StoreError::Conflict { item, reason: reason.to_owned() });
+        }
         let room = self.reserve(object, length)?;
-        let written = file.write(&SlotHeader { object, address, length, crc }, data);
+        // What a move that was broken off, or one before, left in the row's slot gives way.
+        let gives_way = |other| generation.is_some() && !belongs(other);
+        let written = file.write(&SlotHeader { object, address, length, crc }, data, gives_way);
         if !matches!(written, Ok(true)) {
             self.give_back(room);
         }
@@ -180,7 +217,8 @@ impl Store {
     }
 
     /// Declares an object complete. Checks that all its units that belong here are here, brings them to the disk and
-    /// keeps the manifest. Sealing again the same way is success.
+    /// keeps the manifest. Sealing again the same way is success; a manifest of the same object with a layout of a
+    /// higher generation takes the place of the older one.
     pub fn seal(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let layout = &manifest.layout;
         let object = layout.object;
@@ -192,9 +230,14 @@ impl Store {
         }
         self.check_complete(layout)?;
         let _alone = self.alone();
-        match self.manifest(object)? {
-            Some(old) if old == *manifest => return Ok(()),
-            Some(_) => return conflict("sealed already, with another manifest".to_owned()),
+        let old = self.manifest(object)?;
+        match &old {
+            Some(old) if old == manifest => return Ok(()),
+            Some(old) if manifest.follows(old) => {}
+            Some(old) => {
+                let generation = old.layout.generation;
+                return conflict(format!("sealed already, with another manifest, of generation {generation}"));
+            }
             None => {}
         }
         self.folder.make_shard(object)?;
@@ -204,12 +247,16 @@ impl Store {
                 file.sync()?;
                 file.sealed.store(true, SeqCst);
             }
-            None => drop(self.objects.fetch_add(1, Relaxed)),
+            None if old.is_none() => drop(self.objects.fetch_add(1, Relaxed)),
+            None => {}
         }
+        let taken = folder::disk_bytes(&path);
         let line = format!("\ncrc32c {}\n", crc_text(crc32c::crc32c(&json)));
         folder::write_whole(&path, &[&json, line.as_bytes()].concat())?;
         self.disk_bytes.fetch_add(folder::disk_bytes(&path), Relaxed);
-        info!(node = %self.node(), %object, tag = manifest.tag, bytes = layout.length, "sealed");
+        self.give_back(taken);
+        info!(node = %self.node(), %object, tag = manifest.tag, bytes = layout.length, generation = layout.generation,
+            "sealed");
         Ok(())
     }
 
@@ -248,6 +295,26 @@ impl Store {
             info!(node = %self.node(), %object, "deleted");
         }
         Ok(found)
+    }
+
+    /// Removes the units of a sealed object that don't belong here by its manifest, which must be of this generation,
+    /// and says how many those were.
+    pub fn trim(&self, object: ObjectId, generation: u32) -> Result<u64, StoreError> {
+        let _alone = self.alone();
+        let item = Item { object, unit: None };
+        let manifest = self.manifest(object)?.ok_or_else(|| absent(object, None))?;
+        let layout = &manifest.layout;
+        if layout.generation != generation {
+            let reason = format!("its layout is of generation {} here, not {generation}", layout.generation);
+            return Err(StoreError::Conflict { item, reason });
+        }
+        let Some(file) = self.look_up(object)? else { return Ok(0) };
+        let (units, bytes) = file.erase_unless(|address| layout.node(address) == self.node())?;
+        self.give_back(bytes);
+        if units > 0 {
+            info!(node = %self.node(), %object, units, generation, "trimmed");
+        }
+        Ok(units)
     }
 
     /// What is stored and what still can be.

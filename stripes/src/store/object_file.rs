@@ -12,7 +12,10 @@ use bytes::Bytes;
 use std::{
     fs::{File, OpenOptions},
     io::{self, ErrorKind},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, MetadataExt},
+    },
     path::{Path, PathBuf},
     sync::{
         PoisonError, RwLock,
@@ -93,8 +96,13 @@ impl ObjectFile {
 
     /// Writes a unit: first its data, then the header that says it is there. Writing the same unit again, as a
     /// repair does, is safe at any moment: it puts the same bytes over themselves.
-    /// Says whether it is new.
-    pub fn write(&self, header: &SlotHeader, data: &[Bytes]) -> Result<bool, StoreError> {
+    /// Says whether it is new. Another unit of the row that is here already is written over only if it `gives_way`.
+    pub fn write(
+        &self,
+        header: &SlotHeader,
+        data: &[Bytes],
+        gives_way: impl Fn(UnitAddress) -> bool,
+    ) -> Result<bool, StoreError> {
         let address = header.address;
         let mut old = [0; SLOT_HEADER_BYTES];
         let offset = self.offset(address)?;
@@ -102,6 +110,7 @@ impl ObjectFile {
         let old = SlotHeader::decode(&old[..length], self.object, address.row, self.unit_size);
         if let SlotState::Written(old) = old
             && old.address != address
+            && !gives_way(old.address)
         {
             let reason = format!("this node holds unit {} of that row", old.address);
             return Err(StoreError::Conflict { item: self.item(address), reason });
@@ -171,6 +180,31 @@ impl ObjectFile {
         Ok((units, bytes))
     }
 
+    /// Erases all units but those to `keep`; says how many and the room that they took.
+    pub fn erase_unless(&self, keep: impl Fn(UnitAddress) -> bool) -> Result<(u64, u64), StoreError> {
+        let _alone = self.rewriting.write().unwrap_or_else(PoisonError::into_inner);
+        let stride = slot_stride(self.unit_size);
+        let rows = self.file_length()?.saturating_sub(FILE_HEADER_BYTES).div_ceil(stride);
+        let (mut units, mut bytes) = (0, 0);
+        let mut header = [0; SLOT_HEADER_BYTES];
+        for row in 0..rows.min(MAX_ROWS) {
+            let offset = slot_offset(self.unit_size, row);
+            let length = read_up_to(&self.file, &mut header, offset).map_err(StoreError::io(&self.path, "read"))?;
+            let slot = SlotHeader::decode(&header[..length], self.object, row, self.unit_size);
+            if let SlotState::Written(slot) = slot
+                && !keep(slot.address)
+            {
+                // First the header, which says that a unit is here; giving back the room may then fail.
+                let nothing = [0; SLOT_HEADER_BYTES];
+                self.file.write_all_at(&nothing, offset).map_err(StoreError::io(&self.path, "erase"))?;
+                make_hole(&self.file, offset, stride);
+                units += 1;
+                bytes += slot_stride(slot.length);
+            }
+        }
+        Ok((units, bytes))
+    }
+
     /// Brings everything written to the disk.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.file.sync_data().map_err(StoreError::io(&self.path, "sync"))
@@ -215,6 +249,14 @@ impl ObjectFile {
             reason: reason.to_owned(),
         }
     }
+}
+
+/// Gives the room of part of a file back to the disk, where its file system can.
+fn make_hole(file: &File, offset: u64, length: u64) {
+    let (Ok(offset), Ok(length)) = (libc::off_t::try_from(offset), libc::off_t::try_from(length)) else { return };
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: the descriptor is open for as long as `file` lives; no memory is passed.
+    unsafe { libc::fallocate(file.as_raw_fd(), mode, offset, length) };
 }
 
 /// Fills `buffer` as far as the file reaches and says how far.

@@ -216,7 +216,7 @@ fn only_a_complete_object_is_sealed_and_stays_so() {
     assert_eq!(disk.store.manifest(OBJECT).unwrap(), Some(manifest.clone()));
     let listed = disk.store.list(None, 10).unwrap().objects.remove(0);
     assert!(listed.sealed && listed.manifest == Some(manifest) && listed.disk_bytes > 0);
-    disk.put(1, UNIT as usize).unwrap();
+    assert_eq!(refusal(disk.put(1, UNIT as usize)), Refusal::Conflict);
 
     assert!(disk.store.delete_object(OBJECT).unwrap());
     assert!(!disk.store.delete_object(OBJECT).unwrap());
