@@ -19,7 +19,7 @@ async fn sealed(catalog: &Catalog, layout: &Layout) {
 
 fn layout(object: u128, first: u16) -> Layout {
     let policy = Policy { unit_size: MIN_UNIT_SIZE, data: 3, parity: 1 };
-    Layout { object: ObjectId(object), length: 9_000, policy, nodes: (0..4).map(NodeId).collect(), first }
+    Layout::new(ObjectId(object), 9_000, policy, (0..4).map(NodeId).collect(), first)
 }
 
 #[tokio::test]
