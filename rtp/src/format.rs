@@ -1,8 +1,12 @@
 //! What a track's bytes are and how they travel: one closed enum over the payload formats.
 
 use crate::clock::ClockRate;
-use crate::payload::{aac, ac3, amr, asf, h263, h264, h265, jpeg, mp4v, mpa, mpv, opus, pcm, t140, vorbis, vp8, vp9};
+use crate::mp2t::Program;
+use crate::payload::{
+    aac, ac3, amr, asf, h263, h264, h265, jpeg, mp2t, mp4v, mpa, mpv, opus, pcm, t140, vorbis, vp8, vp9,
+};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 mod sdp;
 
@@ -192,6 +196,11 @@ pub enum Format {
         /// For people.
         codec: String,
     },
+    /// A transport stream of several tracks' units (RFC 2250 section 2). Made for who plays, never stored.
+    Mp2t {
+        /// What it is made of.
+        program: Arc<Program>,
+    },
 }
 
 impl Format {
@@ -204,6 +213,7 @@ impl Format {
             Format::Pcm { .. } | Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Media::Audio,
             Format::T140 {} => Media::Text,
             Format::Asf { media, .. } => *media,
+            Format::Mp2t { program } => program.media(),
         }
     }
 
@@ -224,7 +234,7 @@ impl Format {
             // RFC 2250 section 3.5 has this for audio too.
             Format::Mpv { .. } | Format::Mpa { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } => 90_000,
             Format::H265 { .. } | Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } => 90_000,
-            Format::Jpeg { .. } => 90_000,
+            Format::Jpeg { .. } | Format::Mp2t { .. } => 90_000,
         };
         ClockRate::new(hz).unwrap_or(ClockRate::VIDEO)
     }
@@ -237,7 +247,7 @@ impl Format {
             Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::H265 { .. } => Bundling::One,
             Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } | Format::Jpeg { .. } => Bundling::One,
             Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Bundling::One,
-            Format::T140 {} | Format::Asf { .. } => Bundling::One,
+            Format::T140 {} | Format::Asf { .. } | Format::Mp2t { .. } => Bundling::One,
         }
     }
 
@@ -285,6 +295,7 @@ impl Format {
             Format::Jpeg { width, height } => format!("Motion JPEG {width}x{height}"),
             Format::T140 {} => "text".to_owned(),
             Format::Asf { codec, .. } => codec.clone(),
+            Format::Mp2t { program } => format!("MPEG transport stream of {} tracks", program.streams.len()),
         }
     }
 
@@ -295,7 +306,7 @@ impl Format {
     /// before it (MP4V-ES), one raw data block (AAC), NAL units likewise (H265), one or more whole sync frames (AC3,
     /// EAC3), samples of all channels at one or more instants (PCM), one or more frames each behind its table-of-contents
     /// byte as in AMR files (AMR), one coded picture (H263, VP8, VP9, JPEG with all its markers), one packet (Opus,
-    /// Vorbis), the UTF-8 text of one cue (T140), or a media object's packets (ASF). `sync`: decoding may begin here.
+    /// Vorbis), the UTF-8 text of one cue (T140), or a media object's packets (ASF); of MP2T there is none. `sync`: decoding may begin here.
     ///
     /// # Errors
     /// Where in `unit` its syntax breaks; `out` is then as it was.
@@ -320,6 +331,7 @@ impl Format {
             Format::Jpeg { .. } => jpeg::store(unit, out),
             Format::T140 {} => t140::store(unit, out),
             Format::Asf { .. } => asf::store(unit, out),
+            Format::Mp2t { .. } => mp2t::store(unit),
         }
     }
 }

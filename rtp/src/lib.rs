@@ -16,6 +16,8 @@
 //! - [`codec`]: elementary-stream syntax, one file a codec: frame, sequence and picture headers, parameter sets, NAL units,
 //!   start codes; [`codec::bits::CodecError`] leads to the bit
 //! - [`asf`]: the packets and the header in which tracks without a payload format of their own travel
+//! - [`mp2t::Program`]: several tracks as one transport stream; its [`mp2t::Stream`]s and [`mp2t::Unit`]s,
+//!   [`mp2t::NotCarried`]: what it can't hold
 //! - [`rtcp::Packet`]s of a [`rtcp::Compound`]: what comes in; [`rtcp::SenderReport`], [`rtcp::ReportBlock`] in and out
 //! - [`sender::Sender`]: what a source's reports say and when they are due; [`sender::ReceiverStats`]: what is answered
 //! - [`receiver::Receiver`]: which packets of a source to believe, and what to report of them
@@ -28,6 +30,7 @@ pub mod cname;
 pub mod codec;
 pub mod depacketizer;
 pub mod format;
+pub mod mp2t;
 pub mod packet;
 pub mod packetizer;
 pub mod payload;

@@ -3,8 +3,9 @@
 use crate::access_unit::AccessUnit;
 use crate::clock::RtpTimestamp;
 use crate::format::Format;
+use crate::mp2t::Unit;
 use crate::packet::{HEADER_LEN, write_header};
-use crate::payload::{PayloadError, Payloader};
+use crate::payload::{PayloadError, Payloader, mp2t};
 use crate::seq::Sequence;
 use crate::train::Train;
 
@@ -86,6 +87,28 @@ impl Packetizer {
                 Err(error)
             }
         }
+    }
+}
+
+impl Packetizer {
+    /// As [`Packetizer::packetize`], of a transport stream: `units` are those of all its streams in decode order; what
+    /// follows them is decoded at `end`.
+    ///
+    /// # Errors
+    /// Stored bytes that are not their format's stored form; after one the stream can't go on. Other formats than
+    /// [`Format::Mp2t`].
+    pub fn multiplex(&mut self, units: &[Unit<'_>], end: RtpTimestamp, train: &mut Train) -> Result<(), PayloadError> {
+        let Payloader::Mp2t(multiplexer) = &mut self.payloader else {
+            return Err(mp2t::error((0, "this format is packetized")));
+        };
+        let packets_before = train.len();
+        let mut writer = PacketWriter { source: self.source, max_payload: self.max_payload, train };
+        let result = multiplexer.multiplex(units, end, |time, payload| writer.write(time, false, &[payload]));
+        match result {
+            Ok(()) => self.source = writer.source,
+            Err(_) => train.truncate(packets_before),
+        }
+        result.map_err(mp2t::error)
     }
 }
 

@@ -60,6 +60,11 @@ impl AudioSpecificConfig {
         Ok((config, bits.position()))
     }
 
+    /// `samplingFrequencyIndex`, where the core's rate has one.
+    pub fn sample_rate_index(&self) -> Option<u8> {
+        SAMPLE_RATES.iter().position(|&rate| rate == self.sample_rate).and_then(|index| u8::try_from(index).ok())
+    }
+
     /// All but the extension, and whether spectral band replication was already said (explicit hierarchical signalling).
     fn read(bits: &mut Bits<'_>) -> Result<(Self, bool), CodecError> {
         let mut object_type = object_type(bits)?;

@@ -33,6 +33,7 @@ impl Format {
             Format::Jpeg { .. } => "JPEG",
             Format::T140 {} => "t140",
             Format::Asf { .. } => "x-asf-pf",
+            Format::Mp2t { .. } => "MP2T",
         }
     }
 
@@ -42,6 +43,7 @@ impl Format {
             Format::Mpv { .. } => Some(32),
             Format::Mpa { .. } => Some(14),
             Format::Jpeg { .. } => Some(26),
+            Format::Mp2t { .. } => Some(33),
             Format::Pcm { coding, sample_rate, channels } => match (coding, sample_rate, channels) {
                 (PcmCoding::Mulaw, 8000, 1) => Some(0),
                 (PcmCoding::Alaw, 8000, 1) => Some(8),
@@ -101,7 +103,7 @@ impl Format {
             }
             Format::Mpv { .. } | Format::Mpa { .. } | Format::Ac3 { .. } | Format::Eac3 { .. } => None,
             Format::Pcm { .. } | Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } => None,
-            Format::Jpeg { .. } | Format::T140 {} | Format::Asf { .. } => None,
+            Format::Jpeg { .. } | Format::T140 {} | Format::Asf { .. } | Format::Mp2t { .. } => None,
         }
     }
 }

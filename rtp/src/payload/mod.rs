@@ -11,6 +11,7 @@ pub(crate) mod h263;
 pub(crate) mod h264;
 pub(crate) mod h265;
 pub(crate) mod jpeg;
+pub(crate) mod mp2t;
 pub(crate) mod mp4v;
 pub(crate) mod mpa;
 pub(crate) mod mpv;
@@ -28,6 +29,7 @@ mod tests;
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
 use crate::format::{Format, FormatError};
+use crate::mp2t::Multiplexer;
 use crate::packet::RtpPacket;
 use crate::packetizer::PacketWriter;
 
@@ -77,6 +79,7 @@ pub(crate) enum Payloader {
     Jpeg,
     T140,
     Asf,
+    Mp2t(Box<Multiplexer>),
 }
 
 impl Payloader {
@@ -102,6 +105,7 @@ impl Payloader {
             Format::Jpeg { .. } => Self::Jpeg,
             Format::T140 {} => Self::T140,
             Format::Asf { .. } => Self::Asf,
+            Format::Mp2t { program } => Self::Mp2t(Box::new(Multiplexer::new(program))),
         }
     }
 
@@ -124,6 +128,7 @@ impl Payloader {
             Self::Jpeg => jpeg::packetize,
             Self::T140 => t140::packetize,
             Self::Asf => asf::packetize,
+            Self::Mp2t(_) => |_, _| Err(mp2t::error((0, "units of several streams are multiplexed"))),
         };
         units.iter().try_for_each(|unit| one(unit, out))
     }
@@ -149,6 +154,7 @@ pub(crate) enum Depayloader {
     Jpeg,
     T140,
     Asf(asf::Depayloader),
+    Mp2t,
 }
 
 impl Depayloader {
@@ -172,6 +178,7 @@ impl Depayloader {
             Format::Jpeg { .. } => Self::Jpeg,
             Format::T140 {} => Self::T140,
             Format::Asf { .. } => Self::Asf(asf::Depayloader::default()),
+            Format::Mp2t { .. } => Self::Mp2t,
         }
     }
 
@@ -195,6 +202,7 @@ impl Depayloader {
             Self::Jpeg => jpeg::depacketize(packet, units),
             Self::T140 => t140::depacketize(packet, units),
             Self::Asf(depayloader) => depayloader.handle(packet, gap, units),
+            Self::Mp2t => mp2t::depacketize(packet, units),
         }
     }
 

@@ -56,6 +56,12 @@ pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
     result
 }
 
+/// The picture as it is in the elementary stream; `None` where the hint block is cut.
+pub(crate) fn without_hints(stored: &[u8]) -> Option<&[u8]> {
+    let (hints, _) = stored.split_first_chunk()?;
+    stored.get(usize::try_from(u32::from_be_bytes(*hints)).ok()?..)
+}
+
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
     let (hints, picture) = hints::read(unit.data)?;
