@@ -9,6 +9,7 @@
 //! - [`films`]: the films of the tests.
 //! - [`players`]: real players other than ffmpeg.
 //! - [`server`]: the real program, started and stopped.
+//! - [`suite`]: the conformance suite, for any RTSP server: `mobidic-conformance URL`.
 
 pub mod client;
 pub mod compare;
@@ -16,3 +17,4 @@ pub mod dialogue;
 pub mod films;
 pub mod players;
 pub mod server;
+pub mod suite;

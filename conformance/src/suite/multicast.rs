@@ -1,0 +1,146 @@
+//! Multicast (RFC 2326 14.4, RFC 4566, RFC 4570, RFC 2974), where the server offers it.
+
+use crate::suite::{
+    case::{Case, Need, Verdict, ensure, fail, skip},
+    context::Context,
+    message::{Request, Response, parameter},
+};
+use std::{
+    net::{IpAddr, Ipv4Addr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+const GROUP: &[Need] = &[Need::Tracks, Need::Multicast];
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    CASES.to_vec()
+}
+
+const CASES: &[Case] = &[
+    Case::must(
+        "MC-01",
+        "RFC 2326 12.39, 14.4",
+        "a multicast SETUP is answered with group, ports and ttl",
+        GROUP,
+        |c| {
+            let answer = c.offer.multicast.clone().ok_or_else(|| skip("no multicast"))?;
+            let value = answer.header("Transport").unwrap_or("").to_owned();
+            let (group, port) = place(&answer)?;
+            ensure(group.is_multicast(), "destination in 224.0.0.0/4", &value)?;
+            ensure(port.is_multiple_of(2), "an even port", &value)?;
+            let ttl = parameter(&value, "ttl").and_then(|ttl| ttl.parse::<u8>().ok());
+            ensure(ttl.is_some_and(|ttl| ttl > 0), "ttl from 1 to 255", &value)?;
+            ensure(parameter(&value, "ssrc").is_none(), "no ssrc: it is for unicast (12.39)", &value)
+        },
+    ),
+    Case::must("MC-02", "RFC 2326 14.4", "who joins the group receives RTP after PLAY", GROUP, |c| {
+        let (mut wire, id, answer) = joined(c)?;
+        let socket = join(&answer)?;
+        wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", &id))?;
+        let came = received(&socket, Duration::from_secs(4));
+        leave(c, &mut wire, &id);
+        ensure(came.is_some(), "packets in the group", "none for 4 s")
+    }),
+    Case::must(
+        "MC-03",
+        "RFC 2326 14.4; ONVIF",
+        "one viewer's TEARDOWN doesn't stop the group for another",
+        GROUP,
+        |c| {
+            let (mut one, first, answer) = joined(c)?;
+            let (mut two, second, other) = joined(c)?;
+            ensure(place(&answer)? == place(&other)?, "the same group for both", other.brief())?;
+            let socket = join(&answer)?;
+            for (wire, id) in [(&mut one, &first), (&mut two, &second)] {
+                wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", id))?;
+            }
+            let before =
+                received(&socket, Duration::from_secs(4)).ok_or_else(|| fail("packets in the group", "none"))?;
+            leave(c, &mut one, &first);
+            std::thread::sleep(Duration::from_millis(300));
+            while received(&socket, Duration::from_millis(1)).is_some() {}
+            let after = received(&socket, Duration::from_secs(3));
+            leave(c, &mut two, &second);
+            let after = after.ok_or_else(|| fail("packets after one of two left", "none for 3 s"))?;
+            ensure(before.get(8..12) == after.get(8..12), "the same SSRC for both", "another")
+        },
+    ),
+    Case::should("MC-06", "RFC 2326 16", "a group of the client's own choice is refused or not taken", GROUP, |c| {
+        let line = "RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=1";
+        let mut wire = c.connect()?;
+        let answer = wire.ask(&Request::new("SETUP", &c.control(0)?).header("Transport", line))?;
+        leave(c, &mut wire, answer.session().unwrap_or(""));
+        if answer.status == 200 {
+            let value = answer.header("Transport").unwrap_or("");
+            return ensure(parameter(value, "destination") != Some("239.1.2.3"), "another destination", value);
+        }
+        c.status("a destination of the client's", &answer, &[400, 403, 461, 462])
+    }),
+    Case::must(
+        "MC-10",
+        "RFC 2326 12.39",
+        "unicast before multicast in one list is taken first",
+        &[Need::Tracks, Need::Multicast, Need::Udp],
+        |c| {
+            let line = "RTP/AVP;unicast;client_port=40002-40003,RTP/AVP;multicast";
+            let mut wire = c.connect()?;
+            let answer = wire.ok(&Request::new("SETUP", &c.control(0)?).header("Transport", line))?;
+            leave(c, &mut wire, answer.session().unwrap_or(""));
+            let value = answer.header("Transport").unwrap_or("");
+            ensure(value.contains("unicast"), "unicast", value)
+        },
+    ),
+    Case::must("MC-11", "RFC 4566 5.7", "an IPv4 multicast address in c= has a ttl", &[Need::Tracks], |c| {
+        let description = &c.offer.description;
+        let lines = description.session.iter().chain(description.media.iter().flat_map(|media| &media.lines));
+        let groups = lines.filter(|(kind, value)| *kind == 'c' && value.starts_with("IN IP4"));
+        for (_, value) in groups {
+            let address = value.split_whitespace().nth(2).unwrap_or("");
+            let (host, ttl) = address.split_once('/').map_or((address, None), |(host, ttl)| (host, Some(ttl)));
+            let multicast = host.parse::<Ipv4Addr>().is_ok_and(|host| host.is_multicast());
+            ensure(!multicast || ttl.is_some(), "c=IN IP4 GROUP/TTL", value)?;
+        }
+        Ok(())
+    }),
+];
+
+fn joined(c: &Context) -> Verdict<(crate::suite::wire::Wire, String, Response)> {
+    let mut wire = c.connect()?;
+    let answer = wire.ok(&Request::new("SETUP", &c.control(0)?).header("Transport", "RTP/AVP;multicast"))?;
+    let id = answer.session().ok_or_else(|| fail("a Session header", answer.brief()))?.to_owned();
+    Ok((wire, id, answer))
+}
+
+fn leave(c: &Context, wire: &mut crate::suite::wire::Wire, id: &str) {
+    let _ = wire.ask(&Request::new("TEARDOWN", &c.offer.aggregate).header("Session", id));
+}
+
+/// Group and RTP port of an answer.
+fn place(answer: &Response) -> Verdict<(IpAddr, u16)> {
+    let group = answer.parameter("Transport", "destination").and_then(|group| group.parse().ok());
+    let port = answer.parameter("Transport", "port").and_then(|ports| ports.split('-').next()?.parse().ok());
+    group.zip(port).ok_or_else(|| fail("destination=GROUP;port=A-B", answer.brief()))
+}
+
+fn join(answer: &Response) -> Verdict<UdpSocket> {
+    let (IpAddr::V4(group), port) = place(answer)? else { return Err(skip("an IPv6 group")) };
+    let socket =
+        UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(|error| skip(format!("port {port}: {error}")))?;
+    socket
+        .join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)
+        .map_err(|error| skip(format!("this machine can't join {group}: {error}")))?;
+    Ok(socket)
+}
+
+fn received(socket: &UdpSocket, wait: Duration) -> Option<Vec<u8>> {
+    let end = Instant::now() + wait;
+    let mut buffer = [0; 2048];
+    socket.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).ok()?;
+    while Instant::now() < end {
+        if let Ok((length, _)) = socket.recv_from(&mut buffer) {
+            return buffer.get(..length).map(<[u8]>::to_vec);
+        }
+    }
+    None
+}

@@ -1,0 +1,11 @@
+//! RTP and RTCP (RFC 3550, RFC 3551): what the packets of a playing presentation must be like.
+
+mod media;
+mod reports;
+
+use crate::suite::case::Case;
+
+/// All of them.
+pub fn cases() -> Vec<Case> {
+    [media::CASES, reports::CASES].concat()
+}

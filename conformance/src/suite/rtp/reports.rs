@@ -1,0 +1,282 @@
+//! RTCP: sender reports, source descriptions, BYE.
+
+use super::media::each;
+use crate::suite::{
+    capture::{Capture, Captured},
+    case::{Case, Need, Verdict, ensure, fail, skip},
+    context::Context,
+    packets::{Block, Report, timestamp_step},
+    session::Lower,
+};
+use std::{collections::HashSet, time::Duration};
+
+const EACH: &[Need] = &[Need::Tracks, Need::EachTransport];
+
+pub(super) const CASES: &[Case] = &[
+    Case::must("RTCP-01", "RFC 3550 6.1", "every RTCP packet is a compound that begins with a report", EACH, |c| {
+        each(c, |track| {
+            for blocks in readable(track)? {
+                let report = matches!(blocks.first(), Some(Block::Sender(_) | Block::Receiver(_)));
+                ensure(report, "SR or RR first", format!("{blocks:?}"))?;
+            }
+            Ok(())
+        })
+    }),
+    Case::must("RTCP-01b", "RFC 3550 6.1", "every compound has an SDES with a CNAME", EACH, |c| {
+        each(c, |track| {
+            for blocks in readable(track)? {
+                let named = blocks.iter().any(|block| matches!(block, Block::Description(items) if items.iter().any(|(_, k, t)| *k == 1 && !t.is_empty())));
+                ensure(named, format!("a CNAME in each compound of {}", track.name()), format!("{blocks:?}"))?;
+            }
+            Ok(())
+        })
+    }),
+    Case::must("RTCP-01c", "RFC 3550 6.4", "a source that has sent packets sends SR", EACH, |c| {
+        each(c, |track| {
+            ensure(!track.reports().is_empty(), format!("an SR of {} within the capture", track.name()), "none")
+        })
+    }),
+    Case::must(
+        "RTCP-02",
+        "RFC 3550 6.4.1",
+        "the NTP and RTP timestamps of sender reports run at the media clock",
+        EACH,
+        |c| {
+            each(c, |track| {
+                let reports = track.reports();
+                let (Some((_, first)), Some((_, last))) = (reports.first(), reports.last()) else {
+                    return Err(skip("no SR"));
+                };
+                let wall = last.seconds() - first.seconds();
+                if wall < 1.0 {
+                    return Err(skip("a single SR within the capture"));
+                }
+                let media = timestamp_step(first.rtp, last.rtp) as f64 / f64::from(track.encoding.1);
+                let off = (media - wall).abs();
+                ensure(
+                    off < 0.002 + wall * 0.0002,
+                    format!("{wall:.4} s of {} by its clock", track.name()),
+                    format!("{media:.4} s"),
+                )
+            })
+        },
+    ),
+    Case::must("RTCP-02b", "RFC 3550 6.4.1", "a sender report counts the packets and octets sent", EACH, counts),
+    Case::must("RTCP-02c", "RFC 3550 6.4.1", "the RTP timestamp of a sender report belongs to the media", EACH, |c| {
+        each(c, |track| {
+            for (at, report) in track.reports() {
+                let near =
+                    track.rtp.iter().min_by_key(|packet| if packet.at > at { packet.at - at } else { at - packet.at });
+                let Some(packet) = near else { return Ok(()) };
+                let off = timestamp_step(packet.timestamp, report.rtp) as f64 / f64::from(track.encoding.1);
+                ensure(
+                    off.abs() < 5.0,
+                    format!("an SR near {} of {}", packet.timestamp, track.name()),
+                    format!("{off:.1} s off"),
+                )?;
+            }
+            Ok(())
+        })
+    }),
+    Case::must(
+        "RTCP-02d",
+        "RFC 3550 6.4.1, RFC 2326 B",
+        "by their sender reports all tracks begin at one instant",
+        &[Need::SeveralTracks, Need::EachTransport],
+        together,
+    ),
+    Case::must("RTCP-03", "RFC 3550 6.2, 6.3.1", "sender reports come in the intervals of RFC 3550", EACH, |c| {
+        each(c, |track| {
+            let times: Vec<_> = track.reports().iter().map(|(at, _)| *at).collect();
+            for pair in times.windows(2) {
+                let [a, b] = pair else { continue };
+                let gap = b.duration_since(*a).as_secs_f64();
+                // 5 s at random from 0.5 to 1.5, by e - 1.5; the reduced minimum (360 / kbit/s) allows less.
+                ensure(
+                    (0.1..8.0).contains(&gap),
+                    format!("0.1 to 8 s between SRs of {}", track.name()),
+                    format!("{gap:.2} s"),
+                )?;
+            }
+            Ok(())
+        })
+    }),
+    Case::interop(
+        "RTCP-03b",
+        "RFC 3550 6.2; ffmpeg, live555, GStreamer",
+        "the first sender report comes within 1 s of the first packet",
+        EACH,
+        |c| {
+            each(c, |track| {
+                let (Some((at, _)), Some(first)) = (track.reports().first().copied(), track.rtp.first()) else {
+                    return Err(skip("no SR"));
+                };
+                let late = at.saturating_duration_since(first.at).as_secs_f64();
+                ensure(late <= 1.0, format!("an SR of {} within 1 s", track.name()), format!("after {late:.2} s"))
+            })
+        },
+    ),
+    Case::must("RTCP-04", "RFC 3550 6.5.1", "all tracks of a presentation have one CNAME", EACH, |c| {
+        let capture = c.capture()?;
+        let mut names = HashSet::new();
+        for track in &capture.tracks {
+            for blocks in readable(track)? {
+                names.extend(blocks.iter().filter_map(cname));
+            }
+        }
+        ensure(names.len() == 1, "one CNAME in all tracks", format!("{names:?}"))
+    }),
+    Case::should("RTCP-04b", "RFC 3550 6.5.1, RFC 7022 4", "a CNAME is user@host, a host, or at random", EACH, |c| {
+        each(c, |track| {
+            let name = readable(track)?.into_iter().flatten().find_map(|block| cname(&block)).unwrap_or_default();
+            let formed = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_graphic());
+            ensure(formed, "8 or more printable characters", name)
+        })
+    }),
+    Case::must("RTCP-05", "RFC 3550 6.3.7, 6.6", "BYE names only sources that have sent", EACH, |c| {
+        each(c, |track| {
+            let sent: HashSet<u32> = track.rtp.iter().map(|packet| packet.ssrc).collect();
+            for block in readable(track)?.into_iter().flatten() {
+                if let Block::Bye(sources) = block {
+                    let known = sources.iter().all(|source| sent.contains(source));
+                    ensure(known, format!("BYE of {sent:08x?}"), format!("{sources:08x?}"))?;
+                }
+            }
+            Ok(())
+        })
+    }),
+    Case::must(
+        "RTCP-05b",
+        "RFC 7826 C.5, RFC 3550 6.3.7",
+        "PAUSE sends no BYE: the source goes on later",
+        &[Need::Tracks, Need::Seekable],
+        |c| {
+            let mut session = c.session()?;
+            session.play(Some("npt=0.000-"))?;
+            session.collect(Duration::from_secs(1))?;
+            session.pause()?;
+            session.collect(Duration::from_millis(1500))?;
+            let left = (0..session.tracks.len())
+                .flat_map(|track| session.rtcp(track))
+                .flat_map(|(_, blocks)| blocks)
+                .any(|block| matches!(block, Block::Bye(_)));
+            session.tear_down();
+            ensure(!left, "no BYE after PAUSE", "a BYE")
+        },
+    ),
+    Case::must(
+        "RTCP-07",
+        "RFC 3550 6.4.2, 6.7, A.2; RFC 3611",
+        "RTCP of any known or unknown type is accepted",
+        EACH,
+        strange,
+    ),
+    Case::must(
+        "RTCP-09",
+        "RFC 3605",
+        "RTCP that doesn't come from the next port is announced",
+        &[Need::Tracks, Need::Udp],
+        |c| {
+            c.lower = Lower::Udp;
+            each(c, |track| {
+                let (Some(rtp), Some(rtcp)) = track.from else { return Err(skip("no RTCP came")) };
+                let next = rtcp.port() == rtp.port().wrapping_add(1)
+                    || track.server.is_some_and(|(_, to)| to.port() == rtcp.port());
+                let said = track.media.attribute("rtcp").is_some();
+                ensure(next || said, format!("RTCP from port {} or a=rtcp", rtp.port() + 1), rtcp)
+            })
+        },
+    ),
+];
+
+fn readable(track: &Captured) -> Verdict<Vec<Vec<Block>>> {
+    if track.rtcp.is_empty() {
+        return Err(skip(format!("no RTCP of {} within the capture", track.name())));
+    }
+    let all = track.rtcp.iter().map(|(_, read)| read.clone().map_err(|came| fail("a compound RTCP packet", came)));
+    all.collect()
+}
+
+fn cname(block: &Block) -> Option<String> {
+    match block {
+        Block::Description(items) => items.iter().find(|(_, kind, _)| *kind == 1).map(|(_, _, text)| text.clone()),
+        _ => None,
+    }
+}
+
+/// A report may overtake packets that were counted before it, or be overtaken: those close to it may stand on either side.
+fn counts(c: &mut Context) -> Verdict {
+    let capture: std::sync::Arc<Capture> = c.capture()?;
+    let slack = Duration::from_millis(250);
+    for track in &capture.tracks {
+        let sum = |until: std::time::Instant| {
+            let before = track.rtp.iter().filter(|packet| packet.at <= until);
+            before.fold((0u32, 0u32), |(n, octets), p| (n + 1, octets.wrapping_add(p.payload.len() as u32)))
+        };
+        for (at, report) in track.reports() {
+            let (low, high) = (at.checked_sub(slack).map_or((0, 0), sum), sum(at + slack));
+            let Report { packets, octets, .. } = report;
+            let good = (low.0..=high.0).contains(&packets) && (low.1..=high.1).contains(&octets);
+            let expected =
+                format!("{} to {} packets, {} to {} octets of {}", low.0, high.0, low.1, high.1, track.name());
+            ensure(good, expected, format!("{packets} packets, {octets} octets"))?;
+        }
+    }
+    Ok(())
+}
+
+/// By its sender reports each track's `rtptime` of RTP-Info falls on one instant.
+fn together(c: &mut Context) -> Verdict {
+    let capture = c.capture()?;
+    let infos = capture.play.header("RTP-Info").ok_or_else(|| skip("no RTP-Info"))?;
+    let times: Vec<u32> = infos
+        .split("rtptime=")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
+        .collect();
+    let mut instants = Vec::new();
+    for (track, time) in capture.tracks.iter().zip(times) {
+        let (_, report) = track.reports().first().copied().ok_or_else(|| skip("no SR"))?;
+        instants.push(report.seconds() - timestamp_step(time, report.rtp) as f64 / f64::from(track.encoding.1));
+    }
+    let (Some(first), Some(second)) = (instants.first(), instants.get(1)) else { return Err(skip("one rtptime only")) };
+    let off = (first - second).abs();
+    ensure(off < 0.02, "rtptimes at one instant, 20 ms at most apart", format!("{:.1} ms", off * 1000.0))
+}
+
+fn strange(c: &mut Context) -> Verdict {
+    let mut session = c.session()?;
+    session.play(None)?;
+    session.collect(Duration::from_millis(700))?;
+    let source = session.rtp(0)?.first().map_or(0, |packet| packet.ssrc).to_be_bytes();
+    let mine = [9, 9, 9, 9];
+    let packets: Vec<Vec<u8>> = vec![
+        [&[0x80, 201, 0, 1][..], &mine].concat(),
+        [&[0x81, 201, 0, 7][..], &mine, &source, &[0xff; 20]].concat(),
+        [&[0x80, 204, 0, 2][..], &mine, b"test"].concat(),
+        [&[0x80, 207, 0, 1][..], &mine].concat(),
+        [&[0x80, 250, 0, 1][..], &mine].concat(),
+        [&[0x81, 206, 0, 2][..], &mine, &source].concat(),
+        [&[0x9f, 201, 0xff, 0xff][..], &mine].concat(),
+        vec![0x80],
+    ];
+    for packet in packets {
+        let track = session.tracks.first().ok_or_else(|| skip("no track"))?;
+        match (&track.sockets, track.server) {
+            (Some((_, rtcp)), Some((_, to))) => {
+                rtcp.send_to(&packet, to).map_err(|error| fail("a datagram sent", error))?;
+            }
+            _ => {
+                let length = u16::try_from(packet.len()).unwrap_or(0).to_be_bytes();
+                let channel = track.channels.1;
+                session.wire.send(&[&[b'$', channel][..], &length, &packet].concat())?;
+            }
+        }
+    }
+    session.wire.ok(&session.request("OPTIONS"))?;
+    session.forget();
+    session.collect(Duration::from_millis(1200))?;
+    let came = session.count(0);
+    session.tear_down();
+    ensure(came > 0, "packets after them", "none for 1.2 s")
+}

@@ -1,0 +1,207 @@
+//! R2-PLA, R2-PAU, R2-TEA, R2-PAR: what is done with a session.
+
+use super::{FILM, SEVERAL, TRACKS, session, whole};
+use crate::suite::{
+    case::{Case, Need, Verdict, ensure, fail},
+    context::Context,
+    description::npt,
+    message::{Request, Response},
+    packets::{sequence_step, timestamp_step},
+};
+use std::time::{Duration, Instant};
+
+const LIVE: &[Need] = &[Need::Version2, Need::Tracks, Need::Live];
+
+pub(super) const CASES: &[Case] = &[
+    Case::must(
+        "R2-HDR-03",
+        "RFC 7826 18.49, 13.7",
+        "answers have Session, but TEARDOWN's only where the session lives on",
+        FILM,
+        |c| {
+            let mut session = whole(c)?;
+            let play = session.play(None)?;
+            let pause = session.pause()?;
+            for answer in [&play, &pause] {
+                ensure(answer.session() == Some(&session.id), format!("Session: {}", session.id), answer.brief())?;
+            }
+            let request = session.request("TEARDOWN");
+            let answer = session.wire.ok(&request)?;
+            ensure(answer.header("Session").is_none(), "no Session: it is gone", answer.brief())
+        },
+    ),
+    Case::must("R2-PLA-01", "RFC 7826 13.4.1", "the answer to PLAY has Range and Seek-Style", FILM, |c| {
+        let mut session = whole(c)?;
+        let answer = session.play(Some("npt=2-"))?;
+        session.tear_down();
+        start_of(&answer)?;
+        ensure(answer.header("Seek-Style").is_some(), "Seek-Style", answer.brief())
+    }),
+    Case::must("R2-PLA-02", "RFC 7826 13.4.1, 17.4.18", "PLAY after the end gets 457 with Media-Range", FILM, |c| {
+        let far = c.length()? + 100.0;
+        let mut session = whole(c)?;
+        let request = session.request("PLAY").header("Range", format!("npt={far:.0}-"));
+        let answer = session.wire.ask(&request)?;
+        session.tear_down();
+        c.status("PLAY after the end", &answer, &[457])?;
+        ensure(answer.header("Media-Range").is_some(), "Media-Range", answer.brief())
+    }),
+    Case::must("R2-PLA-03", "RFC 7826 13.4.3", "PLAY while playing replaces what is played", FILM, |c| {
+        let length = c.at_least(6.0)?;
+        let mut session = whole(c)?;
+        session.play(Some("npt=0-"))?;
+        session.collect(Duration::from_millis(600))?;
+        let wanted = (length / 2.0).floor();
+        let answer = session.play(Some(&format!("npt={wanted}-")))?;
+        session.tear_down();
+        let start = start_of(&answer)?;
+        ensure(
+            (wanted - 15.0..=wanted + 1.0).contains(&start) && start > 1.0,
+            format!("Range: npt={wanted}-"),
+            answer.brief(),
+        )
+    }),
+    Case::must("R2-PLA-04", "RFC 7826 13.4.1", "npt=-N plays from the pause point to N", FILM, |c| {
+        c.at_least(6.0)?;
+        let mut session = whole(c)?;
+        let answer = session.play(Some("npt=-4"))?;
+        session.tear_down();
+        let start = start_of(&answer)?;
+        ensure(start.abs() < 0.5, "Range: npt=0-4", answer.brief())
+    }),
+    Case::must("R2-PLA-05", "RFC 7826 13.4.6", "npt=now- is answered with a time", LIVE, |c| {
+        let mut session = whole(c)?;
+        let answer = session.play(Some("npt=now-"))?;
+        session.tear_down();
+        let value = answer.header("Range").unwrap_or("none");
+        ensure(value.contains('=') && !value.contains("now"), "a Range with a time", value)
+    }),
+    Case::must("R2-PLA-06", "RFC 7826 13.4.1, 13.5.1", "at the end PLAY_NOTIFY says end-of-stream", FILM, the_end),
+    Case::must(
+        "R2-PLA-07",
+        "RFC 7826 13.4.2, 13.6, 17.4.21",
+        "PLAY and PAUSE of one track of an aggregate get 460",
+        SEVERAL,
+        |c| {
+            let mut session = whole(c)?;
+            let url = session.tracks.first().map(|track| track.url.clone()).unwrap_or_default();
+            for method in ["PLAY", "PAUSE"] {
+                let request = Request::new(method, &url).version("RTSP/2.0").header("Session", &session.id);
+                let answer = session.wire.ask(&request)?;
+                c.status(&format!("{method} of a track"), &answer, &[460])?;
+            }
+            session.tear_down();
+            Ok(())
+        },
+    ),
+    Case::should("R2-PLA-08", "RFC 7826 18.45", "RTP-Info has the syntax of 2.0", FILM, |c| {
+        let mut session = whole(c)?;
+        let answer = session.play(Some("npt=0-"))?;
+        session.tear_down();
+        let value = answer.header("RTP-Info").ok_or_else(|| fail("RTP-Info", answer.brief()))?;
+        let formed = value.contains("url=\"") && value.contains("ssrc=") && value.contains("seq=");
+        ensure(formed, "url=\"...\" ssrc=HEX:seq=...;rtptime=...", value)
+    }),
+    Case::must("R2-PAU-01", "RFC 7826 13.6", "PAUSE is answered with Range, in Ready, too", FILM, |c| {
+        let mut session = whole(c)?;
+        session.play(Some("npt=0-"))?;
+        session.collect(Duration::from_millis(600))?;
+        for state in ["Play", "Ready"] {
+            let answer = session.pause()?;
+            ensure(
+                answer.header("Range").is_some(),
+                format!("Range in the answer to PAUSE in {state}"),
+                answer.brief(),
+            )?;
+        }
+        session.tear_down();
+        Ok(())
+    }),
+    Case::must("R2-TEA-01", "RFC 7826 13.7.1", "TEARDOWN of one track while playing gets 455", SEVERAL, |c| {
+        let mut session = whole(c)?;
+        session.play(None)?;
+        let url = session.tracks.first().map(|track| track.url.clone()).unwrap_or_default();
+        let request = Request::new("TEARDOWN", &url).version("RTSP/2.0").header("Session", &session.id);
+        let answer = session.wire.ask(&request)?;
+        session.tear_down();
+        c.status("TEARDOWN of a track while playing", &answer, &[455])
+    }),
+    Case::must("R2-PAR-01", "RFC 7826 13.8", "GET_PARAMETER fills in Range, RTP-Info and Media-Range", FILM, |c| {
+        let mut session = whole(c)?;
+        session.play(Some("npt=0-"))?;
+        session.collect(Duration::from_millis(600))?;
+        let names = ["Range", "RTP-Info", "Media-Range"];
+        let request = names.iter().fold(session.request("GET_PARAMETER"), |request, name| request.header(name, ""));
+        let answer = session.wire.ok(&request)?;
+        session.tear_down();
+        for name in names {
+            let filled = answer.header(name).is_some_and(|value| !value.is_empty());
+            ensure(filled, format!("{name} in the answer"), answer.brief())?;
+        }
+        Ok(())
+    }),
+    Case::must(
+        "R2-RTP-01",
+        "RFC 7826 C.3, C.4",
+        "over PAUSE and PLAY sequence numbers and timestamps run on",
+        FILM,
+        |c| {
+            let mut session = session(c, &[0])?;
+            session.play(Some("npt=0-"))?;
+            session.collect(Duration::from_millis(1200))?;
+            session.pause()?;
+            session.collect(Duration::from_millis(500))?;
+            let before = session.rtp(0)?;
+            session.forget();
+            session.play(None)?;
+            session.collect(Duration::from_millis(1000))?;
+            session.tear_down();
+            let after = session.rtp(0)?;
+            let (Some(last), Some(first)) = (before.last(), after.first()) else { return Err(fail("packets", "none")) };
+            ensure(last.ssrc == first.ssrc, "the same SSRC", format!("{:08x}", first.ssrc))?;
+            let step = sequence_step(last.sequence, first.sequence);
+            ensure((1..50).contains(&step), "sequence numbers that run on", format!("a step of {step}"))?;
+            ensure(timestamp_step(last.timestamp, first.timestamp) > -90_000, "timestamps that run on", first.timestamp)
+        },
+    ),
+    Case::must(
+        "R2-KA-02",
+        "RFC 7826 10.5, 13.9",
+        "SET_PARAMETER and GET_PARAMETER without a body are taken",
+        TRACKS,
+        |c| {
+            let mut session = whole(c)?;
+            for method in ["SET_PARAMETER", "GET_PARAMETER", "OPTIONS"] {
+                let answer = session.wire.ask(&session.request(method))?;
+                c.status(method, &answer, &[200])?;
+            }
+            session.tear_down();
+            Ok(())
+        },
+    ),
+];
+
+fn start_of(answer: &Response) -> Verdict<f64> {
+    let start = answer.header("Range").and_then(|value| npt(value.trim().strip_prefix("npt=")?.split('-').next()?));
+    start.ok_or_else(|| fail("Range: npt=...", answer.brief()))
+}
+
+fn the_end(c: &mut Context) -> Verdict {
+    let length = c.at_least(4.0)?;
+    let mut session = whole(c)?;
+    session.play(Some(&format!("npt={:.3}-", length - 1.0)))?;
+    let limit = Instant::now() + Duration::from_secs(16);
+    while session.wire.notices.is_empty() && Instant::now() < limit {
+        session.collect(Duration::from_millis(200))?;
+    }
+    let notice = session.wire.notices.first().cloned().ok_or_else(|| fail("PLAY_NOTIFY at the end", "none"))?;
+    ensure(notice.first.starts_with("PLAY_NOTIFY "), "PLAY_NOTIFY", &notice.first)?;
+    ensure(notice.header("Notify-Reason") == Some("end-of-stream"), "Notify-Reason: end-of-stream", notice.brief())?;
+    for name in ["Range", "RTP-Info", "Session"] {
+        ensure(notice.header(name).is_some(), format!("{name} in PLAY_NOTIFY"), notice.brief())?;
+    }
+    // The session is still in Play (13.4.1), so PAUSE is answered 200.
+    session.pause()?;
+    session.tear_down();
+    Ok(())
+}
