@@ -56,7 +56,7 @@ async fn read_index(cluster: &Cluster, presentation: &Presentation) -> Result<In
 
 fn examine(index: &Index, presentation: &Presentation, report: &mut CheckReport) {
     report.samples = index.tracks.iter().map(|track| track.samples.len() as u64).sum();
-    if index.media != presentation.media {
+    if !index.is_of(&presentation.media) {
         let (found, expected) = (&index.media, &presentation.media);
         report.problems.push(format!(
             "the index is of media object {} of {} bytes, the catalog says {} of {}",

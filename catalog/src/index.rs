@@ -93,6 +93,13 @@ pub enum IndexError {
 }
 
 impl Index {
+    /// Whether it is of the media object that lies by `media`. Where that lies may have changed since the index was
+    /// sealed; what it is may not.
+    pub fn is_of(&self, media: &Layout) -> bool {
+        let own = &self.media;
+        (own.object, own.length, own.policy) == (media.object, media.length, media.policy)
+    }
+
     /// The sealed form.
     pub fn encode(&self) -> Result<Vec<u8>, IndexError> {
         let mut out = MAGIC.to_vec();

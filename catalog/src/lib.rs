@@ -20,6 +20,8 @@
 //! - [`db::Member`], [`db::Intent`]: a node and what is wanted of it. [`db::Move`]: an object between two layouts.
 //!   [`db::Job`]: work on the cluster. [`db::FrontReport`]: what a front has promised.
 //! - [`sweep::sweep`]: deletes what nobody names; [`sweep::remove`]: takes a presentation out.
+//! - [`operate::Operator`]: does an [`operate::Task`] on the cluster (rebalance, drain, remove, rebuild, scrub), which can
+//!   break off at any point; [`operate::Done`]: what came of it.
 //! - [`rebuild::rebuild`]: names back from the nodes alone. [`check::check`]: reads a presentation back whole.
 //!
 //! Invariants: the catalog never names bytes that are not sealed on all their nodes, and loses its name before
@@ -32,6 +34,7 @@ pub mod db;
 pub mod index;
 pub mod ingest;
 pub mod library;
+pub mod operate;
 pub mod presentation;
 pub mod rebuild;
 pub mod sample;

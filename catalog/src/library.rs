@@ -87,11 +87,17 @@ impl Library {
         &self.source
     }
 
-    /// A presentation's index.
+    /// A presentation's index. Its media object lies where the catalog says, which may be elsewhere than when the
+    /// index was sealed.
     pub async fn open(&self, presentation: &Presentation) -> Result<Arc<Index>, OpenError> {
         let read = self.read(presentation);
         let index = self.cache.get_or_insert_async(&presentation.index.object, read).await?;
-        self.matches(presentation, &index)?;
+        matches(presentation, &index)?;
+        if index.media == presentation.media {
+            return Ok(index);
+        }
+        let index = Arc::new(Index { media: presentation.media.clone(), ..Index::clone(&index) });
+        self.cache.insert(presentation.index.object, index.clone());
         Ok(index)
     }
 
@@ -105,17 +111,17 @@ impl Library {
         let decoded = tokio::task::spawn_blocking(move || Index::decode(&bytes)).await;
         let decoded = decoded.map_err(|_| OpenError::GivenUp { name: name() })?;
         let index = decoded.map_err(|error| OpenError::Index { name: name(), error })?;
-        self.matches(presentation, &index)?;
-        Ok(Arc::new(index))
+        matches(presentation, &index)?;
+        Ok(Arc::new(Index { media: presentation.media.clone(), ..index }))
     }
+}
 
-    fn matches(&self, presentation: &Presentation, index: &Index) -> Result<(), OpenError> {
-        if index.media == presentation.media {
-            return Ok(());
-        }
-        let (found, expected) = (index.media.object, presentation.media.object);
-        Err(OpenError::Other { name: presentation.name.clone(), found, expected })
+fn matches(presentation: &Presentation, index: &Index) -> Result<(), OpenError> {
+    if index.is_of(&presentation.media) {
+        return Ok(());
     }
+    let (found, expected) = (index.media.object, presentation.media.object);
+    Err(OpenError::Other { name: presentation.name.clone(), found, expected })
 }
 
 #[cfg(test)]

@@ -101,6 +101,14 @@ impl Sealed {
             for listing in listings {
                 let Some(manifest) = listing.manifest else { continue };
                 let entry = sealed.entry(listing.object).or_insert_with(|| (manifest.clone(), BTreeSet::new()));
+                // Of a move that broke off or was not heard of everywhere, the newest layout holds: it was sealed
+                // only when all its units were there.
+                if manifest.layout.generation < entry.0.layout.generation {
+                    continue;
+                }
+                if manifest.layout.generation > entry.0.layout.generation {
+                    *entry = (manifest.clone(), BTreeSet::new());
+                }
                 if entry.0 == manifest {
                     entry.1.insert(node.id);
                 } else {
@@ -112,28 +120,32 @@ impl Sealed {
         Self(sealed)
     }
 
-    /// The index, if it and its media are sealed on all nodes of their sets.
+    /// The index, if it and its media can be read.
     async fn read_index(&self, cluster: &Cluster, layout: &Layout) -> Result<Index, String> {
         self.whole(layout)?;
         let limit = usize::try_from(MAX_INDEX_BYTES).unwrap_or(usize::MAX);
         let source = UnitSource::new(cluster.clone(), 0);
         let bytes = source.read_object(&Arc::new(layout.clone()), limit).await.map_err(|error| error.to_string())?;
         let index = Index::decode(&bytes).map_err(|error| error.to_string())?;
-        self.whole(&index.media).map_err(|reason| format!("{}: media {reason}", index.name))?;
-        Ok(index)
+        let name = |reason| format!("{}: media {reason}", index.name);
+        let media = self.whole(&index.media).map_err(name)?.clone();
+        match index.is_of(&media) {
+            true => Ok(Index { media, ..index }),
+            false => Err(name(format!("object {} is another than was said", media.object))),
+        }
     }
 
-    fn whole(&self, layout: &Layout) -> Result<(), String> {
+    /// How the object lies now, if it can be read: sealed on all its nodes but as many as parity makes up for.
+    fn whole(&self, layout: &Layout) -> Result<&Layout, String> {
         let object = layout.object;
         let Some((manifest, nodes)) = self.0.get(&object) else {
             return Err(format!("object {object} is on no node"));
         };
-        if manifest.layout != *layout {
-            return Err(format!("object {object} lies otherwise than was said"));
-        }
-        match layout.nodes.iter().find(|node| !nodes.contains(node)) {
+        let now = &manifest.layout;
+        let mut lacking = now.nodes.iter().filter(|node| !nodes.contains(node));
+        match lacking.nth(now.policy.parity.into()) {
             Some(node) => Err(format!("object {object} is not sealed on node {node}")),
-            None => Ok(()),
+            None => Ok(now),
         }
     }
 }

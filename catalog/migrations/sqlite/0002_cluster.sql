@@ -2,9 +2,7 @@
 -- What is seen of a node (whether it answers, how fast) is each front's own and not kept here.
 
 ALTER TABLE nodes ADD COLUMN intent TEXT NOT NULL DEFAULT 'active' CHECK (intent IN ('active', 'draining', 'removed'));
-ALTER TABLE nodes ADD COLUMN read_rate INTEGER;                          -- bytes a second, measured or told
-ALTER TABLE nodes ADD COLUMN bad_units INTEGER NOT NULL DEFAULT 0;       -- found bad or missing since it came
-ALTER TABLE nodes ADD COLUMN repaired_units INTEGER NOT NULL DEFAULT 0;  -- of those, written anew
+ALTER TABLE nodes ADD COLUMN read_rate INTEGER;  -- bytes a second, measured or told
 
 -- A number that rises with every layout that is committed, over all objects: who remembers the highest that it
 -- has seen, finds the later ones.
@@ -29,6 +27,8 @@ CREATE TABLE jobs (
     state       TEXT NOT NULL CHECK (state IN ('running', 'done', 'failed')),
     done        INTEGER NOT NULL DEFAULT 0,     -- bytes
     total       INTEGER NOT NULL DEFAULT 0,     -- bytes
+    bad         INTEGER NOT NULL DEFAULT 0,     -- units found bad or missing
+    repaired    INTEGER NOT NULL DEFAULT 0,     -- of those, written anew
     note        TEXT NOT NULL DEFAULT '',
     begun       INTEGER NOT NULL,
     owner_host  TEXT NOT NULL,

@@ -34,17 +34,9 @@ async fn what_is_wanted_of_a_node_outlives_its_address() {
     assert!(catalog.set_intent(NodeId(3), Intent::Removed).await.unwrap());
     assert!(!catalog.set_intent(NodeId(9), Intent::Active).await.unwrap());
     catalog.set_read_rate(NodeId(1), Some(20_000_000)).await.unwrap();
-    catalog.count_repairs(NodeId(1), 3, 2).await.unwrap();
-    catalog.count_repairs(NodeId(1), 1, 1).await.unwrap();
     catalog.put_node(&node(1, "http://b")).await.unwrap();
     assert_eq!(catalog.nodes().await.unwrap(), [node(1, "http://b"), node(2, "http://a")]);
-    let first = Member {
-        node: node(1, "http://b"),
-        intent: Intent::Draining,
-        read_rate: Some(20_000_000),
-        bad_units: 4,
-        repaired_units: 3,
-    };
+    let first = Member { node: node(1, "http://b"), intent: Intent::Draining, read_rate: Some(20_000_000) };
     let members = catalog.members().await.unwrap();
     assert_eq!((members.len(), &members[0]), (3, &first));
     assert_eq!((members[2].intent, members[2].intent.word()), (Intent::Removed, "removed"));
@@ -58,14 +50,16 @@ async fn a_move_turns_the_layout_once_and_is_seen_by_all() {
     sealed(&catalog, &old).await;
     sealed(&catalog, &layout(2, 0)).await;
     assert!(!catalog.begin_move(&new, &old).await.unwrap(), "it does not lie like that");
-    assert!(!catalog.commit_move(old.object).await.unwrap(), "it does not move");
-    assert!(catalog.begin_move(&old, &new).await.unwrap());
-    assert!(!catalog.begin_move(&old, &new).await.unwrap(), "once is enough");
+    assert!(!catalog.commit_move(&new).await.unwrap(), "it does not move");
+    assert!(catalog.begin_move(&old, &layout(1, 2)).await.unwrap());
+    assert!(catalog.begin_move(&old, &new).await.unwrap(), "planned anew");
     let moving = catalog.moves().await.unwrap().remove(0);
     assert_eq!((&moving.old, &moving.new, moving.state), (&old, &new, MoveState::Copying));
     assert_eq!(catalog.moved_since(0).await.unwrap(), (vec![], 0));
-    assert!(catalog.commit_move(old.object).await.unwrap());
-    assert!(!catalog.commit_move(old.object).await.unwrap(), "it is done");
+    let new = Layout { generation: 7, ..new };
+    assert!(catalog.commit_move(&new).await.unwrap());
+    assert!(!catalog.commit_move(&new).await.unwrap(), "it is done");
+    assert_eq!(catalog.sealed_layouts().await.unwrap(), [new.clone(), layout(2, 0)]);
     assert_eq!(catalog.moves().await.unwrap()[0].state, MoveState::Committed);
     let (seen, number) = catalog.moved_since(0).await.unwrap();
     assert_eq!((seen, number), (vec![new.clone()], 1));
@@ -74,7 +68,7 @@ async fn a_move_turns_the_layout_once_and_is_seen_by_all() {
     assert!(catalog.moves().await.unwrap().is_empty());
     // The other one's number is higher, whatever its own history.
     assert!(catalog.begin_move(&layout(2, 0), &layout(2, 1)).await.unwrap());
-    assert!(catalog.commit_move(ObjectId(2)).await.unwrap());
+    assert!(catalog.commit_move(&layout(2, 1)).await.unwrap());
     assert_eq!(catalog.moved_since(number).await.unwrap(), (vec![layout(2, 1)], 2));
 }
 
@@ -86,7 +80,7 @@ async fn what_is_not_sealed_any_more_is_not_turned() {
     assert!(catalog.is_sealed(ObjectId(1)).await.unwrap());
     assert!(catalog.begin_move(&layout(1, 0), &layout(1, 1)).await.unwrap());
     sqlx::query("UPDATE objects SET state = 'doomed'").execute(&catalog.pool).await.unwrap();
-    assert!(!catalog.commit_move(ObjectId(1)).await.unwrap());
+    assert!(!catalog.commit_move(&layout(1, 1)).await.unwrap());
     assert!(!catalog.is_sealed(ObjectId(1)).await.unwrap());
     assert_eq!(catalog.moves().await.unwrap()[0].state, MoveState::Copying);
 }
@@ -97,9 +91,11 @@ async fn one_job_at_a_time_and_the_dead_ones_are_gone_on_with() {
     let catalog = open(folder.path()).await;
     let drain = (JobKind::Drain, Some(NodeId(7)));
     let Begun::Job(first) = catalog.begin_job(drain.0, drain.1).await.unwrap() else { panic!("nothing runs") };
-    catalog.job_progress(first, 10, 40).await.unwrap();
+    let progress = JobProgress { done: 10, total: 40, bad: 2, repaired: 1 };
+    catalog.job_progress(first, &progress).await.unwrap();
     let Begun::Busy(busy) = catalog.begin_job(JobKind::Scrub, None).await.unwrap() else { panic!("one runs") };
-    assert_eq!((busy.id, busy.kind, busy.node, busy.done, busy.total), (first, drain.0, drain.1, 10, 40));
+    assert_eq!((busy.id, busy.kind, busy.node), (first, drain.0, drain.1));
+    assert_eq!((busy.done, busy.total, busy.bad, busy.repaired), (10, 40, 2, 1));
     let dead = Owner { start: 0, pid: i64::from(i32::MAX), ..Owner::this_process().clone() };
     catalog.give_jobs_to(&dead).await;
     assert_eq!(catalog.jobs().await.unwrap()[0].state, JobState::BrokenOff);

@@ -15,6 +15,8 @@ pub enum JobKind {
     Rebalance,
     /// Moves everything off a node.
     Drain,
+    /// The same, and then the node is not asked any more.
+    Remove,
     /// Writes anew what is missing.
     Rebuild,
     /// Reads everything and writes anew what is bad.
@@ -22,9 +24,10 @@ pub enum JobKind {
 }
 
 impl JobKind {
-    const ALL: [(JobKind, &str); 4] = [
+    const ALL: [(JobKind, &str); 5] = [
         (JobKind::Rebalance, "rebalance"),
         (JobKind::Drain, "drain"),
+        (JobKind::Remove, "remove"),
         (JobKind::Rebuild, "rebuild"),
         (JobKind::Scrub, "scrub"),
     ];
@@ -75,12 +78,29 @@ pub struct Job {
     pub done: u64,
     /// Bytes in all, as far as known.
     pub total: u64,
+    /// Units found bad or missing.
+    pub bad: u64,
+    /// Of those, written anew.
+    pub repaired: u64,
     /// What there is to say of it.
     pub note: String,
     /// When it was begun, seconds since 1970.
     pub begun: i64,
     /// When its process last said that it lives, seconds since 1970.
     pub heartbeat: i64,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobProgress {
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all, as far as known.
+    pub total: u64,
+    /// Units found bad or missing.
+    pub bad: u64,
+    /// Of those, written anew.
+    pub repaired: u64,
 }
 
 /// What came of beginning a job.
@@ -152,12 +172,14 @@ impl Catalog {
     }
 
     /// Says how far a job is, and so that its process lives.
-    pub async fn job_progress(&self, id: i64, done: u64, total: u64) -> Result<(), CatalogError> {
-        sqlx::query("UPDATE jobs SET done = $2, total = $3, heartbeat = $4 WHERE id = $1")
+    pub async fn job_progress(&self, id: i64, progress: &JobProgress) -> Result<(), CatalogError> {
+        sqlx::query("UPDATE jobs SET done = $2, total = $3, heartbeat = $4, bad = $5, repaired = $6 WHERE id = $1")
             .bind(id)
-            .bind(to_sql(done))
-            .bind(to_sql(total))
+            .bind(to_sql(progress.done))
+            .bind(to_sql(progress.total))
             .bind(now())
+            .bind(to_sql(progress.bad))
+            .bind(to_sql(progress.repaired))
             .execute(&self.pool)
             .await
             .map_err(|error| self.error(error))?;
@@ -260,6 +282,8 @@ impl Catalog {
                 state,
                 done: count(row.try_get("done")?),
                 total: count(row.try_get("total")?),
+                bad: count(row.try_get("bad")?),
+                repaired: count(row.try_get("repaired")?),
                 note: row.try_get("note")?,
                 begun: row.try_get("begun")?,
                 heartbeat,

@@ -13,7 +13,7 @@ mod owner;
 mod presentations;
 mod settings;
 
-pub use jobs::{Begun, FrontReport, Job, JobKind, JobState};
+pub use jobs::{Begun, FrontReport, Job, JobKind, JobProgress, JobState};
 pub use moves::{Move, MoveState};
 pub use nodes::{Intent, Member, Node};
 pub use objects::{ObjectRow, ObjectState};

@@ -41,8 +41,8 @@ impl MoveState {
 }
 
 impl Catalog {
-    /// Puts a move on the books, before its first unit is copied. False where the object is not sealed with just
-    /// that old layout, or is on the move already.
+    /// Puts a move on the books, before its first unit is copied; in the stead of an earlier one of that object. False
+    /// where the object is not sealed with just that old layout.
     pub async fn begin_move(&self, old: &Layout, new: &Layout) -> Result<bool, CatalogError> {
         let mut tx = self.write().await?;
         let holds: Option<String> = sqlx::query_scalar("SELECT layout FROM objects WHERE id = $1 AND state = 'sealed'")
@@ -53,9 +53,10 @@ impl Catalog {
         if holds.map(|text| self.layout_from(&text)).transpose()?.as_ref() != Some(old) {
             return Ok(false);
         }
-        let done = sqlx::query(
+        sqlx::query(
             "INSERT INTO moves (object, old_layout, new_layout, state, since) VALUES ($1, $2, $3, 'copying', $4)
-             ON CONFLICT (object) DO NOTHING",
+             ON CONFLICT (object) DO UPDATE SET old_layout = excluded.old_layout, new_layout = excluded.new_layout,
+               state = excluded.state, since = excluded.since",
         )
         .bind(old.object.to_string())
         .bind(self.layout_text(old)?)
@@ -65,29 +66,30 @@ impl Catalog {
         .await
         .map_err(|error| self.error(error))?;
         tx.commit().await.map_err(|error| self.error(error))?;
-        Ok(done.rows_affected() == 1)
+        Ok(true)
     }
 
-    /// From now on the new layout holds: all its units are there. False where the object is not sealed any more (its
+    /// From now on `new` holds: all its units are there and sealed. False where the object is not sealed any more (its
     /// presentation was removed) or not on the move.
-    pub async fn commit_move(&self, object: ObjectId) -> Result<bool, CatalogError> {
+    pub async fn commit_move(&self, new: &Layout) -> Result<bool, CatalogError> {
         let mut tx = self.write().await?;
+        let (object, text) = (new.object.to_string(), self.layout_text(new)?);
         let done = sqlx::query(
-            "UPDATE objects SET
-               layout = (SELECT new_layout FROM moves WHERE object = $1),
-               moved = (SELECT MAX(moved) + 1 FROM objects)
+            "UPDATE objects SET layout = $2, moved = (SELECT MAX(moved) + 1 FROM objects)
              WHERE id = $1 AND state = 'sealed'
                AND EXISTS (SELECT 1 FROM moves WHERE object = $1 AND state = 'copying')",
         )
-        .bind(object.to_string())
+        .bind(&object)
+        .bind(&text)
         .execute(&mut *tx)
         .await
         .map_err(|error| self.error(error))?;
         if done.rows_affected() != 1 {
             return Ok(false);
         }
-        sqlx::query("UPDATE moves SET state = $2, since = $3 WHERE object = $1")
-            .bind(object.to_string())
+        sqlx::query("UPDATE moves SET new_layout = $2, state = $3, since = $4 WHERE object = $1")
+            .bind(&object)
+            .bind(&text)
             .bind(MoveState::Committed.word())
             .bind(now())
             .execute(&mut *tx)
@@ -132,6 +134,15 @@ impl Catalog {
             highest = highest.max(moved);
         }
         Ok((layouts, highest))
+    }
+
+    /// The layouts of all sealed objects.
+    pub async fn sealed_layouts(&self) -> Result<Vec<Layout>, CatalogError> {
+        let texts: Vec<String> = sqlx::query_scalar("SELECT layout FROM objects WHERE state = 'sealed' ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+        texts.iter().map(|text| self.layout_from(text)).collect()
     }
 
     /// Whether an object is still sealed, so that its units are somebody's.

@@ -45,10 +45,6 @@ pub struct Member {
     pub intent: Intent,
     /// Bytes a second that it reads, measured or told; unknown for most.
     pub read_rate: Option<u64>,
-    /// Units found bad or missing on it.
-    pub bad_units: u64,
-    /// Of those, written anew.
-    pub repaired_units: u64,
 }
 
 impl Catalog {
@@ -60,7 +56,7 @@ impl Catalog {
 
     /// All nodes that ever were and were not forgotten, by id.
     pub async fn members(&self) -> Result<Vec<Member>, CatalogError> {
-        let rows = sqlx::query("SELECT id, url, intent, read_rate, bad_units, repaired_units FROM nodes ORDER BY id")
+        let rows = sqlx::query("SELECT id, url, intent, read_rate FROM nodes ORDER BY id")
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.error(error))?;
@@ -103,50 +99,14 @@ impl Catalog {
         Ok(())
     }
 
-    /// Counts units that were found bad or missing on a node, and how many of them were written anew.
-    pub async fn count_repairs(&self, id: NodeId, bad: u64, repaired: u64) -> Result<(), CatalogError> {
-        sqlx::query("UPDATE nodes SET bad_units = bad_units + $2, repaired_units = repaired_units + $3 WHERE id = $1")
-            .bind(id.to_string())
-            .bind(to_sql(bad))
-            .bind(to_sql(repaired))
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(())
-    }
-
-    /// Takes a node off the list. False where it was not on it.
-    pub async fn remove_node(&self, id: NodeId) -> Result<bool, CatalogError> {
-        let done = sqlx::query("DELETE FROM nodes WHERE id = $1")
-            .bind(id.to_string())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(done.rows_affected() == 1)
-    }
-
     fn member(&self, row: &SqliteRow) -> Result<Member, CatalogError> {
         let get = || -> Result<_, sqlx::Error> {
-            let counts = (row.try_get::<i64, _>("bad_units")?, row.try_get::<i64, _>("repaired_units")?);
             let rate: Option<i64> = row.try_get("read_rate")?;
-            Ok((
-                row.try_get::<String, _>("id")?,
-                row.try_get("url")?,
-                row.try_get::<String, _>("intent")?,
-                rate,
-                counts,
-            ))
+            Ok((row.try_get::<String, _>("id")?, row.try_get("url")?, row.try_get::<String, _>("intent")?, rate))
         };
-        let (id, url, intent, rate, (bad, repaired)) = get().map_err(|error| self.error(error))?;
+        let (id, url, intent, rate) = get().map_err(|error| self.error(error))?;
         let id = id.parse().map_err(|error| self.content(format_args!("node {id:?}: {error}")))?;
         let intent = Intent::ALL.iter().find(|(_, word)| *word == intent).map_or(Intent::Active, |(intent, _)| *intent);
-        let count = |value: i64| u64::try_from(value).unwrap_or(0);
-        Ok(Member {
-            node: Node { id, url },
-            intent,
-            read_rate: rate.map(count),
-            bad_units: count(bad),
-            repaired_units: count(repaired),
-        })
+        Ok(Member { node: Node { id, url }, intent, read_rate: rate.map(|rate| u64::try_from(rate).unwrap_or(0)) })
     }
 }

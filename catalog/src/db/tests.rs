@@ -128,8 +128,6 @@ async fn nodes_settings_and_files_are_kept() {
     }
     let nodes = catalog.nodes().await.unwrap();
     assert_eq!(nodes.iter().map(|n| n.url.as_str()).collect::<Vec<_>>(), ["http://a", "http://c"]);
-    assert!(catalog.remove_node(NodeId(1)).await.unwrap());
-    assert!(!catalog.remove_node(NodeId(1)).await.unwrap());
     assert_eq!(catalog.setting("k").await.unwrap(), None);
     catalog.set_setting("k", "1").await.unwrap();
     catalog.set_setting("k", "2").await.unwrap();

@@ -1,0 +1,232 @@
+//! Work on the cluster while everybody watches: films spread anew, nodes emptied, units made whole again.
+//!
+//! One [`Task`] at a time over all processes (the catalog's jobs exclude each other), in the process that asks for it.
+//! Every step can be broken off at any point: what moves is on the catalog's books from before its first unit is
+//! copied until the last one that nobody needs is gone, the old layout holds until the new one is whole, and doing a
+//! step again does only what is missing of it. So after a crash the same task again is all that is needed.
+//!
+//! What only the old layout needs stays for a while ([`Operator::grace`]): so long a front may take to hear of the
+//! new one. A front that hears of it later reads such units by their rows.
+
+mod bring;
+mod repair;
+#[cfg(test)]
+mod tests;
+
+use crate::db::{Begun, Catalog, CatalogError, Intent, Job, JobKind, JobProgress, ObjectState, now};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use stripes::id::{NodeId, ObjectId};
+use stripes::net::{Cluster, Limit, MoveError};
+use stripes::rebalance::PlanError;
+
+/// How often progress is told and kept.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How long a node has to say that it is there before units go to others.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// How often work is looked for: a film may be added to the old set while the others are moved.
+const MAX_ROUNDS: usize = 4;
+/// By default so long units stay where they were: a front asks the catalog each second.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// Problems that are named.
+const MAX_PROBLEMS: usize = 100;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Spread all films evenly over the active nodes.
+    Rebalance,
+    /// Move all off a node, which takes nothing new from now on.
+    Drain(NodeId),
+    /// The same, and ask it no more. What a dead one had is computed from the rows.
+    Remove(NodeId),
+    /// Write anew what is missing where it should be.
+    Rebuild,
+    /// Read everything, write anew what is bad or missing, delete what is nobody's.
+    Scrub,
+}
+
+/// What came of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Bytes and units.
+    pub progress: JobProgress,
+    /// Objects that lie elsewhere now, or were made whole.
+    pub objects: u64,
+    /// Objects that still have units where they don't belong, since a node did not answer; a later task tries again.
+    pub untidy: u64,
+    /// What is not as it should be, each with its reason.
+    pub problems: Vec<String>,
+}
+
+/// Why a task ended early. What was done stays; the same task goes on with the rest.
+#[derive(Debug, thiserror::Error)]
+pub enum OperateError {
+    /// The catalog says no.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Another task runs.
+    #[error("another task runs: {} (number {}), {} of {} bytes done", .0.kind.word(), .0.id, .0.done, .0.total)]
+    Busy(Box<Job>),
+    /// The catalog knows no such node.
+    #[error("no node {0} in the catalog")]
+    NoNode(NodeId),
+    /// There are too few nodes for an object's rows.
+    #[error("object {object}: {error}; add a node first")]
+    Plan {
+        /// Which.
+        object: ObjectId,
+        /// Why.
+        error: PlanError,
+    },
+    /// A unit can't be had or not be brought where it should go.
+    #[error("object {object}: {error}")]
+    Move {
+        /// Which.
+        object: ObjectId,
+        /// Why.
+        error: MoveError,
+    },
+    /// Films are being added, maybe to that very node.
+    #[error("{0} objects are being written; the node can be removed when they are done")]
+    BeingAdded(u64),
+    /// Something is left on a node that was to be emptied.
+    #[error("{objects} objects still lie on node {node}")]
+    Left {
+        /// The node.
+        node: NodeId,
+        /// How many.
+        objects: usize,
+    },
+}
+
+/// Does tasks.
+#[derive(Clone)]
+pub struct Operator {
+    /// What is wanted.
+    pub catalog: Catalog,
+    /// Who has it.
+    pub cluster: Cluster,
+    /// Bytes a second that the work may read.
+    pub limit: Limit,
+    /// How long units stay where they were after a move.
+    pub grace: Duration,
+}
+
+/// Counted while a task runs.
+#[derive(Debug, Default)]
+struct Counters {
+    done: AtomicU64,
+    total: AtomicU64,
+    bad: AtomicU64,
+    repaired: AtomicU64,
+}
+
+impl Counters {
+    fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Relaxed);
+    }
+
+    fn progress(&self) -> JobProgress {
+        let (done, total) = (self.done.load(Relaxed), self.total.load(Relaxed));
+        JobProgress { done, total: total.max(done), bad: self.bad.load(Relaxed), repaired: self.repaired.load(Relaxed) }
+    }
+}
+
+impl Operator {
+    /// Does a task to its end; `heard` is told how far it is, a few times a second.
+    pub async fn run(&self, task: Task, mut heard: impl FnMut(JobProgress)) -> Result<Done, OperateError> {
+        let (kind, node) = task.names();
+        if let Some(node) = node
+            && !self.catalog.members().await?.iter().any(|member| member.node.id == node)
+        {
+            return Err(OperateError::NoNode(node));
+        }
+        let job = match self.catalog.begin_job(kind, node).await? {
+            Begun::Job(job) => job,
+            Begun::Busy(other) => return Err(OperateError::Busy(other)),
+        };
+        let counters = Counters::default();
+        let result = {
+            let work = self.work(task, &counters);
+            tokio::pin!(work);
+            let mut told = JobProgress::default();
+            loop {
+                tokio::select! {
+                    result = &mut work => break result,
+                    () = tokio::time::sleep(TELL_EVERY) => {
+                        let progress = counters.progress();
+                        heard(progress);
+                        if progress != told {
+                            self.catalog.job_progress(job, &progress).await?;
+                            told = progress;
+                        }
+                    }
+                }
+            }
+        };
+        let progress = counters.progress();
+        heard(progress);
+        self.catalog.job_progress(job, &progress).await?;
+        let note = match &result {
+            Ok(done) => done.problems.join("; "),
+            Err(error) => error.to_string(),
+        };
+        self.catalog.end_job(job, result.is_ok(), &note).await?;
+        result.map(|done| Done { progress, ..done })
+    }
+
+    async fn work(&self, task: Task, counters: &Counters) -> Result<Done, OperateError> {
+        match task {
+            Task::Rebalance => self.spread(None, counters).await,
+            Task::Drain(node) => self.empty(node, counters).await,
+            Task::Remove(node) => {
+                let mut done = self.empty(node, counters).await?;
+                let writing = self
+                    .catalog
+                    .unsealed_objects()
+                    .await?
+                    .into_iter()
+                    .filter(|row| row.state == ObjectState::Writing && row.owner.is_alive(row.heartbeat, now()));
+                match writing.count() as u64 {
+                    0 => {}
+                    count => return Err(OperateError::BeingAdded(count)),
+                }
+                let layouts = self.catalog.sealed_layouts().await?;
+                let objects = layouts.iter().filter(|layout| layout.nodes.contains(&node)).count();
+                if objects > 0 {
+                    return Err(OperateError::Left { node, objects });
+                }
+                self.catalog.set_intent(node, Intent::Removed).await?;
+                done.untidy = self.tidy(Duration::ZERO).await?;
+                Ok(done)
+            }
+            Task::Rebuild => self.repair_all(false, counters).await,
+            Task::Scrub => self.repair_all(true, counters).await,
+        }
+    }
+
+    /// Moves everything off a node; if that can't be, it stays what it was.
+    async fn empty(&self, node: NodeId, counters: &Counters) -> Result<Done, OperateError> {
+        let members = self.catalog.members().await?;
+        let before = members.iter().find(|member| member.node.id == node).map(|member| member.intent);
+        self.catalog.set_intent(node, Intent::Draining).await?;
+        let done = self.spread(Some(node), counters).await;
+        if let (Err(OperateError::Plan { .. }), Some(before)) = (&done, before) {
+            self.catalog.set_intent(node, before).await?;
+        }
+        done
+    }
+}
+
+impl Task {
+    fn names(self) -> (JobKind, Option<NodeId>) {
+        match self {
+            Task::Rebalance => (JobKind::Rebalance, None),
+            Task::Drain(node) => (JobKind::Drain, Some(node)),
+            Task::Remove(node) => (JobKind::Remove, Some(node)),
+            Task::Rebuild => (JobKind::Rebuild, None),
+            Task::Scrub => (JobKind::Scrub, None),
+        }
+    }
+}

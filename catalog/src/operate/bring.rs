@@ -1,0 +1,169 @@
+//! Objects to where they are wanted.
+
+use super::{ANSWER_LIMIT, Counters, Done, MAX_ROUNDS, OperateError, Operator};
+use crate::db::{Intent, Member, Move, MoveState, now};
+use futures_util::future::join_all;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use stripes::id::{NodeId, ObjectId};
+use stripes::layout::Layout;
+use stripes::rebalance::{moves, plan};
+use tokio::time::{sleep, timeout};
+
+/// Moves that are done before those that have waited long enough are tidied up.
+const TIDY_EVERY: usize = 32;
+
+/// The nodes as they are just now.
+struct Nodes {
+    members: Vec<Member>,
+    answering: BTreeSet<NodeId>,
+}
+
+impl Operator {
+    /// Brings all objects (only those that lie on `off`, if one is named) to the nodes that are wanted.
+    pub(super) async fn spread(&self, off: Option<NodeId>, counters: &Counters) -> Result<Done, OperateError> {
+        let mut done = Done::default();
+        for _ in 0..MAX_ROUNDS {
+            let work = self.planned(off).await?;
+            if work.is_empty() {
+                break;
+            }
+            let bytes = work.iter().flat_map(|(old, new)| moves(old, new)).map(|unit| unit.bytes);
+            counters.total.fetch_add(bytes.sum(), Relaxed);
+            for (number, (old, new)) in work.iter().enumerate() {
+                done.objects += u64::from(self.bring(old, new, counters).await?);
+                if number % TIDY_EVERY == TIDY_EVERY - 1 {
+                    self.tidy(self.grace).await?;
+                }
+            }
+        }
+        self.wait_for_grace().await?;
+        done.untidy = self.tidy(self.grace).await?;
+        Ok(done)
+    }
+
+    /// Which objects are to go from where to where. Fails before anything is moved if one can't.
+    async fn planned(&self, off: Option<NodeId>) -> Result<Vec<(Layout, Layout)>, OperateError> {
+        let nodes = self.nodes().await?;
+        let moving: HashMap<ObjectId, Move> =
+            self.catalog.moves().await?.into_iter().map(|row| (row.old.object, row)).collect();
+        let mut work = Vec::new();
+        for layout in self.catalog.sealed_layouts().await? {
+            let begun = moving.get(&layout.object).filter(|row| row.state == MoveState::Copying);
+            if begun.is_none() && off.is_some_and(|node| !layout.nodes.contains(&node)) {
+                continue;
+            }
+            let wanted = nodes.wanted(&layout);
+            let new = match begun {
+                // Gone on with, if it goes where it should.
+                Some(row) if same_nodes(&row.new.nodes, &wanted) && row.old == layout => row.new.clone(),
+                _ => plan(&layout, &wanted).map_err(|error| OperateError::Plan { object: layout.object, error })?,
+            };
+            if new != layout {
+                work.push((layout, new));
+            } else if begun.is_some() {
+                // It is to stay after all: what was copied already goes when this is committed.
+                let new = Layout { generation: layout.generation.saturating_add(1), ..layout.clone() };
+                work.push((layout, new));
+            }
+        }
+        Ok(work)
+    }
+
+    /// One object to its new place. False where it is not there any more.
+    async fn bring(&self, old: &Layout, new: &Layout, counters: &Counters) -> Result<bool, OperateError> {
+        if !self.catalog.begin_move(old, new).await? {
+            return Ok(false);
+        }
+        let object = old.object;
+        let moved = self.cluster.move_object(old, new, &self.limit, |bytes| counters.add(bytes)).await;
+        match moved {
+            Ok(new) if self.catalog.commit_move(&new).await? => Ok(true),
+            // Removed meanwhile: whatever came after its bytes were deleted goes too.
+            _ if !self.catalog.is_sealed(object).await? => {
+                self.forget(object).await?;
+                Ok(false)
+            }
+            Ok(_) => Ok(false),
+            Err(error) => Err(OperateError::Move { object, error }),
+        }
+    }
+
+    /// Deletes what is left where it no longer belongs, of moves that were committed so long ago; says of how many
+    /// objects some is left, because a node did not answer.
+    pub async fn tidy(&self, grace: Duration) -> Result<u64, OperateError> {
+        let members = self.catalog.members().await?;
+        let removed = |node| members.iter().any(|m| m.node.id == node && m.intent == Intent::Removed);
+        let mut untidy = 0;
+        for row in self.catalog.moves().await? {
+            let age = now().saturating_sub(row.since);
+            if row.state != MoveState::Committed || age < i64::try_from(grace.as_secs()).unwrap_or(i64::MAX) {
+                continue;
+            }
+            let object = row.new.object;
+            if !self.catalog.is_sealed(object).await? {
+                self.forget(object).await?;
+                continue;
+            }
+            // An earlier, abandoned plan may have brought units to any node.
+            let mut from = row.old.clone();
+            let others = self.cluster.nodes().into_iter().map(|node| node.id);
+            from.nodes = from.nodes.into_iter().chain(others).filter(|node| !removed(*node)).collect();
+            let left = self.cluster.drop_moved(&from, &row.new).await;
+            match left.first() {
+                None => self.catalog.end_move(object).await?,
+                Some(error) => {
+                    tracing::warn!(%object, "units stay where they don't belong until later: {error}");
+                    untidy += 1;
+                }
+            }
+        }
+        Ok(untidy)
+    }
+
+    /// Takes an object that was removed while it moved off the books, once its bytes are gone.
+    async fn forget(&self, object: ObjectId) -> Result<(), OperateError> {
+        match self.cluster.delete_object(object).await {
+            Ok(()) => self.catalog.end_move(object).await?,
+            Err(error) => tracing::warn!(%object, "its bytes stay until later: {error}"),
+        }
+        Ok(())
+    }
+
+    /// Waits until every committed move is old enough for what it left behind to go.
+    async fn wait_for_grace(&self) -> Result<(), OperateError> {
+        let moves = self.catalog.moves().await?;
+        let latest = moves.iter().filter(|row| row.state == MoveState::Committed).map(|row| row.since).max();
+        if let Some(latest) = latest {
+            let age = Duration::from_secs(u64::try_from(now().saturating_sub(latest)).unwrap_or(0));
+            sleep(self.grace.saturating_sub(age)).await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn answering(&self) -> BTreeSet<NodeId> {
+        let asks = self.cluster.nodes().into_iter().map(|node| async move {
+            timeout(ANSWER_LIMIT, self.cluster.health(node.id)).await.ok()?.ok().map(|_| node.id)
+        });
+        join_all(asks).await.into_iter().flatten().collect()
+    }
+
+    async fn nodes(&self) -> Result<Nodes, OperateError> {
+        Ok(Nodes { members: self.catalog.members().await?, answering: self.answering().await })
+    }
+}
+
+impl Nodes {
+    /// Where an object should lie: on the active nodes. One that does not answer keeps what it has and gets nothing
+    /// more.
+    fn wanted(&self, layout: &Layout) -> Vec<NodeId> {
+        let active = self.members.iter().filter(|member| member.intent == Intent::Active).map(|member| member.node.id);
+        active.filter(|node| self.answering.contains(node) || layout.nodes.contains(node)).collect()
+    }
+}
+
+fn same_nodes(one: &[NodeId], other: &[NodeId]) -> bool {
+    let set = |nodes: &[NodeId]| nodes.iter().copied().collect::<BTreeSet<_>>();
+    set(one) == set(other)
+}

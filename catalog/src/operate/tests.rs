@@ -1,0 +1,204 @@
+use super::*;
+use crate::check::check;
+use crate::db::{MoveState, Owner};
+use crate::ingest::fake::FakeFilm;
+use crate::ingest::{IngestOptions, ingest_fake};
+use crate::testing::World;
+use std::collections::BTreeMap;
+use stripes::layout::{Layout, MIN_UNIT_SIZE, Policy};
+
+const FILMS: u8 = 3;
+
+/// Nodes of which the last `spare` are not taken in yet, with films of 3+1 on the others.
+async fn world(nodes: usize, spare: usize) -> (World, Operator) {
+    let world = World::new(nodes, None).await;
+    let ids = world.node_ids();
+    let (used, unused) = ids.split_at(nodes - spare);
+    for node in unused {
+        world.catalog.set_intent(*node, Intent::Removed).await.unwrap();
+    }
+    let policy = Policy { unit_size: MIN_UNIT_SIZE, data: 3, parity: 1 };
+    for seed in 0..FILMS {
+        let path = world.file(&format!("film{seed}.fake"), &FakeFilm::filled(2, 150, 3_000, 2 * seed + 1).0);
+        let options = IngestOptions { name: None, policy, nodes: used.to_vec() };
+        ingest_fake(&world.catalog, &world.cluster, &path, &options, |_| {}).await.unwrap();
+    }
+    let (catalog, cluster) = (world.catalog.clone(), world.cluster.clone());
+    let operator = Operator { catalog, cluster, limit: Limit::default(), grace: Duration::ZERO };
+    (world, operator)
+}
+
+impl Operator {
+    async fn done(&self, task: Task) -> Done {
+        self.run(task, |_| {}).await.unwrap()
+    }
+
+    /// Every presentation reads back whole, nothing moves any more, and no node has what it should not.
+    async fn assert_whole(&self, world: &World, after: &str) {
+        assert_eq!(self.catalog.moves().await.unwrap(), [], "{after}");
+        let presentations = self.catalog.presentations().await.unwrap();
+        for presentation in &presentations {
+            let report = check(&self.cluster, presentation, |_, _| {}).await;
+            assert!(report.is_good(), "{after}: {}: {report:?}", presentation.name);
+        }
+        let layouts = self.catalog.sealed_layouts().await.unwrap();
+        for node in self.answering().await {
+            for listing in self.cluster.list_objects(node).await.unwrap() {
+                let layout = layouts.iter().find(|layout| layout.object == listing.object);
+                let layout = layout.unwrap_or_else(|| panic!("{after}: {} on {node} is nobody's", listing.object));
+                let summary = self.cluster.object_summary(node, layout.object).await.unwrap();
+                assert_eq!(summary.units, units_on(layout, node), "{after}: {} on {node}", layout.object);
+            }
+        }
+        assert_eq!(world.node_ids().len(), world.addresses().len());
+    }
+
+    /// Bytes of all objects on each node, parity included.
+    async fn bytes_by_node(&self) -> BTreeMap<NodeId, u64> {
+        let mut bytes = BTreeMap::new();
+        for layout in self.catalog.sealed_layouts().await.unwrap() {
+            for address in (0..layout.rows()).flat_map(|row| layout.row_units(row)) {
+                *bytes.entry(layout.node(address)).or_default() += layout.unit_length(address);
+            }
+        }
+        bytes
+    }
+}
+
+fn units_on(layout: &Layout, node: NodeId) -> u64 {
+    let units = (0..layout.rows()).flat_map(|row| layout.row_units(row));
+    units.filter(|address| layout.node(*address) == node).count() as u64
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_comes_and_another_goes() {
+    let (world, operator) = world(5, 1).await;
+    let ids = world.node_ids();
+    let before = operator.bytes_by_node().await;
+    let total: u64 = before.values().sum();
+    assert_eq!(operator.done(Task::Rebalance).await.objects, 0, "all lies well");
+
+    world.catalog.set_intent(ids[4], Intent::Active).await.unwrap();
+    let mut heard = Vec::new();
+    let done = operator.run(Task::Rebalance, |progress| heard.push(progress)).await.unwrap();
+    assert_eq!((done.objects, done.untidy, &done.problems), (2 * u64::from(FILMS), 0, &vec![]));
+    let last = *heard.last().unwrap();
+    assert_eq!((last, last.total), (done.progress, last.done));
+    // The least possible is what the new node should have.
+    assert!(last.done as f64 <= 1.2 * total as f64 / 5.0, "{} of {total} bytes moved", last.done);
+    let after = operator.bytes_by_node().await;
+    for (node, bytes) in &after {
+        // Ten per cent, and what short objects' whole units leave uneven.
+        let (even, slack) = (total as f64 / 5.0, f64::from(MIN_UNIT_SIZE) * 2.0 * f64::from(FILMS));
+        assert!((*bytes as f64 - even).abs() <= 0.1 * even + slack, "{node}: {bytes} of {even}");
+    }
+    operator.assert_whole(&world, "a node was added").await;
+
+    assert_eq!(operator.done(Task::Drain(ids[0])).await.objects, 2 * u64::from(FILMS));
+    assert!(!operator.bytes_by_node().await.contains_key(&ids[0]));
+    operator.assert_whole(&world, "a node was drained").await;
+    assert_eq!(operator.done(Task::Remove(ids[0])).await.objects, 0);
+    assert!(!world.catalog.nodes().await.unwrap().iter().any(|node| node.id == ids[0]));
+    operator.assert_whole(&world, "a node was removed").await;
+
+    // Four are left, as many as a row has units.
+    let error = operator.run(Task::Drain(ids[1]), |_| {}).await.unwrap_err().to_string();
+    assert!(error.contains("only 3 nodes; add a node first"), "{error}");
+    let member = world.catalog.members().await.unwrap().into_iter().find(|member| member.node.id == ids[1]).unwrap();
+    assert_eq!(member.intent, Intent::Active);
+    assert!(matches!(operator.run(Task::Drain(NodeId(7)), |_| {}).await, Err(OperateError::NoNode(NodeId(7)))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_node_is_replaced_by_an_empty_one() {
+    let (mut world, operator) = world(5, 1).await;
+    let ids = world.node_ids();
+    world.stop_node(1).await;
+    world.catalog.set_intent(ids[4], Intent::Active).await.unwrap();
+    let done = operator.done(Task::Remove(ids[1])).await;
+    assert_eq!((done.objects, done.untidy), (2 * u64::from(FILMS), 0), "{done:?}");
+    operator.assert_whole(&world, "a node was lost and removed").await;
+    // It comes back with what it had: nobody's any more.
+    world.restart_node(1).await;
+    let listed = world.cluster.list_objects(ids[1]).await.unwrap();
+    assert_eq!(listed.len(), 2 * usize::from(FILMS));
+    assert_eq!(operator.done(Task::Scrub).await.problems, Vec::<String>::new());
+    operator.assert_whole(&world, "the lost one came back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_bad_or_missing_is_written_anew() {
+    let (mut world, operator) = world(4, 0).await;
+    let ids = world.node_ids();
+    assert_eq!(operator.done(Task::Rebuild).await, Done::default());
+    let layout = operator.catalog.sealed_layouts().await.unwrap().remove(0);
+    world.cluster.delete_object_at(ids[2], layout.object).await.unwrap();
+    let missing = units_on(&layout, ids[2]);
+    let done = operator.done(Task::Rebuild).await;
+    assert_eq!((done.objects, done.progress.bad, done.progress.repaired), (1, missing, missing), "{done:?}");
+    operator.assert_whole(&world, "an object was rebuilt").await;
+    let done = operator.done(Task::Scrub).await;
+    assert_eq!((done.objects, done.progress.bad, done.problems.len()), (0, 0, 0), "{done:?}");
+    // What can't be reached is said.
+    world.stop_node(0).await;
+    let done = operator.done(Task::Scrub).await;
+    // An index may be too short to lie on all of them.
+    assert!((usize::from(FILMS)..=2 * usize::from(FILMS)).contains(&done.problems.len()), "{done:?}");
+    assert!(done.problems[0].contains("on nodes that don't answer"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_removed_while_it_moves_leaves_nothing() {
+    let (world, operator) = world(5, 1).await;
+    world.catalog.set_intent(world.node_ids()[4], Intent::Active).await.unwrap();
+    let layout = operator.catalog.presentation("film0").await.unwrap().unwrap().media;
+    let new = stripes::rebalance::plan(&layout, &world.node_ids()).unwrap();
+    assert!(operator.catalog.begin_move(&layout, &new).await.unwrap());
+    let new = operator.cluster.move_object(&layout, &new, &operator.limit, |_| {}).await.unwrap();
+    crate::sweep::remove(&operator.catalog, &operator.cluster, "film0").await.unwrap().unwrap();
+    assert!(!operator.catalog.commit_move(&new).await.unwrap());
+    // A unit that came late.
+    let data = vec![0; layout.unit_length(layout.address(0)) as usize];
+    let _ = operator.cluster.put_unit(&layout, layout.address(0), data.into()).await;
+    assert_eq!(operator.done(Task::Rebalance).await.objects, 2 * (u64::from(FILMS) - 1));
+    let rows = operator.catalog.moves().await.unwrap();
+    assert!(rows.iter().all(|row| row.state == MoveState::Copying && row.old == layout), "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_broken_off_anywhere_is_gone_on_with() {
+    let (world, operator) = world(6, 2).await;
+    let ids = world.node_ids();
+    let slow = Operator { limit: Limit::new(Some(2 << 20)), ..operator.clone() };
+    let dead = Owner { start: 0, pid: i64::from(i32::MAX), ..Owner::this_process().clone() };
+    let mut broken_off = 0;
+    let steps = [
+        (Task::Rebalance, Some((ids[4], Intent::Active))),
+        (Task::Remove(ids[0]), None),
+        (Task::Rebalance, Some((ids[5], Intent::Active))),
+        (Task::Drain(ids[2]), None),
+    ];
+    for (number, (task, intent)) in (1u64..).zip(steps) {
+        if let Some((node, intent)) = intent {
+            world.catalog.set_intent(node, intent).await.unwrap();
+        }
+        for tries in 0..6 {
+            // A job that another process runs is left alone; a dead one's is taken over.
+            let patience = Duration::from_millis(3 + 17 * tries * number);
+            if tokio::time::timeout(patience, slow.run(task, |_| {})).await.is_err() {
+                broken_off += 1;
+                if tries == 0 {
+                    assert!(matches!(operator.run(task, |_| {}).await, Err(OperateError::Busy(_))));
+                }
+                operator.catalog.give_jobs_to(&dead).await;
+            }
+            for presentation in operator.catalog.presentations().await.unwrap() {
+                let report = check(&operator.cluster, &presentation, |_, _| {}).await;
+                assert!(report.is_good(), "{task:?}, try {tries}: {report:?}");
+            }
+        }
+        operator.done(task).await;
+        operator.assert_whole(&world, &format!("{task:?}")).await;
+    }
+    assert!(broken_off >= 8, "{broken_off}");
+}
