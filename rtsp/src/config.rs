@@ -8,6 +8,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
 };
+use stripes::layout::Policy;
 
 /// Every option with its default, as a configuration file.
 pub const DEFAULTS: &str = r#"# Where everything is kept: the catalog and, for `serve`, the nodes' units.
@@ -33,16 +34,26 @@ quantum_ms = 40
 # Connections at once at most, and from one address.
 max_connections = 20000
 max_connections_per_address = 10000
+# Mbit/s that the network takes away from here; PLAY that needs more is answered 453. 0: no bound.
+network_mbit_s = 0
 
 [nodes]
 # Node processes that `serve` starts in the data folder.
 count = 4
 # Milliseconds that a node has for an answer.
 timeout_ms = 5000
+# MB/s that each of those processes reads at most, as if its disk were so slow. 0: no bound.
+read_limit_mb_s = 0
+# Percent of a node's known read rate that may be promised to viewers.
+usable_percent = 85
 
 [stripes]
 # KiB of a stripe unit, from 4 to 4096.
 unit_kib = 256
+# Data units in a row at most; with fewer nodes fewer.
+data = 3
+# Parity units in a row: so many nodes may be lost, 0 to 2.
+parity = 1
 
 [log]
 # Which lines: a level, or targets with levels as in "info,rtsp=debug".
@@ -91,6 +102,8 @@ pub struct FrontConfig {
     pub max_connections: usize,
     /// TCP connections.
     pub max_connections_per_address: usize,
+    /// Mbit/s, 0 for no bound.
+    pub network_mbit_s: u64,
 }
 
 /// `[nodes]`
@@ -101,6 +114,10 @@ pub struct NodesConfig {
     pub count: usize,
     /// Milliseconds.
     pub timeout_ms: u64,
+    /// MB/s, 0 for no bound.
+    pub read_limit_mb_s: u64,
+    /// Percent.
+    pub usable_percent: u64,
 }
 
 /// `[stripes]`
@@ -109,6 +126,20 @@ pub struct NodesConfig {
 pub struct StripesConfig {
     /// KiB.
     pub unit_kib: u32,
+    /// Data units a row at most.
+    pub data: u8,
+    /// Parity units a row.
+    pub parity: u8,
+}
+
+impl StripesConfig {
+    /// How a new object on so many nodes is cut. A row lies on different nodes, so few nodes have short rows; of two
+    /// nodes one holds the other's parity, and one alone has none.
+    pub fn policy(&self, nodes: usize) -> Policy {
+        let nodes = u8::try_from(nodes).unwrap_or(u8::MAX).max(1);
+        let parity = self.parity.min(nodes - 1);
+        Policy { unit_size: self.unit_kib << 10, data: self.data.min(nodes - parity).max(1), parity }
+    }
 }
 
 /// `[log]`
@@ -199,6 +230,11 @@ impl Config {
         range("front.max_connections_per_address", per_address, 1, 1 << 20, "1 to 1048576")?;
         range("nodes.count", self.nodes.count, 1, 255, "1 to 255")?;
         range("nodes.timeout_ms", self.nodes.timeout_ms, 100, 600_000, "100 to 600000 milliseconds")?;
+        range("front.network_mbit_s", self.front.network_mbit_s, 0, 1 << 30, "0 (no bound) to 1073741824 Mbit/s")?;
+        range("nodes.read_limit_mb_s", self.nodes.read_limit_mb_s, 0, 1 << 20, "0 (no bound) to 1048576 MB/s")?;
+        range("nodes.usable_percent", self.nodes.usable_percent, 1, 100, "1 to 100 percent")?;
+        range("stripes.data", self.stripes.data, 1, 128, "1 to 128 units")?;
+        range("stripes.parity", self.stripes.parity, 0, 2, "0 to 2 units")?;
         range("stripes.unit_kib", self.stripes.unit_kib, 4, 4_096, "4 to 4096 KiB")?;
         Ok(())
     }
@@ -235,9 +271,10 @@ impl Default for Config {
                 quantum_ms: 40,
                 max_connections: 20_000,
                 max_connections_per_address: 10_000,
+                network_mbit_s: 0,
             },
-            nodes: NodesConfig { count: 4, timeout_ms: 5_000 },
-            stripes: StripesConfig { unit_kib: 256 },
+            nodes: NodesConfig { count: 4, timeout_ms: 5_000, read_limit_mb_s: 0, usable_percent: 85 },
+            stripes: StripesConfig { unit_kib: 256, data: 3, parity: 1 },
             log: LogConfig { filter: "info".into(), format: LogFormat::Human },
         }
     }
@@ -255,6 +292,26 @@ mod tests {
     }
 
     #[test]
+    fn rows_fit_the_nodes() {
+        for (nodes, data, parity, row) in [
+            (4, 3, 1, (3, 1)),
+            (5, 3, 2, (3, 2)),
+            (12, 3, 1, (3, 1)),
+            (3, 3, 1, (2, 1)),
+            (2, 3, 1, (1, 1)),
+            (1, 3, 1, (1, 0)),
+            (4, 8, 0, (4, 0)),
+            (2, 3, 2, (1, 1)),
+            (255, 128, 2, (128, 2)),
+            (0, 3, 1, (1, 0)),
+        ] {
+            let policy = StripesConfig { unit_kib: 256, data, parity }.policy(nodes);
+            assert_eq!((policy.data, policy.parity), row, "{data}+{parity} on {nodes} nodes");
+            assert_eq!(policy.unit_size, 256 << 10);
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
@@ -262,6 +319,7 @@ mod tests {
             ("[front]\nlisen = 1", "lisen"),
             ("[front]\nlisten = \"x\"", "listen"),
             ("[stripes]\nunit_kib = 3", "stripes.unit_kib = 3: must be 4 to 4096 KiB"),
+            ("[stripes]\nparity = 3", "stripes.parity = 3: must be 0 to 2 units"),
             ("data = ", "c.toml"),
         ] {
             std::fs::write(&path, text).unwrap();

@@ -13,7 +13,8 @@
 //! | [`net::outbox::Outbox`] | one connection's way out, shared by its answers and the packets that it carries |
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
-//! | [`films::Films`] | presentations as the catalog names them, while their nodes are there |
+//! | [`films::Films`] | presentations as the catalog names them, while enough of their nodes are there |
+//! | [`watch::ClusterWatch`] | what a front knows of its cluster: the catalog's intent and its own observation |
 //! | [`admission::Admission`] | what is promised to those who play, and how much more can be: else 453 |
 //! | [`plan::Equipment`] | the model of how many viewers how many nodes carry |
 //! | [`config::Config`] | one TOML file, every option with its unit and default |
@@ -32,4 +33,5 @@ pub mod playback;
 pub mod sdp;
 pub mod server;
 pub mod session;
+pub mod watch;
 pub mod worker;

@@ -22,6 +22,9 @@ pub struct AddArgs {
     /// Its name in URLs, for one file [default: from the file's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Nodes that may be lost without losing it, 0 to 2 [default: 1]
+    #[arg(long, value_name = "M")]
+    parity: Option<u8>,
 }
 
 /// What came of some paths.
@@ -44,9 +47,13 @@ impl Added {
     }
 }
 
-pub async fn run(config: Config, args: AddArgs) -> Result<()> {
+pub async fn run(mut config: Config, args: AddArgs) -> Result<()> {
     if args.name.is_some() && (args.paths.len() != 1 || args.paths[0].is_dir()) {
         bail!("--name goes with exactly one file");
+    }
+    if let Some(parity) = args.parity {
+        config.stripes.parity = parity;
+        config.check()?;
     }
     let catalog = super::open_catalog(&config, true).await?;
     let nodes = super::local_nodes(&config, &catalog).await?;
@@ -82,8 +89,11 @@ pub async fn add_all(
         eprintln!("mobidic: {problem}");
         added.failed += 1;
     }
-    let options =
-        IngestOptions { name: name.map(str::to_owned), policy: nodes.policy(config), nodes: nodes.stripe_set.clone() };
+    let policy = config.stripes.policy(nodes.stripe_set.len());
+    if policy.parity < config.stripes.parity && !found.files.is_empty() {
+        tracing::warn!(nodes = nodes.stripe_set.len(), parity = policy.parity, "too few nodes for the parity wanted");
+    }
+    let options = IngestOptions { name: name.map(str::to_owned), policy, nodes: nodes.stripe_set.clone() };
     for file in &found.files {
         let bar = Bar::new(file);
         let result = ingest_file(catalog, &nodes.cluster, file, &options, |progress| bar.show(progress)).await;

@@ -10,13 +10,14 @@ use clap::Args;
 use rtsp::{
     admission::Admission,
     config::Config,
-    films::{ClusterMedia, Films, NodeWatch},
+    films::{ClusterMedia, Films},
     net::{
         descriptors::raise_limit,
         listener::{Front as Listener, ListenerLimits},
     },
     playback::PlaybackOptions,
     session::SessionOptions,
+    watch::{ClusterWatch, WatchOptions},
     worker::{WorkerOptions, Workers},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -60,6 +61,9 @@ pub async fn run(mut config: Config, args: FrontArgs) -> Result<()> {
 
 /// A running RTSP front.
 pub struct Front {
+    /// By which the catalog knows it.
+    name: String,
+    catalog: Catalog,
     workers: Workers,
     stop: watch::Sender<bool>,
     listening: JoinHandle<()>,
@@ -71,8 +75,16 @@ impl Front {
         let listen = config.front.listen;
         // First: a port in use is the commonest mistake, and the quickest to tell.
         let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-        let watch = NodeWatch::start(cluster.clone());
         let source = UnitSource::new(cluster, config.front.cache_mib << 20);
+        let admission = Admission::default();
+        let network = config.front.network_mbit_s;
+        let watching = WatchOptions {
+            name: listener.local_addr()?.to_string(),
+            front_bps: (network > 0).then(|| network * 1_000_000),
+            usable: config.nodes.usable_percent as f64 / 100.0,
+        };
+        let name = watching.name.clone();
+        let watch = ClusterWatch::start(catalog.clone(), source.clone(), admission.clone(), watching).await;
         let library = Library::new(source.clone(), INDEX_CACHE);
         let options = WorkerOptions {
             workers: config.front.workers,
@@ -106,11 +118,10 @@ impl Front {
             Err(error) => tracing::warn!(%error, "the limit on open files stays as it is"),
         }
         let films = Films::new(catalog.clone(), library, watch);
-        let admission = Admission::default();
         let front = Listener::new(Arc::new(films), Arc::new(workers.clone()), sessions, limits, admission);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let listening = tokio::spawn(front.serve(listener, stopped));
-        Ok(Self { workers, stop, listening })
+        Ok(Self { workers, stop, listening, name, catalog: catalog.clone() })
     }
 
     /// Says BYE to every viewer and closes every connection.
@@ -120,5 +131,8 @@ impl Front {
         let _ = tokio::task::spawn_blocking(move || workers.stop()).await;
         let _ = self.stop.send(true);
         let _ = self.listening.await;
+        if let Err(error) = self.catalog.remove_front(&self.name).await {
+            tracing::debug!(%error, "the catalog goes on naming this front");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod add;
 mod catalog;
 mod check;
+mod cluster;
 mod front;
 mod list;
 mod node;
@@ -64,6 +65,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Remove one
     Rm(remove::RmArgs),
+    /// Nodes come and go, films move, while everybody watches
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// How many viewers a set of nodes carries, how many nodes a crowd needs
     Plan(plan::PlanArgs),
     /// The catalog itself
@@ -93,6 +97,7 @@ pub fn run(cli: Cli) -> Result<()> {
             Command::Check(args) => check::run(config, args).await,
             Command::Rm(args) => remove::run(config, args).await,
             Command::Catalog(command) => catalog::run(config, command).await,
+            Command::Cluster(command) => cluster::run(config, command).await,
             Command::Plan(args) => plan::run(&args),
             Command::Config => Ok(()),
         }

@@ -19,6 +19,9 @@ pub struct NodeArgs {
     /// Where it answers HTTP [default: 127.0.0.1:8600]
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8600", hide_default_value = true)]
     listen: SocketAddr,
+    /// MB/s that are read at most, as if the disk were so slow; 0 for no bound
+    #[arg(long, value_name = "MB/s", default_value_t = 0)]
+    read_limit: u64,
     /// End when standard input ends: for a parent process
     #[arg(long)]
     end_with_stdin: bool,
@@ -45,7 +48,9 @@ pub async fn run(config: Config, args: NodeArgs) -> Result<()> {
             super::interrupted().await;
         }
     };
-    serve_node(listener, Arc::new(store), NodeLimits::default(), stop).await?;
+    let read_limit = (args.read_limit > 0).then(|| args.read_limit.saturating_mul(1_000_000));
+    let limits = NodeLimits { read_limit, ..NodeLimits::default() };
+    serve_node(listener, Arc::new(store), limits, stop).await?;
     let _ = std::fs::remove_file(address);
     Ok(())
 }

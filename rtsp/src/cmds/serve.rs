@@ -1,10 +1,12 @@
 //! `mobidic serve`
 
 use super::{FrontFlags, add, front::Front};
+use ::catalog::operate;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use rtsp::{config::Config, server::presentation_url};
 use std::{io::Write, net::IpAddr, path::PathBuf};
+use stripes::net::Limit;
 
 #[derive(Args, Debug)]
 pub struct ServeArgs {
@@ -16,6 +18,12 @@ pub struct ServeArgs {
     /// Node processes in the data folder [default: 4]
     #[arg(long, value_name = "N")]
     nodes: Option<usize>,
+    /// Nodes that may be lost without losing the films that are added, 0 to 2 [default: 1]
+    #[arg(long, value_name = "M")]
+    parity: Option<u8>,
+    /// MB/s that each of those processes reads at most, 0 for no bound [default: 0]
+    #[arg(long, value_name = "MB/s")]
+    read_limit: Option<u64>,
 }
 
 /// The film that an empty library gets; `assets/make-demo` made it.
@@ -28,11 +36,20 @@ pub async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
     if let Some(count) = args.nodes {
         config.nodes.count = count;
     }
+    if let Some(parity) = args.parity {
+        config.stripes.parity = parity;
+    }
+    if let Some(limit) = args.read_limit {
+        config.nodes.read_limit_mb_s = limit;
+    }
     args.flags.apply(&mut config)?;
     let catalog = super::open_catalog(&config, true).await?;
     let mut nodes = super::local_nodes(&config, &catalog).await?;
     let swept = ::catalog::sweep::sweep(&catalog, &nodes.cluster).await?;
     tracing::debug!(?swept, "swept what nobody names");
+    // What a move that was broken off left behind.
+    let (grace, limit) = (operate::GRACE, Limit::default());
+    operate::Operator { catalog: catalog.clone(), cluster: nodes.cluster.clone(), limit, grace }.tidy(grace).await?;
     let outcome = add::add_all(&config, &catalog, &nodes, &args.paths, None).await?;
     if catalog.presentations().await?.is_empty() {
         let demo = config.data.join("demo.mpg");
@@ -49,11 +66,9 @@ pub async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
     let front = Front::start(&config, &catalog, nodes.cluster.clone()).await?;
     let names: Vec<String> = catalog.presentations().await?.into_iter().map(|p| p.name).collect();
     print_urls(&config, &names)?;
-    loop {
-        tokio::select! {
-            () = super::interrupted() => break,
-            id = nodes.lost() => tracing::error!(node = %id, "this node's process has ended; films that lie on it are unavailable"),
-        }
+    tokio::select! {
+        () = super::interrupted() => {}
+        () = nodes.tend(&catalog) => {}
     }
     front.stop().await;
     nodes.stop().await;

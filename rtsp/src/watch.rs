@@ -1,0 +1,260 @@
+//! What a front knows of its cluster: the intent, which the catalog keeps for all fronts, and its own observation.
+//!
+//! The catalog is asked again and again for the list of nodes and for layouts that were changed since; so nodes that
+//! come and go and films that move need no restart. The nodes are asked whether they are well and how fast they read:
+//! from that come the budgets of [`crate::admission`], and which films can't be read at all for now.
+
+use crate::admission::{Admission, Budgets, NodeBudget};
+use catalog::db::{Catalog, CatalogError, FrontReport, Intent, Member};
+use futures_util::future::join_all;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use stripes::{
+    id::NodeId,
+    layout::Layout,
+    net::{NodeAddress, UnitSource},
+    wire::NodeStatistics,
+};
+
+/// How often catalog and nodes are asked.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// A node that takes longer for an answer does not count as well. (Playing has deadlines of its own.)
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+/// What was promised is told the catalog when it changes, and at least so often, in turns of [`ASK_EVERY`].
+const TELL_EVERY: u32 = 10;
+/// A node's measured rate says something once so much was read of it, bytes.
+const MEASURED_AT: u64 = 64 << 20;
+
+/// How a front watches its cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatchOptions {
+    /// By which the catalog knows this front: where it listens.
+    pub name: String,
+    /// Bits a second that the front's network takes; `None`: no bound.
+    pub front_bps: Option<u64>,
+    /// Share of a node's read rate that may be promised, 0 to 1.
+    pub usable: f64,
+}
+
+/// A front's knowledge of its cluster; clones share it.
+#[derive(Clone, Default)]
+pub struct ClusterWatch(Arc<Mutex<HashMap<NodeId, String>>>);
+
+/// What one turn of asking needs.
+struct Asking {
+    catalog: Catalog,
+    source: UnitSource,
+    admission: Admission,
+    options: WatchOptions,
+    /// Up to which number changed layouts are known.
+    moved: i64,
+    /// The nodes by intent, as last heard.
+    members: Vec<Member>,
+    told: Option<FrontReport>,
+    /// The catalog did not answer last time.
+    lost_catalog: bool,
+}
+
+impl ClusterWatch {
+    /// Asks catalog and nodes once, so that what follows knows of them, and then until the runtime ends.
+    pub async fn start(catalog: Catalog, source: UnitSource, admission: Admission, options: WatchOptions) -> Self {
+        let watch = Self::default();
+        let mut asking = Asking {
+            catalog,
+            source,
+            admission,
+            options,
+            moved: 0,
+            members: Vec::new(),
+            told: None,
+            lost_catalog: false,
+        };
+        asking.turn(&watch, 0).await;
+        let own = watch.clone();
+        tokio::spawn(async move {
+            for turn in 1u32.. {
+                tokio::time::sleep(ASK_EVERY).await;
+                asking.turn(&own, turn).await;
+            }
+        });
+        watch
+    }
+
+    /// Why an object can't be read for now: more of its nodes are down than a row has parity units.
+    pub fn unreadable(&self, layout: &Layout) -> Option<String> {
+        let down = self.down();
+        let mut lost = layout.nodes.iter().filter_map(|node| Some((node, down.get(node)?)));
+        let (node, reason) = lost.next()?;
+        let more = lost.count();
+        let spare = usize::from(layout.policy.parity);
+        (more + 1 > spare).then(|| format!("{} nodes are down, {spare} may be; node {node}: {reason}", more + 1))
+    }
+
+    /// Takes in what each node said of itself, or why it did not.
+    fn observe(&self, answers: &[(NodeId, Result<NodeStatistics, String>)]) {
+        let mut down = self.down();
+        down.retain(|node, _| answers.iter().any(|(asked, _)| asked == node));
+        for (node, answer) in answers {
+            match answer {
+                Ok(_) => {
+                    if down.remove(node).is_some() {
+                        tracing::info!(%node, "node up again");
+                    }
+                }
+                Err(error) => {
+                    if down.insert(*node, error.clone()).is_none() {
+                        tracing::error!(%node, error, "node down");
+                    }
+                }
+            }
+        }
+    }
+
+    fn down(&self) -> MutexGuard<'_, HashMap<NodeId, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Asking {
+    async fn turn(&mut self, watch: &ClusterWatch, turn: u32) {
+        match self.ask_catalog().await {
+            Ok(()) => self.lost_catalog = false,
+            Err(error) if !self.lost_catalog => {
+                tracing::error!(%error, "the catalog does not answer; going on with what is known");
+                self.lost_catalog = true;
+            }
+            Err(_) => {}
+        }
+        let cluster = self.source.cluster();
+        let asks = cluster.nodes().into_iter().map(|node| async move {
+            let answer = match tokio::time::timeout(ANSWER_LIMIT, cluster.statistics(node.id)).await {
+                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs())),
+            };
+            (node.id, answer)
+        });
+        let answers = join_all(asks).await;
+        watch.observe(&answers);
+        let told: BTreeMap<NodeId, u64> =
+            self.members.iter().filter_map(|member| Some((member.node.id, member.read_rate?))).collect();
+        let budget = |(node, answer): &(NodeId, Result<NodeStatistics, String>)| {
+            let rate = answer.as_ref().ok().and_then(|statistics| read_rate(statistics, told.get(node).copied()));
+            (*node, NodeBudget { bps: rate.map(|rate| usable(rate, self.options.usable)), up: answer.is_ok() })
+        };
+        let nodes = answers.iter().map(budget).collect();
+        self.admission.set_budgets(Budgets { front_bps: self.options.front_bps, nodes });
+        self.tell(turn).await;
+    }
+
+    /// Which nodes there are to ask, and what lies elsewhere than before.
+    async fn ask_catalog(&mut self) -> Result<(), CatalogError> {
+        let members = self.catalog.members().await?;
+        if members != self.members {
+            let wanted = members.iter().filter(|member| member.intent != Intent::Removed);
+            let addresses = wanted.map(|member| NodeAddress { id: member.node.id, url: member.node.url.clone() });
+            if let Err(error) = self.source.cluster().set_nodes(addresses.collect()) {
+                tracing::error!(%error, "the catalog's nodes can't be used; going on with those before");
+            }
+            self.members = members;
+        }
+        let (layouts, moved) = self.catalog.moved_since(self.moved).await?;
+        for layout in layouts {
+            tracing::info!(object = %layout.object, generation = layout.generation, "lies elsewhere now");
+            self.source.relocate(Arc::new(layout));
+        }
+        self.moved = moved;
+        Ok(())
+    }
+
+    /// Tells the catalog what was promised, for `cluster status`.
+    async fn tell(&mut self, turn: u32) {
+        let promised = self.admission.promised();
+        let report = FrontReport {
+            name: self.options.name.clone(),
+            viewers: promised.viewers,
+            promised_bps: promised.bps,
+            possible_bps: promised.possible_bps,
+            seen: 0,
+        };
+        if self.told.as_ref() == Some(&report) && !turn.is_multiple_of(TELL_EVERY) {
+            return;
+        }
+        if let Err(error) = self.catalog.put_front(&report).await {
+            tracing::debug!(%error, "not told what is promised");
+        }
+        self.told = Some(report);
+    }
+}
+
+/// Bytes a second that a node reads: as it was told, as the catalog was, or as it measured.
+fn read_rate(statistics: &NodeStatistics, told: Option<u64>) -> Option<u64> {
+    let measured = (statistics.bytes_read >= MEASURED_AT && statistics.read_rate > 0).then_some(statistics.read_rate);
+    statistics.read_limit.or(told).or(measured)
+}
+
+/// The usable share of a node's read rate (bytes a second), bits a second.
+fn usable(rate: u64, share: f64) -> u64 {
+    (rate as f64 * 8.0 * share) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stripes::{
+        id::ObjectId,
+        layout::{MIN_UNIT_SIZE, Policy},
+    };
+
+    #[test]
+    fn a_film_is_unreadable_when_more_are_down_than_parity_makes_up_for() {
+        let layout = |parity| {
+            let policy = Policy { unit_size: MIN_UNIT_SIZE, data: 2, parity };
+            Layout::new(ObjectId(1), 1, policy, (1..5).map(NodeId).collect(), 0)
+        };
+        for (down, parity, words) in [
+            (&[][..], 1, None),
+            (&[2][..], 1, None),
+            (&[9, 8][..], 1, None),
+            (&[2, 3][..], 1, Some("2 nodes are down, 1 may be; node 0000000000000002: gone")),
+            (&[2, 3][..], 2, None),
+            (&[2, 3, 4][..], 2, Some("3 nodes are down, 2 may be")),
+            (&[4][..], 0, Some("1 nodes are down, 0 may be")),
+        ] {
+            let watch = ClusterWatch::default();
+            let gone: Vec<_> = down.iter().map(|node| (NodeId(*node), Err("gone".to_owned()))).collect();
+            watch.observe(&gone);
+            let found = watch.unreadable(&layout(parity));
+            match words {
+                None => assert_eq!(found, None, "{down:?}, {parity}"),
+                Some(words) => assert!(found.as_ref().is_some_and(|found| found.contains(words)), "{found:?}"),
+            }
+            // Back, or not asked any more.
+            let back: Vec<_> = gone.iter().skip(1).map(|(node, _)| (*node, Ok(NodeStatistics::default()))).collect();
+            watch.observe(&back);
+            assert_eq!(watch.unreadable(&layout(0)), None);
+        }
+    }
+
+    #[test]
+    fn the_rate_that_was_told_comes_before_the_one_measured() {
+        let statistics = |limit, measured, read| NodeStatistics {
+            read_limit: limit,
+            read_rate: measured,
+            bytes_read: read,
+            ..NodeStatistics::default()
+        };
+        for (given, told, rate) in [
+            (statistics(Some(10), 10, 0), Some(20), Some(10)),
+            (statistics(None, 30, MEASURED_AT), Some(20), Some(20)),
+            (statistics(None, 30, MEASURED_AT), None, Some(30)),
+            (statistics(None, 30, MEASURED_AT - 1), None, None),
+            (statistics(None, 0, 0), None, None),
+        ] {
+            assert_eq!(read_rate(&given, told), rate, "{given:?}, {told:?}");
+        }
+        assert_eq!(usable(12_000_000, 0.85), 81_600_000);
+    }
+}
