@@ -43,6 +43,8 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { file: "h264-aac.ts", length: 4, options: "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -f mpegts" },
     Recipe { file: "mpeg2-mp2.ts", length: 4, options: "-c:v mpeg2video -bf 2 -c:a mp2 -f mpegts" },
     Recipe { file: "wmv2.wmv", length: 4, options: "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k" },
+    Recipe { file: "svq1-ima4.mov", length: 4, options: "-c:v svq1 -b:v 800k -c:a adpcm_ima_qt" },
+    Recipe { file: "sorenson-mp3.flv", length: 4, options: "-c:v flv -b:v 600k -c:a libmp3lame" },
     Recipe { file: "h264.mov", length: 4, options: "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a aac -ar 48000" },
 ];
 

@@ -1,9 +1,10 @@
-//! Flash Video (Adobe Flash Video File Format Specification 10.1, annex E): H.264, AAC, MP3 and plain samples. The
-//! codecs that only Flash had are named and left out.
+//! Flash Video (Adobe Flash Video File Format Specification 10.1, annex E): H.264, AAC, MP3, plain samples, and of the
+//! codecs that only Flash had those for which ASF has a name. The others are named and left out.
 //!
 //! Tags come in the order of their times, with a resolution of a millisecond. What a track is shows in its first
 //! tags, so samples wait until those of both kinds that the header promises have been seen, within bounds.
 
+mod foreign;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ const UNPROMISED_TAGS: usize = 64;
 const TAG_HEADER: u64 = 11;
 const BACK_POINTER: u64 = 4;
 
+/// Bytes of a script tag that is looked into for the picture's size: some have an index of the whole film.
+const MAX_SCRIPT: u64 = 64 << 10;
 const VIDEO: usize = 0;
 const AUDIO: usize = 1;
 
@@ -44,6 +47,8 @@ pub struct FlvDemuxer {
     /// What waits for the tracks to be known.
     waiting: Vec<DemuxedSample>,
     waiting_bytes: usize,
+    /// The picture's width and height by the script, or zero.
+    size: (u32, u32),
     tags: usize,
     notes: usize,
 }
@@ -114,6 +119,7 @@ impl FlvDemuxer {
             slots: Default::default(),
             waiting: Vec::new(),
             waiting_bytes: 0,
+            size: (0, 0),
             tags: 0,
             notes: 0,
         }
@@ -174,6 +180,9 @@ impl FlvDemuxer {
             let Some(body) = self.read(at + TAG_HEADER, size) else { return Ok(()) };
             let tag = Tag { at, time, body };
             if kind == 9 { self.video(tag) } else { self.audio(tag) }
+        } else if size <= MAX_SCRIPT && matches!(self.state, State::First(_)) {
+            let Some(body) = self.read(at + TAG_HEADER, size) else { return Ok(()) };
+            self.size = foreign::size(&body);
         }
         match &mut self.state {
             State::First(at) | State::Going { at, .. } => *at += TAG_HEADER + size + BACK_POINTER,
@@ -201,13 +210,7 @@ impl FlvDemuxer {
             return;
         }
         if first & 15 != 7 {
-            let name = match first & 15 {
-                2 => "Sorenson H.263",
-                3 | 6 => "Screen video",
-                4 | 5 => "VP6",
-                _ => "unknown",
-            };
-            return self.leave_out(VIDEO, format!("video in a codec not supported ({name})"));
+            return self.foreign_video(tag, first & 15, sync);
         }
         // Packet type and a composition offset with sign.
         let &[_, kind, a, b, c, ..] = tag.body.as_ref() else { return };
@@ -243,9 +246,12 @@ impl FlvDemuxer {
             0 | 3 => pcm(Pcm::Wide { bytes: 2, little: true }, rate),
             7 => pcm(Pcm::Alaw, 8000),
             8 => pcm(Pcm::Mulaw, 8000),
+            1 => match foreign::adpcm(channels, rate) {
+                Ok(codec) => codec,
+                Err(why) => return self.leave_out(AUDIO, why),
+            },
             other => {
                 let name = match other {
-                    1 => "ADPCM",
                     4..=6 => "Nellymoser",
                     11 => "Speex",
                     _ => "unknown",
@@ -258,6 +264,17 @@ impl FlvDemuxer {
         }
         let data = tag.body.slice(1..);
         self.sample(AUDIO, &tag, 0, true, data);
+    }
+
+    /// A codec without a payload format.
+    fn foreign_video(&mut self, tag: Tag, number: u8, sync: bool) {
+        let (codec, skip) = match foreign::video(number, tag.body.get(1..).unwrap_or_default(), self.size) {
+            Ok(known) => known,
+            Err(why) => return self.leave_out(VIDEO, format!("video in a codec not supported ({why})")),
+        };
+        self.slots[VIDEO].codec.get_or_insert(codec);
+        let data = tag.body.slice((1 + skip).min(tag.body.len())..);
+        self.sample(VIDEO, &tag, 0, sync, data);
     }
 
     fn configure(&mut self, which: usize, codec: Codec) {

@@ -24,6 +24,7 @@ pub mod mp4;
 pub mod mpeg;
 pub mod probe;
 pub mod wav;
+mod wrapping;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +33,7 @@ pub use probe::{Kind, probe};
 
 use bytes::Bytes;
 use rtp::format::Format;
+use wrapping::Wrapping;
 
 /// The demuxer for a file of `kind` that is `len` bytes long.
 pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
@@ -42,9 +44,9 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::Asf => Box::new(asf::AsfDemuxer::new(len)),
         Kind::Es(codec) => Box::new(es::Es::new(codec, len)),
         Kind::Avi => Box::new(avi::Avi::new(len)),
-        Kind::Flv => Box::new(flv::FlvDemuxer::new(len)),
+        Kind::Flv => Box::new(Wrapping::new(flv::FlvDemuxer::new(len))),
         Kind::Wav => Box::new(wav::Wav::new(len)),
-        Kind::Mp4 => Box::new(mp4::Mp4Demuxer::new(len)),
+        Kind::Mp4 => Box::new(Wrapping::new(mp4::Mp4Demuxer::new(len))),
     }
 }
 

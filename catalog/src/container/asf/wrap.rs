@@ -10,6 +10,10 @@ use rtp::asf::header::{StreamProperties, video_data};
 use rtp::asf::packet::{self, MediaObject};
 use rtp::format::{Format, Media};
 
+mod known;
+
+pub use known::{Wave, wave};
+
 /// Ticks per second of wrapped samples' times: ASF counts milliseconds.
 pub const TIMESCALE: u32 = 1_000;
 
@@ -25,10 +29,19 @@ const MAX_PRIVATE: usize = 4_096;
 pub struct Wrapper {
     stream: u8,
     format: Format,
+    shape: known::Shape,
     next_object: u8,
 }
 
 impl Wrapper {
+    /// A track of any format, as number `stream`. One that is ASF already keeps its description.
+    ///
+    /// # Errors
+    /// Why it can't be wrapped, for people.
+    pub fn of(stream: u8, format: &Format) -> Result<Self, String> {
+        known::wrapper(stream, format)
+    }
+
     /// Video described by a BITMAPINFOHEADER with the codec's private bytes behind it, as an AVI's `strf` holds them.
     /// `stream`: 1 to 127, another for each track of the presentation.
     ///
@@ -97,7 +110,12 @@ impl Wrapper {
             return Err(format!("{private} bytes of private data are more than a session description holds"));
         }
         let properties = StreamProperties { stream, media, type_data }.to_bytes();
-        Ok(Self { stream, format: Format::Asf { stream, media, properties, codec }, next_object: 0 })
+        let format = Format::Asf { stream, media, properties, codec };
+        Ok(Self { stream, format, shape: known::Shape::AsItIs, next_object: 0 })
+    }
+
+    fn shaped(self, shape: known::Shape) -> Self {
+        Self { shape, ..self }
     }
 
     /// The track's format: that of the samples that [`Wrapper::wrap`] gives.
@@ -114,7 +132,8 @@ impl Wrapper {
         };
         let time_ms = scale(sample.dts);
         let duration = scale(sample.dts.saturating_add(sample.duration)).saturating_sub(time_ms);
-        let data = Bytes::from(self.packets(time_ms, sample.sync, &sample.data));
+        let data = self.shape.apply(&sample.data, sample.sync);
+        let data = Bytes::from(self.packets(time_ms, sample.sync, &data));
         DemuxedSample { track: sample.track, dts: time_ms, pts: time_ms, duration, sync: sample.sync, data }
     }
 
@@ -147,6 +166,7 @@ fn tag_name(tag: u16) -> String {
         0x0162 => "WMA Pro",
         0x0163 => "WMA Lossless",
         0x2000 => "AC-3",
+        0x2001 => "DTS",
         _ => return format!("audio of format {tag:#06x}"),
     };
     name.to_owned()

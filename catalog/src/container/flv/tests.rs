@@ -2,7 +2,6 @@
 
 use crate::container::testing::{Demuxed, drive_bytes, media, run};
 use crate::container::{Kind, probe};
-use rtp::format::Format;
 
 const PICTURE: &str = "testsrc2=size=176x144:rate=25:duration=2";
 const TONE: &str = "sine=frequency=440:sample_rate=44100:duration=2";
@@ -39,16 +38,37 @@ fn h264_and_aac_come_with_their_times() {
     }
 }
 
+/// What the tracks of `bytes` say of themselves.
+fn described(bytes: &[u8]) -> Vec<String> {
+    let found = drive_bytes(Kind::Flv, bytes).unwrap();
+    assert!(found.notes.is_empty(), "{:?}", found.notes);
+    for sample in &found.samples {
+        let track = found.tracks.iter().find(|track| track.number == sample.track).unwrap();
+        track.format.store(&sample.data, sample.sync, &mut Vec::new()).unwrap();
+    }
+    let mut tracks: Vec<_> = found.tracks.iter().map(|track| (track.number, track.format.describe())).collect();
+    // Announced in the order of their first tags.
+    tracks.sort();
+    tracks.into_iter().map(|(_, described)| described).collect()
+}
+
 #[test]
-fn what_only_flash_had_is_named() {
-    let found = drive_bytes(Kind::Flv, &make(&["-c:v", "flv", "-c:a", "libmp3lame"])).unwrap();
-    assert!(matches!(found.tracks[0].format, Format::Mpa { layer: 3, .. }));
-    assert_eq!(found.notes, ["track 1 is left out: video in a codec not supported (Sorenson H.263)"]);
-    let error = drive_bytes(Kind::Flv, &make(&["-c:v", "flv", "-an"])).unwrap_err();
-    assert_eq!(error.reason, "no track that can be sent");
+fn what_only_flash_had_travels_in_packets_of_asf() {
+    let mp3 = make(&["-c:v", "flv", "-c:a", "libmp3lame"]);
+    assert_eq!(described(&mp3), ["FLV1 video 176x144", "MP3 44100 Hz 1 channels"]);
+    let adpcm = make(&["-c:v", "flashsv", "-c:a", "adpcm_swf"]);
+    assert_eq!(described(&adpcm), ["FSV1 video 176x144", "audio of format 0x5346 44100 Hz 1 channels"]);
     let Some(bytes) = media("flv_sorenson_mp3.flv") else { return };
-    let found = drive_bytes(Kind::Flv, &bytes).unwrap();
-    assert_eq!(found.tracks[0].format.describe(), "MPEG audio layer III 22050 Hz mono");
+    assert_eq!(described(&bytes), ["FLV1 video 360x288", "MP3 22050 Hz 1 channels"]);
+}
+
+#[test]
+fn what_even_asf_has_no_name_for_is_named() {
+    let nellymoser = make(&["-c:v", "libx264", "-c:a", "nellymoser", "-ar", "22050"]);
+    let found = drive_bytes(Kind::Flv, &nellymoser).unwrap();
+    assert_eq!(found.notes, ["track 2 is left out: audio in a codec not supported (Nellymoser)"]);
+    let error = drive_bytes(Kind::Flv, &make(&["-vn", "-c:a", "nellymoser", "-ar", "22050"])).unwrap_err();
+    assert_eq!(error.reason, "no track that can be sent");
 }
 
 #[test]

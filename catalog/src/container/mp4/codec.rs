@@ -1,33 +1,89 @@
 //! From a sample description to a [`Format`], and from a sample's bytes in the file to an access unit.
 
+pub(super) mod ima4;
 mod pcm;
 
 use super::ticks::Frame;
+use crate::container::asf::wrap::Wrapper;
 use bytes::{BufMut, Bytes, BytesMut};
 pub(in crate::container) use pcm::Pcm;
 use rtp::codec::aac::AudioSpecificConfig;
 use rtp::codec::start_code::start_codes;
 use rtp::codec::{ac3, h264, h265, mpeg_audio, mpeg_video, mpeg4_visual};
-use rtp::format::Format;
+use rtp::format::{Format, PcmCoding};
 
 /// A codec with what the sample description says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::container) enum Codec {
-    Avc { length_size: usize, sps: Vec<Vec<u8>>, pps: Vec<Vec<u8>>, width: u32, height: u32 },
-    Mpeg4Visual { config: Vec<u8>, width: u32, height: u32 },
-    MpegVideo { mpeg2: bool, width: u32, height: u32 },
-    Aac { config: Vec<u8>, channels: u8 },
+    Avc {
+        length_size: usize,
+        sps: Vec<Vec<u8>>,
+        pps: Vec<Vec<u8>>,
+        width: u32,
+        height: u32,
+    },
+    Mpeg4Visual {
+        config: Vec<u8>,
+        width: u32,
+        height: u32,
+    },
+    MpegVideo {
+        mpeg2: bool,
+        width: u32,
+        height: u32,
+    },
+    Aac {
+        config: Vec<u8>,
+        channels: u8,
+    },
     MpegAudio,
-    Hevc { length_size: usize, vps: Sets, sps: Sets, pps: Sets, width: u32, height: u32 },
-    H263 { width: u32, height: u32 },
-    Vp8 { width: u32, height: u32 },
-    Vp9 { width: u32, height: u32 },
-    Jpeg { width: u32, height: u32 },
+    Hevc {
+        length_size: usize,
+        vps: Sets,
+        sps: Sets,
+        pps: Sets,
+        width: u32,
+        height: u32,
+    },
+    H263 {
+        width: u32,
+        height: u32,
+    },
+    Vp8 {
+        width: u32,
+        height: u32,
+    },
+    Vp9 {
+        width: u32,
+        height: u32,
+    },
+    Jpeg {
+        width: u32,
+        height: u32,
+    },
     Ac3,
     Eac3,
-    Amr { wide: bool },
-    Opus { channels: u8 },
-    Pcm { layout: Pcm, rate: u32, channels: u8 },
+    Amr {
+        wide: bool,
+    },
+    Opus {
+        channels: u8,
+    },
+    Pcm {
+        layout: Pcm,
+        rate: u32,
+        channels: u8,
+    },
+    /// IMA ADPCM of QuickTime, decoded when it is read.
+    Ima4 {
+        rate: u32,
+        channels: u8,
+    },
+    /// One without a payload format: [`Format::Asf`] describes it. `frame`: as [`Codec::frame`] has it.
+    Foreign {
+        format: Format,
+        frame: Option<Frame>,
+    },
 }
 
 /// Parameter sets, NAL units without lengths.
@@ -48,8 +104,15 @@ impl Codec {
 
     /// What single ticks are bundled by, if they can be.
     pub fn frame(&self) -> Option<Frame> {
-        let Codec::Pcm { layout, rate, channels } = self else { return None };
-        Some(Frame::pcm(layout.bytes() * u32::from(*channels), *rate))
+        match self {
+            Codec::Pcm { layout, rate, channels } => Some(Frame::pcm(layout.bytes() * u32::from(*channels), *rate)),
+            Codec::Ima4 { rate, channels } => {
+                let bytes = ima4::BLOCK as u32 * u32::from(*channels);
+                Some(Frame { ticks: ima4::SAMPLES as u32, bytes, bundle: rate / 50 })
+            }
+            Codec::Foreign { frame, .. } => *frame,
+            _ => None,
+        }
     }
 
     /// The format, or why there is none. `first` is the first sample as it lies in the file.
@@ -133,10 +196,10 @@ impl Codec {
             &Codec::Jpeg { width, height } => {
                 let format = Format::Jpeg { width, height };
                 // RTP carries most of what cameras make, but not every image.
-                match format.store(first, true, &mut Vec::new()) {
-                    Ok(()) => Ok(format),
-                    Err(error) => Err(format!("Motion JPEG that RTP can't carry: {error}")),
+                if format.store(first, true, &mut Vec::new()).is_ok() {
+                    return Ok(format);
                 }
+                Wrapper::video_of(1, *b"MJPG", width, height, 24, &[]).map(|wrapper| wrapper.format())
             }
             Codec::Ac3 | Codec::Eac3 => {
                 let header = ac3::FrameHeader::parse(first)
@@ -154,6 +217,11 @@ impl Codec {
                 0 => Err("audio samples without a rate".into()),
                 sample_rate => Ok(Format::Pcm { coding: layout.coding(), sample_rate, channels }),
             },
+            &Codec::Ima4 { rate, channels } => match rate {
+                0 => Err("audio samples without a rate".into()),
+                sample_rate => Ok(Format::Pcm { coding: PcmCoding::L16, sample_rate, channels }),
+            },
+            Codec::Foreign { format, .. } => Ok(format.clone()),
         }
     }
 

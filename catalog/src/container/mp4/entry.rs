@@ -2,6 +2,7 @@
 //! (ISO 14496-12 section 8.5.2, 14496-14; QuickTime File Format, sample descriptions).
 
 mod audio;
+mod foreign;
 mod video;
 
 use super::boxes::{Find, FourCc, Piece};
@@ -63,15 +64,24 @@ fn read_entry(entry: &Piece, audio: bool, timescale: u32) -> Result<Description,
         b"samr" => audio::plain(entry, |_| Codec::Amr { wide: false })?,
         b"sawb" => audio::plain(entry, |_| Codec::Amr { wide: true })?,
         b"Opus" => audio::opus(entry)?,
-        // The names of uncompressed pictures are among those of samples.
-        _ if !audio => Kind::Unknown(entry.kind.to_string()),
-        _ => {
-            let found = audio::pcm(entry, timescale)?;
-            frame = found.as_ref().and_then(Codec::frame);
-            found.map_or_else(|| Kind::Unknown(entry.kind.to_string()), Kind::Known)
+        b"m1v " | b"m1v1" | b"mpeg" | b"mp1v" => video::plain(entry, |width, height| mpeg(false, width, height))?,
+        // MPEG-2 of cameras and cutting rooms: each size and rate has its own name.
+        b"mp2v" | b"m2v1" | b"mpg2" | b"AVmp" => video::plain(entry, |width, height| mpeg(true, width, height))?,
+        [b'h', b'd', b'v', _] | [b'x', b'd', b'v' | b'5' | b'h', _] | [b'm', b'x', b'3'..=b'5', b'n' | b'p'] => {
+            video::plain(entry, |width, height| mpeg(true, width, height))?
         }
+        // The names of uncompressed pictures are among those of samples.
+        _ if !audio => foreign::video(entry)?,
+        _ => audio::pcm_or_foreign(entry, timescale)?,
     };
+    if let Kind::Known(codec) = &kind {
+        frame = codec.frame();
+    }
     Ok(Description { kind, frame })
+}
+
+fn mpeg(mpeg2: bool, width: u32, height: u32) -> Codec {
+    Codec::MpegVideo { mpeg2, width, height }
 }
 
 fn encrypted(entry: &Piece) -> Result<Kind, ContainerError> {

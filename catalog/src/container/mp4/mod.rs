@@ -372,7 +372,13 @@ impl Mp4Demuxer {
             let Some(Some(codec)) = stream.codecs.get(planned.description) else { continue };
             let sync = planned.sync && !(stream.doubtful_sync && codec.denies_sync(&data));
             // With several descriptions a picture where decoding begins must bring its own parameter sets.
-            let (data, damaged) = codec.access_unit(data, sync && stream.codecs.len() > 1);
+            let (data, damaged) = match codec {
+                Codec::Ima4 { channels, .. } => {
+                    let (samples, cut) = stream.ima4.decode(&data, *channels);
+                    (samples.into(), cut)
+                }
+                codec => codec.access_unit(data, sync && stream.codecs.len() > 1),
+            };
             if damaged {
                 self.out.extend(stream.damaged(offset).map(Event::Note));
             }

@@ -1,6 +1,6 @@
 //! One track's samples, from its tables and then its fragments, as they are to be sent.
 
-use super::codec::Codec;
+use super::codec::{Codec, ima4};
 use super::edits::{self, Edit, Segment, Timeline};
 use super::entry::Kind;
 use super::fragment::Run;
@@ -38,6 +38,8 @@ pub(super) struct Stream {
     pub doubtful_sync: bool,
     /// By sample description; `None` for those that can't be sent.
     pub codecs: Vec<Option<Codec>>,
+    /// Of IMA ADPCM, from sample to sample.
+    pub ima4: ima4::State,
     /// The next sample, taken out to be compared with the other tracks'.
     pub next: Option<Planned>,
     /// For people.
@@ -87,6 +89,7 @@ impl Stream {
             audio: track.audio,
             doubtful_sync: track.tables.count > 0 && track.tables.all_sync(),
             codecs,
+            ima4: ima4::State::default(),
             next: None,
             notes: Vec::new(),
             runs: VecDeque::new(),

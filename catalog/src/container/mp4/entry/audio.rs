@@ -1,7 +1,7 @@
 //! Sound sample entries (ISO 14496-12 section 12.2.3; QuickTime File Format, sound sample descriptions of
 //! versions 0 to 2).
 
-use super::{Kind, SOUND, descriptor, encrypted};
+use super::{Kind, SOUND, descriptor, encrypted, foreign};
 use crate::container::ContainerError;
 use crate::container::mp4::boxes::{Find, Piece};
 use crate::container::mp4::codec::{Codec, Pcm};
@@ -17,6 +17,8 @@ pub struct Sound {
     pub bits: u32,
     /// Samples per second; 0 where the entry can't say.
     pub rate: u32,
+    /// Version 1's samples of a packet of one channel, and bytes of those of all channels together.
+    pub packet: Option<(u32, u32)>,
     /// Version 2's formatSpecificFlags.
     flags: Option<u32>,
     pub boxes: Vec<Piece>,
@@ -46,18 +48,27 @@ fn sound(entry: &Piece) -> Result<Sound, ContainerError> {
             _ => other.unwrap_or_default(),
         },
     };
+    let long =
+        |at: usize| entry.body.get(at..).and_then(|rest| rest.first_chunk()).map(|long| u32::from_be_bytes(*long));
+    // Where the fields are none the file is ISO's.
+    let packet = long(SOUND)
+        .zip(long(SOUND + 8))
+        .filter(|(ticks, bytes)| version == 1 && (1..=MAX_PACKET).contains(ticks) && (1..=MAX_PACKET).contains(bytes));
     let narrow = |channels: u32| u8::try_from(channels).unwrap_or(u8::MAX);
     Ok(match modern {
         // Rates are positive and small; what isn't is cut to the type's bounds.
         Some(Modern { rate, channels, bits, flags }) => {
-            Sound { channels: narrow(channels), bits, rate: rate.round() as u32, flags: Some(flags), boxes }
+            Sound { channels: narrow(channels), bits, rate: rate.round() as u32, packet, flags: Some(flags), boxes }
         }
-        None => Sound { channels: narrow(channels.into()), bits: bits.into(), rate, flags: None, boxes },
+        None => Sound { channels: narrow(channels.into()), bits: bits.into(), rate, packet, flags: None, boxes },
     })
 }
 
+/// Samples and bytes of a packet of any codec of that time: more are other fields.
+const MAX_PACKET: u32 = 1 << 16;
+
 /// Boxes by which those of an entry are known for what they are.
-const INSIDE: [&[u8; 4]; 6] = [b"esds", b"wave", b"sinf", b"dac3", b"dec3", b"dOps"];
+const INSIDE: [&[u8; 4]; 8] = [b"esds", b"wave", b"sinf", b"dac3", b"dec3", b"dOps", b"dfLa", b"ddts"];
 
 type Fields = (u16, u16, u16, u32, Option<Modern>);
 
@@ -115,7 +126,7 @@ pub fn pcm(entry: &Piece, timescale: u32) -> Result<Option<Codec>, ContainerErro
         return Ok(None);
     }
     // A video track's `raw ` has the same name and may be shorter than a sound's fields.
-    let Ok(Sound { channels, bits, rate, flags, boxes }) = sound(entry) else { return Ok(None) };
+    let Ok(Sound { channels, bits, rate, flags, boxes, .. }) = sound(entry) else { return Ok(None) };
     // `enda` in `wave` turns the byte order of what is big-endian by name.
     let wave = boxes.find(b"wave").and_then(|wave| wave.children(0).ok()).unwrap_or_default();
     let turned = wave.find(b"enda").is_some_and(|enda| enda.body.starts_with(&[0, 1]));
@@ -146,9 +157,16 @@ pub fn pcm(entry: &Piece, timescale: u32) -> Result<Option<Codec>, ContainerErro
     Ok(layout.filter(|_| channels > 0).map(|layout| Codec::Pcm { layout, rate, channels }))
 }
 
-/// What `esds` says, which is AAC or MPEG audio.
+/// Uncompressed audio, or what ASF has a name for.
+pub fn pcm_or_foreign(entry: &Piece, timescale: u32) -> Result<Kind, ContainerError> {
+    let known = pcm(entry, timescale)?.map(Kind::Known);
+    let foreign = || sound(entry).ok().and_then(|sound| foreign::audio(entry, &sound, timescale));
+    Ok(known.or_else(foreign).unwrap_or_else(|| Kind::Unknown(entry.kind.to_string())))
+}
+
+/// What `esds` says, which is AAC, MPEG audio or AC-3.
 pub fn mpeg4(entry: &Piece) -> Result<Kind, ContainerError> {
-    let Sound { channels, mut boxes, .. } = sound(entry)?;
+    let Sound { channels, rate, mut boxes, .. } = sound(entry)?;
     if boxes.find(b"sinf").is_some() {
         return encrypted(entry);
     }
@@ -162,6 +180,9 @@ pub fn mpeg4(entry: &Piece) -> Result<Kind, ContainerError> {
     Ok(match object_type {
         0x40 | 0x66..=0x68 => Kind::Known(Codec::Aac { config, channels }),
         0x69 | 0x6b => Kind::Known(Codec::MpegAudio),
+        0xa5 => Kind::Known(Codec::Ac3),
+        0xa6 => Kind::Known(Codec::Eac3),
+        0xa9..=0xac => foreign::dts(entry, channels, rate),
         other => Kind::Unknown(format!("mp4a with object type {other:#04x}")),
     })
 }

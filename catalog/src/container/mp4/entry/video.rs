@@ -11,7 +11,7 @@ use nom::number::complete::{be_u8, be_u16};
 use rtp::codec::h265;
 
 /// Width and height in pixels.
-fn visual(entry: &Piece) -> Result<(u32, u32), ContainerError> {
+pub(super) fn visual(entry: &Piece) -> Result<(u32, u32), ContainerError> {
     entry.parse("a visual sample entry", |input| {
         let (input, _) = take(24usize)(input)?;
         let (input, width) = be_u16(input)?;

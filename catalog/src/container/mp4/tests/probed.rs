@@ -66,7 +66,10 @@ pub(super) fn same_as_ffprobe(path: &str) -> Demuxed {
     }
     for sample in &found.samples {
         let track = found.tracks.iter().find(|track| track.number == sample.track).unwrap();
-        track.format.store(&sample.data, sample.sync, &mut Vec::new()).unwrap();
+        // What has no payload format becomes packets of ASF later.
+        if !matches!(track.format, Format::Asf { .. }) {
+            track.format.store(&sample.data, sample.sync, &mut Vec::new()).unwrap();
+        }
     }
     assert_eq!(earliest(&found), 0.0, "the first thing shown is at zero");
     in_order(&found);

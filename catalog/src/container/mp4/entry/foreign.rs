@@ -1,0 +1,129 @@
+//! Codecs without a payload format, as far as ASF has a name for them: their tracks travel in packets of ASF
+//! ([`crate::container::asf::wrap`]).
+
+use super::audio::Sound;
+use super::{Kind, VISUAL};
+use crate::container::ContainerError;
+use crate::container::asf::wrap::{Wave, Wrapper, wave};
+use crate::container::mp4::boxes::{Find, Piece};
+use crate::container::mp4::codec::Codec;
+use crate::container::mp4::ticks::Frame;
+
+/// QuickTime's name of a video codec, and what files for Windows call the same: the names that players look for in ASF.
+const VIDEO: &[(&[u8; 4], &[u8; 4])] = &[
+    (b"SVQ1", b"svq1"),
+    (b"svq1", b"svq1"),
+    (b"SVQ3", b"SVQ3"),
+    (b"cvid", b"cvid"),
+    (b"IV31", b"IV31"),
+    (b"IV32", b"IV32"),
+    (b"IV41", b"IV41"),
+    (b"IV50", b"IV50"),
+    (b"rpza", b"rpza"),
+    (b"azpr", b"rpza"),
+    (b"msvc", b"MSVC"),
+    (b"CRAM", b"CRAM"),
+    (b"WRLE", b"mrle"),
+    (b"VP30", b"VP30"),
+    (b"VP31", b"VP31"),
+    (b"VP60", b"VP60"),
+    (b"VP61", b"VP61"),
+    (b"VP62", b"VP62"),
+    (b"VP6F", b"VP6F"),
+    (b"FLV1", b"FLV1"),
+    (b"MP42", b"MP42"),
+    (b"MP43", b"MP43"),
+    (b"DIV3", b"DIV3"),
+    (b"3IVD", b"DIV3"),
+    (b"WMV1", b"WMV1"),
+    (b"WMV2", b"WMV2"),
+    (b"WMV3", b"WMV3"),
+    (b"vc-1", b"WVC1"),
+    (b"av01", b"AV01"),
+    (b"dvc ", b"dvsd"),
+    (b"dvcp", b"dvsd"),
+    (b"dvpp", b"dvsd"),
+    (b"dv5n", b"dv50"),
+    (b"dv5p", b"dv50"),
+    (b"mjp2", b"mjp2"),
+    (b"png ", b"MPNG"),
+    (b"AVdn", b"AVdn"),
+    (b"CFHD", b"CFHD"),
+    (b"FFV1", b"FFV1"),
+    (b"HFYU", b"HFYU"),
+    (b"drac", b"drac"),
+    (b"yuvs", b"YUY2"),
+    (b"2vuy", b"UYVY"),
+    (b"2Vuy", b"UYVY"),
+    (b"v210", b"v210"),
+    (b"I420", b"I420"),
+];
+
+/// A video codec by its name.
+pub(super) fn video(entry: &Piece) -> Result<Kind, ContainerError> {
+    let unknown = || Kind::Unknown(entry.kind.to_string());
+    let Some(&(_, name)) = VIDEO.iter().find(|(known, _)| **known == entry.kind.0) else { return Ok(unknown()) };
+    let (width, height) = super::video::visual(entry)?;
+    let word = |at: usize| entry.body.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]));
+    // The colour depth; from 33 on it counts greys.
+    let depth = word(74);
+    if matches!(depth, 1..=8 | 33..=40) && name != b"MPNG" {
+        return Ok(Kind::Unknown(format!("{} with a palette", entry.kind)));
+    }
+    let boxes = entry.children(VISUAL).unwrap_or_default();
+    let private = match name {
+        // Decoders look for Sorenson's header in the whole description, from its name on.
+        b"SVQ3" => [&entry.kind.0[..], &entry.body].concat(),
+        b"AV01" => boxes.find(b"av1C").map(|found| found.body.to_vec()).unwrap_or_default(),
+        b"WVC1" => boxes.find(b"dvc1").and_then(|found| found.body.get(7..)).unwrap_or_default().to_vec(),
+        _ => boxes.find(b"glbl").map(|found| found.body.to_vec()).unwrap_or_default(),
+    };
+    let depth = if depth == 0 { 24 } else { depth };
+    Ok(kind(entry, Wrapper::video_of(1, *name, width, height, depth, &private), None))
+}
+
+/// A sound codec by its name, or `None`.
+pub(super) fn audio(entry: &Piece, sound: &Sound, timescale: u32) -> Option<Kind> {
+    let rate = if sound.rate == 0 { timescale } else { sound.rate };
+    let frame = sound.packet.map(|(ticks, bytes)| Frame { ticks, bytes, bundle: rate / 50 });
+    let inside = sound.boxes.find(b"wave").and_then(|wave| wave.children(0).ok()).unwrap_or_default();
+    let plain = Wave { channels: sound.channels.into(), rate, ..Wave::default() };
+    let described = match &entry.kind.0 {
+        b"ima4" => {
+            let channels = sound.channels.max(1);
+            return Some(Kind::Known(Codec::Ima4 { rate, channels }));
+        }
+        &[b'm', b's', high, low] => {
+            // What Windows says of it lies in a box of the same name.
+            let whole =
+                inside.iter().chain(&sound.boxes).find(|found| found.kind == entry.kind && found.body.len() >= 16);
+            let block = frame.map_or(0, |frame| u16::try_from(frame.bytes).unwrap_or(0));
+            let tag = u16::from_be_bytes([high, low]);
+            match whole {
+                Some(found) => found.body.to_vec(),
+                None => wave(Wave { tag, block, bits: 4, ..plain }, &[]),
+            }
+        }
+        b"dtsc" | b"dtsh" | b"dtsl" | b"dtse" | b"DTS " => wave(Wave { tag: 0x2001, ..plain }, &[]),
+        b"fLaC" => {
+            // Version and flags, then the first metadata block with its header: that on the stream.
+            let info = sound.boxes.find(b"dfLa").and_then(|found| found.body.get(8..42))?;
+            wave(Wave { tag: 0xF1AC, bits: u16::try_from(sound.bits).unwrap_or(16), ..plain }, info)
+        }
+        _ => return None,
+    };
+    Some(kind(entry, Wrapper::audio(1, &described), frame))
+}
+
+/// DTS that `esds` names.
+pub(super) fn dts(entry: &Piece, channels: u8, rate: u32) -> Kind {
+    let described = wave(Wave { tag: 0x2001, channels: channels.into(), rate, ..Wave::default() }, &[]);
+    kind(entry, Wrapper::audio(1, &described), None)
+}
+
+fn kind(entry: &Piece, wrapper: Result<Wrapper, String>, frame: Option<Frame>) -> Kind {
+    match wrapper {
+        Ok(wrapper) => Kind::Known(Codec::Foreign { format: wrapper.format(), frame }),
+        Err(why) => Kind::Unknown(format!("{}: {why}", entry.kind)),
+    }
+}
