@@ -45,6 +45,9 @@ pub const RECIPES: &[Recipe] = &[
     Recipe { file: "wmv2.wmv", length: 4, options: "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k" },
     Recipe { file: "svq1-ima4.mov", length: 4, options: "-c:v svq1 -b:v 800k -c:a adpcm_ima_qt" },
     Recipe { file: "sorenson-mp3.flv", length: 4, options: "-c:v flv -b:v 600k -c:a libmp3lame" },
+    Recipe { file: "h264-b.mkv", length: 4, options: "-c:v libx264 -preset veryfast -bf 3 -g 25 -c:a libmp3lame" },
+    Recipe { file: "vp8-vorbis.webm", length: 4, options: "-c:v libvpx -deadline realtime -b:v 600k -c:a libvorbis" },
+    Recipe { file: "theora-vorbis.ogv", length: 4, options: "-c:v libtheora -b:v 600k -c:a libvorbis" },
     Recipe { file: "h264.mov", length: 4, options: "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a aac -ar 48000" },
 ];
 

@@ -9,6 +9,8 @@
 //! - [`avi`]: AVI 1.0 and OpenDML
 //! - [`wav`]: WAV, RF64 and BW64 files
 //! - [`flv`]: Flash Video
+//! - [`mkv`]: Matroska and WebM
+//! - [`ogg`]: Ogg
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`es`]: elementary streams, one track without a container
@@ -20,8 +22,10 @@ pub mod es;
 pub mod flv;
 pub mod limits;
 mod loader;
+pub mod mkv;
 pub mod mp4;
 pub mod mpeg;
+pub mod ogg;
 pub mod probe;
 pub mod wav;
 mod wrapping;
@@ -45,6 +49,8 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::Es(codec) => Box::new(es::Es::new(codec, len)),
         Kind::Avi => Box::new(avi::Avi::new(len)),
         Kind::Flv => Box::new(Wrapping::new(flv::FlvDemuxer::new(len))),
+        Kind::Mkv => Box::new(Wrapping::new(mkv::Mkv::new(len))),
+        Kind::Ogg => Box::new(Wrapping::new(ogg::Ogg::new(len))),
         Kind::Wav => Box::new(wav::Wav::new(len)),
         Kind::Mp4 => Box::new(Wrapping::new(mp4::Mp4Demuxer::new(len))),
     }

@@ -1,6 +1,6 @@
 //! Which container a file is, by its content and never by its name.
 
-use super::{asf, avi, es, flv, mp4, mpeg, wav};
+use super::{asf, avi, es, flv, mkv, mp4, mpeg, ogg, wav};
 
 /// The containers that [`open`](super::open) reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,6 +13,10 @@ pub enum Kind {
     MpegTs,
     /// Flash Video.
     Flv,
+    /// Matroska and WebM.
+    Mkv,
+    /// Ogg.
+    Ogg,
     /// MP4, QuickTime and their kin.
     Mp4,
     /// AVI 1.0 and OpenDML.
@@ -31,6 +35,12 @@ pub fn probe(head: &[u8], len: u64) -> Option<Kind> {
     let whole = head.len() as u64 >= len;
     if flv::looks_like(head) {
         return Some(Kind::Flv);
+    }
+    if mkv::looks_like(head) {
+        return Some(Kind::Mkv);
+    }
+    if ogg::looks_like(head) {
+        return Some(Kind::Ogg);
     }
     if mp4::looks_like(head) {
         return Some(Kind::Mp4);
@@ -82,7 +92,7 @@ mod tests {
             ("avi_vtest_div3.avi", Some(Kind::Avi)),
             ("avi_truncated_header.avi", Some(Kind::Avi)),
             ("asf_ladybug_vc1_wmapro.wmv", Some(Kind::Asf)),
-            ("mkv_h264_ac3_srt.mkv", None),
+            ("mkv_h264_ac3_srt.mkv", Some(Kind::Mkv)),
             ("flv_sorenson_mp3.flv", Some(Kind::Flv)),
             ("MANIFEST.tsv", None),
         ];

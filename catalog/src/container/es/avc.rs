@@ -169,7 +169,7 @@ fn rate(sps: &Sps) -> (u32, u64) {
 
 /// How many pictures at most are decoded before one that is shown earlier: as told, else as many as the level lets be
 /// stored (A.3.1, table A-1).
-fn depth(sps: &Sps) -> usize {
+pub(in crate::container) fn depth(sps: &Sps) -> usize {
     let intra_only = matches!(sps.profile, 44 | 86 | 100 | 110 | 122 | 244) && sps.constraints & 0x10 != 0;
     if sps.order_count_type == 2 || intra_only {
         return 0;

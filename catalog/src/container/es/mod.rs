@@ -20,6 +20,7 @@ mod visual;
 #[cfg(test)]
 mod tests;
 
+pub(super) use avc::depth;
 pub(super) use detect::detect;
 
 use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo, limits};

@@ -11,7 +11,7 @@ use super::esds::{self, Descriptor};
 use super::ticks::Frame;
 use crate::container::ContainerError;
 use nom::number::complete::be_u32;
-pub(in crate::container) use video::avc_codec;
+pub(in crate::container) use video::{avc_codec, hevc_codec};
 
 /// A sample description.
 #[derive(Clone, Debug)]

@@ -28,7 +28,7 @@ use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
 use boxes::{FourCc, Header, Piece};
 use bytes::Bytes;
 pub(super) use codec::{Codec, Pcm};
-pub(super) use entry::avc_codec;
+pub(super) use entry::{avc_codec, hevc_codec};
 use limits::{
     BATCH_BYTES, BATCH_SAMPLES, FIRST_STEPS, MAX_MOOF, MAX_MOOV, MAX_QUEUED_BYTES, MAX_QUEUED_RUNS, MAX_REPEATED,
 };

@@ -93,6 +93,12 @@ pub fn hevc(entry: &Piece) -> Result<Kind, ContainerError> {
     Ok(Kind::Known(Codec::Hevc { length_size, vps, sps, pps, width, height }))
 }
 
+/// H.265 by its configuration record alone, as other containers have it.
+pub fn hevc_codec(record: &[u8]) -> Option<Codec> {
+    let (_, (length_size, [vps, sps, pps])) = hevc_configuration(record).ok()?;
+    (length_size != 3).then_some(Codec::Hevc { length_size, vps, sps, pps, width: 0, height: 0 })
+}
+
 /// ISO 14496-15 section 8.3.3.1: length size; video, sequence and picture parameter sets.
 fn hevc_configuration(input: &[u8]) -> IResult<&[u8], (usize, [ParameterSets; 3])> {
     let (input, _) = take(21usize)(input)?;

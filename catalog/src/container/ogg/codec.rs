@@ -1,0 +1,225 @@
+//! What a stream is by its first packets, and how long each packet lasts.
+
+use super::super::asf::wrap::Wrapper;
+use super::super::mkv::vorbis_of;
+use bytes::Bytes;
+use rtp::format::Format;
+
+/// Bytes of a stream's headers together: a Vorbis setup has some KiB, comments may hold a picture.
+pub const MAX_HEADERS: usize = 8 << 20;
+
+/// A stream's codec, as its first packet says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Codec {
+    Opus { channels: u8, skip: i64 },
+    Vorbis { modes: Vec<bool>, blocks: [i64; 2], last: Option<bool> },
+    Theora { rate: (u32, u32), shift: u32, size: (u32, u32) },
+}
+
+impl Codec {
+    /// By a stream's first packet; or what it is instead, for people.
+    pub fn tell(packet: &[u8]) -> Result<Self, String> {
+        let short = |name: &str| format!("{name} with a header that can't be read");
+        if let Some(rest) = packet.strip_prefix(b"OpusHead") {
+            // Version, channels, pre-skip (RFC 7845 section 5.1).
+            let &[_, channels, low, high, ..] = rest else { return Err(short("Opus")) };
+            return match channels {
+                1 | 2 => Ok(Codec::Opus { channels, skip: u16::from_le_bytes([low, high]).into() }),
+                more => Err(format!("Opus with {more} channels, of which RTP carries two")),
+            };
+        }
+        if let Some(rest) = packet.strip_prefix(b"\x01vorbis") {
+            // Version 4, channels 1, rate 4, bit rates 12, block sizes (Vorbis I section 4.2.2).
+            let sizes = *rest.get(21).ok_or_else(|| short("Vorbis"))?;
+            return Ok(Codec::Vorbis { modes: Vec::new(), blocks: [1 << (sizes & 15), 1 << (sizes >> 4)], last: None });
+        }
+        if let Some(rest) = packet.strip_prefix(b"\x80theora") {
+            return theora(rest).ok_or_else(|| short("Theora"));
+        }
+        let names: [(&[u8], &str); 6] = [
+            (b"Speex   ", "Speex"),
+            (b"\x7fFLAC", "FLAC"),
+            (b"fLaC", "FLAC"),
+            (b"BBCD", "Dirac"),
+            (b"CELT", "CELT"),
+            (b"fishead\0", "a skeleton, which holds no media"),
+        ];
+        let known = names.iter().find(|(mark, _)| packet.starts_with(mark)).map(|(_, name)| name.to_string());
+        let unknown = || format!("a stream that begins with \"{}\"", packet[..packet.len().min(8)].escape_ascii());
+        Err(known.unwrap_or_else(unknown))
+    }
+
+    /// Header packets before the media.
+    pub fn headers(&self) -> usize {
+        if matches!(self, Codec::Opus { .. }) { 2 } else { 3 }
+    }
+
+    /// Ticks per second of its count.
+    pub fn timescale(&self, format: &Format) -> u32 {
+        match (self, format) {
+            (Codec::Theora { rate, .. }, _) => rate.0,
+            (_, Format::Vorbis { sample_rate, .. }) => *sample_rate,
+            _ => 48_000,
+        }
+    }
+
+    /// The format by all header packets, or why there is none.
+    pub fn format(&mut self, headers: &[Bytes]) -> Result<Format, String> {
+        match self {
+            Codec::Opus { channels, .. } => Ok(Format::Opus { channels: *channels }),
+            Codec::Vorbis { modes, .. } => {
+                let setup = headers.last().map(Bytes::as_ref).unwrap_or_default();
+                *modes = vorbis_modes(setup).ok_or("Vorbis with a setup header that can't be read")?;
+                let headers = headers.iter().map(|header| header.to_vec()).collect();
+                vorbis_of(headers).ok_or_else(|| "Vorbis with an identification header that can't be read".into())
+            }
+            Codec::Theora { size, .. } => {
+                let headers: Vec<Vec<u8>> = headers.iter().map(|header| header.to_vec()).collect();
+                let private = two_byte_lengths(&headers).ok_or("Theora with headers that are too long")?;
+                Ok(Wrapper::video_of(1, *b"theo", size.0, size.1, 24, &private)?.format())
+            }
+        }
+    }
+
+    /// Ticks of a packet; `None` for one that is none of media.
+    pub fn duration(&mut self, packet: &[u8]) -> Option<i64> {
+        match self {
+            Codec::Opus { .. } => opus_samples(packet).map(i64::from),
+            Codec::Vorbis { modes, blocks, last } => {
+                let first = *packet.first().filter(|first| **first & 1 == 0)?;
+                let bits = usize::BITS - modes.len().saturating_sub(1).leading_zeros();
+                let long = *modes.get(usize::from(first >> 1) & ((1 << bits) - 1))?;
+                let block = |long: bool| blocks[usize::from(long)];
+                // Half of each block overlaps with its neighbour; nothing comes of the first (Vorbis I 4.3.8).
+                Some(last.replace(long).map_or(0, |before| block(before) / 4 + block(long) / 4))
+            }
+            // The first bit of a header packet is set. An empty packet shows the picture before once more.
+            Codec::Theora { rate, .. } => packet.first().is_none_or(|first| first & 0x80 == 0).then_some(rate.1.into()),
+        }
+    }
+
+    /// Packets that were lost have left nothing that the next one would overlap with.
+    pub fn lost(&mut self) {
+        if let Codec::Vorbis { last, .. } = self {
+            *last = None;
+        }
+    }
+
+    /// Whether decoding may begin at a packet.
+    pub fn is_sync(&self, packet: &[u8]) -> bool {
+        !matches!(self, Codec::Theora { .. }) || packet.first().is_some_and(|first| first & 0x40 == 0)
+    }
+
+    /// Where a page's count says that its last packet ends, in ticks; what comes before zero primes the decoder.
+    pub fn ticks(&self, granule: i64) -> i64 {
+        match self {
+            Codec::Opus { skip, .. } => granule.saturating_sub(*skip),
+            Codec::Vorbis { .. } => granule,
+            // Pictures up to the last key frame, and those since (Theora specification section A.2.3).
+            Codec::Theora { rate, shift, .. } => {
+                let pictures = (granule >> shift).saturating_add(granule & ((1 << shift) - 1));
+                pictures.saturating_mul(rate.1.into())
+            }
+        }
+    }
+}
+
+/// Samples at 48 kHz of an Opus packet (RFC 6716 section 3.1).
+pub fn opus_samples(packet: &[u8]) -> Option<u32> {
+    let first = *packet.first()?;
+    let config = u32::from(first >> 3);
+    let frame = match config {
+        0..=11 => [480, 960, 1920, 2880][(config & 3) as usize],
+        12..=15 => [480, 960][(config & 1) as usize],
+        _ => 120 << (config & 3),
+    };
+    let count = match first & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(packet.get(1)? & 63),
+    };
+    Some(frame * count).filter(|samples| (1..=5760).contains(samples))
+}
+
+/// The rest of Theora's identification header (Theora specification section 6.2).
+fn theora(rest: &[u8]) -> Option<Codec> {
+    // Version 3, size in macroblocks 4, size of the picture 6, its place 2, rate 8, aspect 6, colours 1, bit rate 3.
+    let three = |at: usize| rest.get(at..at + 3).map(|b| u32::from_be_bytes([0, b[0], b[1], b[2]]));
+    let four = |at: usize| rest.get(at..)?.first_chunk().map(|b| u32::from_be_bytes(*b));
+    let rate = (four(15)?, four(19)?);
+    let bits = u16::from_be_bytes(*rest.get(33..)?.first_chunk()?);
+    let shift = u32::from(bits >> 5 & 31);
+    let sound = rate.0 > 0 && (1..=1 << 24).contains(&rate.1);
+    sound.then_some(Codec::Theora { rate, shift, size: (three(7)?, three(10)?) })
+}
+
+/// Headers each behind two bytes of length, as decoders take those of Theora.
+fn two_byte_lengths(headers: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    for header in headers {
+        out.extend(u16::try_from(header.len()).ok()?.to_be_bytes());
+        out.extend(header);
+    }
+    Some(out)
+}
+
+/// Which modes have long blocks, by the end of a setup header (Vorbis I section 4.2.4): what lies before would have to be
+/// decoded, but modes have a constant length and mostly zeros, so that they can be read from the end.
+fn vorbis_modes(setup: &[u8]) -> Option<Vec<bool>> {
+    if !setup.starts_with(b"\x05vorbis") {
+        return None;
+    }
+    /// Bits of a mode: block flag, window and transform type (always zero), mapping.
+    const MODE: usize = 41;
+    let bit = |at: usize| setup.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+    let value = |from: usize, len: usize| (0..len).fold(0u64, |sum, at| sum | u64::from(bit(from + at)) << at);
+    // The framing bit is the last that is set.
+    let end = (0..setup.len() * 8).rev().find(|at| bit(*at))?;
+    let mut found = None;
+    for count in 1..=64usize {
+        let Some(from) = end.checked_sub(count * MODE) else { break };
+        // Types must be zero, and there are few mappings.
+        if value(from + 1, 32) != 0 || value(from + 33, 8) > 63 {
+            break;
+        }
+        if from >= 6 && value(from - 6, 6) as usize == count - 1 {
+            found = Some((from, count));
+        }
+    }
+    let (from, count) = found?;
+    Some((0..count).map(|mode| bit(from + mode * MODE)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_tell_how_long_they_last() {
+        let cases: [(&[u8], Option<u32>); 7] = [
+            (&[0x78], Some(960)),
+            (&[0xFC], Some(960)),
+            (&[0xFD], Some(1920)),
+            (&[0x18], Some(2880)),
+            (&[0xFF, 3], Some(2880)),
+            (&[0xFF, 63], None),
+            (&[], None),
+        ];
+        for (packet, want) in cases {
+            assert_eq!(opus_samples(packet), want, "{packet:02x?}");
+        }
+        let mut vorbis = Codec::Vorbis { modes: vec![false, true], blocks: [256, 2048], last: None };
+        let durations: Vec<_> = [0, 0, 2, 2, 1].map(|first| vorbis.duration(&[first])).to_vec();
+        assert_eq!(durations, [Some(0), Some(128), Some(576), Some(1024), None]);
+    }
+
+    #[test]
+    fn streams_are_told_by_their_first_packets() {
+        let named = |packet: &[u8]| Codec::tell(packet).unwrap_err();
+        assert_eq!(named(b"Speex   1.2"), "Speex");
+        assert_eq!(named(b"OpusHead\x01\x06\0\0"), "Opus with 6 channels, of which RTP carries two");
+        assert_eq!(named(b"OpusHead"), "Opus with a header that can't be read");
+        assert_eq!(named(b"\x01vorbis"), "Vorbis with a header that can't be read");
+        assert_eq!(named(b""), "a stream that begins with \"\"");
+    }
+}
