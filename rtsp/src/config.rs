@@ -3,8 +3,13 @@
 //! [`DEFAULTS`] is that file with every option, its unit and its default; `mobidic config` prints it. What is
 //! not written keeps its default, an unknown name is an error, and a command's own flags come before the file.
 
+mod access;
+
+pub use access::{AuthConfig, TlsConfig};
+
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -55,6 +60,32 @@ data = 3
 # Parity units in a row: so many nodes may be lost, 0 to 2.
 parity = 1
 
+[auth]
+# Users are those of `mobidic user add` and those below; while there is none, everybody may watch.
+# What passwords are for. Changing it makes all of `mobidic user add` unusable.
+realm = "mobidic"
+# Ask for a password even while there is no user.
+required = false
+# Take Basic on connections without TLS, too: then others can read the password.
+basic = false
+# Seconds after which a player must prove anew that it knows the password (it does so by itself).
+nonce_s = 300
+# Wrong passwords from one address, after which it has to wait for a minute.
+attempts_a_minute = 20
+
+[auth.users]
+# name = "password"
+
+[tls]
+# PEM files; with them rtsps is spoken on front.listen, too. Without: no TLS.
+# certificate = "chain.pem"
+# key = "key.pem"
+# A port for TLS besides front.listen, which rtsps URLs without a port mean:
+# listen = "0.0.0.0:322"
+
+[redirects]
+# Presentations that are elsewhere, answered 302: name = "rtsp://host/name"
+
 [log]
 # Which lines: a level, or targets with levels as in "info,rtsp=debug".
 filter = "info"
@@ -74,6 +105,12 @@ pub struct Config {
     pub nodes: NodesConfig,
     /// How new objects are cut.
     pub stripes: StripesConfig,
+    /// Who may watch.
+    pub auth: AuthConfig,
+    /// TLS.
+    pub tls: TlsConfig,
+    /// Presentations that are elsewhere: name to URL.
+    pub redirects: BTreeMap<String, String>,
     /// Logging.
     pub log: LogConfig,
 }
@@ -235,6 +272,8 @@ impl Config {
         range("nodes.usable_percent", self.nodes.usable_percent, 1, 100, "1 to 100 percent")?;
         range("stripes.data", self.stripes.data, 1, 128, "1 to 128 units")?;
         range("stripes.parity", self.stripes.parity, 0, 2, "0 to 2 units")?;
+        range("auth.nonce_s", self.auth.nonce_s, 10, 86_400, "10 to 86400 seconds")?;
+        range("auth.attempts_a_minute", self.auth.attempts_a_minute, 1, 1_000_000, "1 to 1000000")?;
         range("stripes.unit_kib", self.stripes.unit_kib, 4, 4_096, "4 to 4096 KiB")?;
         Ok(())
     }
@@ -274,6 +313,9 @@ impl Default for Config {
                 network_mbit_s: 0,
             },
             nodes: NodesConfig { count: 4, timeout_ms: 5_000, read_limit_mb_s: 0, usable_percent: 85 },
+            auth: AuthConfig::default(),
+            tls: TlsConfig::default(),
+            redirects: BTreeMap::new(),
             stripes: StripesConfig { unit_kib: 256, data: 3, parity: 1 },
             log: LogConfig { filter: "info".into(), format: LogFormat::Human },
         }

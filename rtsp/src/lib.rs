@@ -7,6 +7,7 @@
 //! | [`headers`] | one header field a file: parse and `Display` are each other's inverse |
 //! | [`sdp`] | the description that answers DESCRIBE |
 //! | [`session::Session`], [`session::SessionTable`] | what SETUP made, tied to no connection; its states by A.2 |
+//! | [`auth::Auth`] | who may watch: Digest and Basic, attempts counted |
 //! | [`server::Server`] | a request to its answer, or to what must be asked for first: no sockets, no clock |
 //! | [`server::Presentations`], [`server::Media`] | who is asked: for a film by its name, for playing it |
 //! | [`net::listener::Front`] | the RTSP port: accepts, and runs a task for each connection |
@@ -23,6 +24,7 @@
 //! worker; packets pass from [`worker`] straight to the sockets, and never through here.
 
 pub mod admission;
+pub mod auth;
 pub mod config;
 pub mod films;
 pub mod headers;

@@ -6,6 +6,7 @@
 //! | [`Connection`] | what belongs to one TCP connection: addresses, way out, channels in use |
 //! | [`Step`] | what a request comes to: an answer, or something that must be asked for first |
 //! | [`Answer`] | a reply and what is to happen once it lies in the outbox |
+//! | [`Rules`] | what the operator has laid down: users, redirects |
 //! | [`Target`] | what a request URI names |
 //! | [`Presentations`], [`Media`] | who is asked |
 //!
@@ -13,6 +14,7 @@
 //! gives a question, ask, and hand the reply to [`Server::opened`], [`Server::played`], [`Server::paused`] or
 //! [`Server::counted`].
 
+mod access;
 mod connection;
 mod describe;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod teardown;
 #[cfg(test)]
 mod tests;
 
+pub use access::Rules;
 pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
 pub use media::{Media, OpenError, Presentations};
 pub use target::{BadTarget, Target, presentation_url};
@@ -40,7 +43,7 @@ use bytes::Bytes;
 use catalog::index::Index;
 use rtp::clock::MediaTime;
 use rtsp_types::headers::{
-    ALLOW, CONNECTION, HeaderName, PROXY_REQUIRE, PUBLIC, REQUIRE, SERVER, SESSION, TIMESTAMP, UNSUPPORTED,
+    ALLOW, CONNECTION, HeaderName, LOCATION, PROXY_REQUIRE, PUBLIC, REQUIRE, SERVER, SESSION, TIMESTAMP, UNSUPPORTED,
 };
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,6 +62,7 @@ pub struct Server {
     options: SessionOptions,
     media: Arc<dyn Media>,
     admission: Admission,
+    rules: Rules,
 }
 
 /// What a request comes to.
@@ -145,8 +149,8 @@ impl Step {
 
 impl Server {
     /// Without sessions yet.
-    pub fn new(options: SessionOptions, media: Arc<dyn Media>, admission: Admission) -> Self {
-        Self { sessions: Mutex::new(SessionTable::new(options)), options, media, admission }
+    pub fn new(options: SessionOptions, media: Arc<dyn Media>, admission: Admission, rules: Rules) -> Self {
+        Self { sessions: Mutex::new(SessionTable::new(options)), options, media, admission, rules }
     }
 
     /// A request has come.
@@ -282,7 +286,11 @@ impl Server {
         require(request)?;
         let target = Target::parse(&request.uri)
             .map_err(|BadTarget| Refusal::new(StatusCode::BadRequest, "not the URL of a presentation"))?;
-        // Authorization has its place here: before anything is said about presentations or sessions.
+        // Before anything is said about presentations or sessions.
+        self.authorize(connection, request, now)?;
+        if let Some(place) = self.redirect(request, &target) {
+            return Err(Refusal::new(StatusCode::Found, format!("it is at {place}")).field(LOCATION, place));
+        }
         let session = self.known_session(connection, request, now)?;
         match request.method {
             // What we call ourselves depends on the presentation.
@@ -313,6 +321,10 @@ impl Server {
         let id = SessionId::new(field.id);
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
+        // An id that somebody has overheard is of no use to it.
+        if session.user != connection.user {
+            return Err(Refusal::no_session());
+        }
         session.touch(now);
         if let Err(reason) = session.settle(now) {
             if let Some(session) = sessions.remove(&id) {

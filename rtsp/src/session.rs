@@ -98,6 +98,8 @@ struct Playing {
 pub struct Session {
     /// As the URL names the presentation.
     pub name: String,
+    /// Whose it is, where users are told apart: nobody else may use it.
+    pub user: Option<String>,
     /// The presentation.
     pub index: Arc<Index>,
     /// The thread that sends, or will.
@@ -129,6 +131,7 @@ impl Session {
         let (teller, events) = unbounded_channel();
         Self {
             name,
+            user: None,
             index,
             worker,
             viewer,

@@ -12,6 +12,7 @@ mod objects;
 mod owner;
 mod presentations;
 mod settings;
+mod users;
 
 pub use jobs::{Begun, FrontReport, Job, JobKind, JobProgress, JobState};
 pub use moves::{Move, MoveState};
@@ -19,6 +20,7 @@ pub use nodes::{Intent, Member, Node};
 pub use objects::{ObjectRow, ObjectState};
 pub use owner::{HEARTBEAT, Owner, STALE};
 pub use presentations::Publish;
+pub use users::User;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};

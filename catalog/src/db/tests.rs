@@ -185,3 +185,17 @@ async fn what_is_no_catalog_is_said_to_be_none() {
     let missing = Catalog::open(&folder.path().join("no/such/catalog.db"), CatalogOptions::default()).await;
     assert!(missing.err().unwrap().to_string().contains("no/such/catalog.db"));
 }
+
+#[tokio::test]
+async fn users_are_added_once_changed_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(folder.path(), 5_000).await.unwrap();
+    let user = |name: &str, byte| User { name: name.into(), realm: "r".into(), md5: [byte; 16], sha256: [byte; 32] };
+    assert!(catalog.put_user(&user("b", 1), true).await.unwrap());
+    assert!(catalog.put_user(&user("a", 2), true).await.unwrap());
+    assert!(!catalog.put_user(&user("b", 3), true).await.unwrap(), "there is one already");
+    assert!(catalog.put_user(&user("b", 4), false).await.unwrap());
+    assert_eq!(catalog.users().await.unwrap(), [user("a", 2), user("b", 4)]);
+    assert!(catalog.remove_user("a").await.unwrap() && !catalog.remove_user("a").await.unwrap());
+    assert!(!format!("{:?}", user("a", 77)).contains("77"));
+}

@@ -75,6 +75,12 @@ impl Front {
         let listen = config.front.listen;
         // First: a port in use is the commonest mistake, and the quickest to tell.
         let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+        let listener_of_tls = match config.tls.listen {
+            Some(listen) => Some(TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?),
+            None => None,
+        };
+        let tls = super::access::tls(config)?;
+        let rules = super::access::rules(config, catalog).await?;
         let source = UnitSource::new(cluster, config.front.cache_mib << 20);
         let admission = Admission::default();
         let network = config.front.network_mbit_s;
@@ -118,8 +124,12 @@ impl Front {
             Err(error) => tracing::warn!(%error, "the limit on open files stays as it is"),
         }
         let films = Films::new(catalog.clone(), library, watch);
-        let front = Listener::new(Arc::new(films), Arc::new(workers.clone()), sessions, limits, admission);
+        let media = Arc::new(workers.clone());
+        let front = Listener::with_rules(Arc::new(films), media, sessions, limits, admission, rules, tls);
         let (stop, stopped) = tokio::sync::watch::channel(false);
+        if let Some(listener) = listener_of_tls {
+            tokio::spawn(front.clone().serve(listener, stopped.clone()));
+        }
         let listening = tokio::spawn(front.serve(listener, stopped));
         Ok(Self { workers, stop, listening, name, catalog: catalog.clone() })
     }

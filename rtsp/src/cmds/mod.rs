@@ -1,5 +1,6 @@
 //! The commands: one file each, and what they share.
 
+mod access;
 mod add;
 mod catalog;
 mod check;
@@ -10,6 +11,7 @@ mod node;
 mod plan;
 mod remove;
 mod serve;
+mod user;
 
 use crate::{local::LocalNodes, logging};
 use ::catalog::db::{Catalog, CatalogOptions};
@@ -73,6 +75,9 @@ enum Command {
     /// The catalog itself
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
+    /// Who may watch
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Print the configuration file with every option and its default
     Config,
 }
@@ -99,6 +104,7 @@ pub fn run(cli: Cli) -> Result<()> {
             Command::Catalog(command) => catalog::run(config, command).await,
             Command::Cluster(command) => cluster::run(config, command).await,
             Command::Plan(args) => plan::run(&args),
+            Command::User(command) => user::run(config, command).await,
             Command::Config => Ok(()),
         }
     });

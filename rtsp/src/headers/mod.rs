@@ -9,11 +9,13 @@
 //! | [`Accept`], [`MediaType`] | `Accept` (12.1), `Content-Type` (12.16) |
 //! | [`Scale`], [`Speed`] | `Scale` (12.34), `Speed` (12.35) |
 //! | [`FeatureTags`] | `Require`, `Proxy-Require`, `Unsupported` (12.32, 12.27, 12.41) |
+//! | [`Authorization`], [`Digest`] | `Authorization` (12.5): who asks |
 //! | [`Blocksize`] | `Blocksize` (12.7) |
 //!
 //! Parsers are lenient where players are sloppy (case, blanks, empty elements) and never panic.
 
 mod accept;
+mod authorization;
 mod blocksize;
 mod features;
 mod range;
@@ -24,6 +26,7 @@ mod smpte;
 mod transport;
 
 pub use accept::{Accept, MediaType};
+pub use authorization::{Authorization, Digest};
 pub use blocksize::Blocksize;
 pub use features::FeatureTags;
 pub use range::{Npt, NptRange, Range};
@@ -93,6 +96,7 @@ mod tests {
         reads_back(text, Scale::parse);
         reads_back(text, Speed::parse);
         reads_back(text, Blocksize::parse);
+        reads_back(text, Authorization::parse);
         reads_back(text, |text| Ok::<_, ()>(FeatureTags::parse(text)));
     }
 
@@ -109,6 +113,12 @@ mod tests {
     }
 
     const WORDS: &[&str] = &[
+        "Digest ",
+        "Basic ",
+        "username=a, realm=r, nonce=n, uri=u, response=0",
+        "bGFiOnNlY3JldA==",
+        "qop=auth",
+        "smpte=",
         "RTP/AVP",
         "/TCP",
         "/UDP",

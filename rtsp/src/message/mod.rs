@@ -19,7 +19,7 @@ mod tests;
 
 pub use framer::{Framer, MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_REQUEST_LINE};
 pub use head::MAX_METHOD;
-pub use reply::{ASF_SERVER, Reply, SERVER, reply, serialize};
+pub use reply::{ASF_SERVER, CHALLENGES_END, Reply, SERVER, reply, serialize};
 pub use rtsp_types::{Method, StatusCode, headers::HeaderName};
 
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! The responses that we write.
 
 use super::StatusCode;
-use rtsp_types::headers::{CONTENT_LENGTH, CSEQ, DATE, SERVER as SERVER_HEADER};
+use rtsp_types::headers::{CONTENT_LENGTH, CSEQ, DATE, SERVER as SERVER_HEADER, WWW_AUTHENTICATE};
 use rtsp_types::{Response, Version};
 use std::time::SystemTime;
 
@@ -31,6 +31,9 @@ pub fn reply(status: StatusCode) -> Reply {
     builder.reason_phrase(reason).build(Vec::new())
 }
 
+/// What parts the challenges of one `WWW-Authenticate`.
+pub const CHALLENGES_END: char = '\n';
+
 /// A response's bytes, with the fields that every one has: CSeq, Server, Date, and Content-Length over a body.
 pub fn serialize(mut reply: Reply, cseq: Option<&str>, date: SystemTime) -> Vec<u8> {
     if let Some(cseq) = cseq {
@@ -43,9 +46,16 @@ pub fn serialize(mut reply: Reply, cseq: Option<&str>, date: SystemTime) -> Vec<
     if !reply.body().is_empty() {
         reply.insert_header(CONTENT_LENGTH, reply.body().len().to_string());
     }
-    let mut bytes = Vec::new();
-    if let Err(error) = reply.write(&mut bytes) {
-        tracing::error!(%error, "a response could not be written to memory");
+    let version = if reply.version() == Version::V2_0 { "2.0" } else { "1.0" };
+    let mut text = format!("RTSP/{version} {} {}\r\n", u16::from(reply.status()), reply.reason_phrase());
+    for (name, value) in reply.headers() {
+        // Each challenge has a field of its own: ffmpeg and retina read no list of them.
+        let values = value.as_str().split(if *name == WWW_AUTHENTICATE { CHALLENGES_END } else { '\0' });
+        for value in values {
+            text += &format!("{name}: {value}\r\n");
+        }
     }
+    let mut bytes = (text + "\r\n").into_bytes();
+    bytes.extend_from_slice(reply.body());
     bytes
 }

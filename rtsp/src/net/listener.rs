@@ -1,13 +1,17 @@
 //! The RTSP port: accepting, and one task for each connection.
 
+mod carry;
 mod connection;
 mod limits;
 
 pub use limits::ListenerLimits;
 
 use crate::admission::Admission;
-use crate::server::{Media, Presentations, Server};
+use crate::net::tunnel::{Kind, Tunnels, sniff};
+use crate::net::wire::Wire;
+use crate::server::{Media, Presentations, Rules, Server};
 use crate::session::{ConnectionId, SessionOptions};
+use carry::Caller;
 use limits::Guests;
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +21,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tracing::Instrument;
 
 /// How often sessions are looked at for their end.
@@ -33,6 +38,8 @@ pub struct Front {
     limits: ListenerLimits,
     guests: Arc<Guests>,
     connections: AtomicU64,
+    tunnels: Tunnels,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Front {
@@ -44,13 +51,28 @@ impl Front {
         limits: ListenerLimits,
         admission: Admission,
     ) -> Arc<Self> {
+        Self::with_rules(presentations, media, sessions, limits, admission, Rules::default(), None)
+    }
+
+    /// The same, with the operator's rules, and TLS.
+    pub fn with_rules(
+        presentations: Arc<dyn Presentations>,
+        media: Arc<dyn Media>,
+        sessions: SessionOptions,
+        limits: ListenerLimits,
+        admission: Admission,
+        rules: Rules,
+        tls: Option<TlsAcceptor>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            server: Server::new(sessions, media.clone(), admission),
+            server: Server::new(sessions, media.clone(), admission, rules),
             presentations,
             media,
             limits,
             guests: Arc::default(),
             connections: AtomicU64::new(0),
+            tunnels: Tunnels::default(),
+            tls,
         })
     }
 
@@ -105,9 +127,24 @@ impl Front {
     }
 
     async fn run(&self, stream: TcpStream, peer: SocketAddr, id: ConnectionId) -> io::Result<()> {
-        let local = stream.local_addr()?;
+        let caller = Caller { peer, local: stream.local_addr()?, id, secure: false };
         limits::keep_alive(&stream);
-        let mut task = connection::ConnectionTask::new(self, stream, peer, local, id);
-        task.run().await
+        match (sniff(&stream, self.limits.idle, self.limits.message).await?, &self.tls) {
+            (Some(Kind::Rtsp), _) => self.talk(Wire::Tcp(stream), caller).await,
+            (Some(Kind::Http), _) => {
+                let _ = stream.set_nodelay(true);
+                self.http(stream, Vec::new(), caller).await
+            }
+            (Some(Kind::Tls), Some(acceptor)) => {
+                let _ = stream.set_nodelay(true);
+                let stream = tokio::time::timeout(self.limits.message, acceptor.accept(stream)).await??;
+                self.within_tls(stream, Caller { secure: true, ..caller }).await
+            }
+            (Some(Kind::Tls), None) => {
+                tracing::debug!("TLS, but there is no certificate");
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
     }
 }

@@ -3,4 +3,7 @@
 pub mod descriptors;
 pub mod listener;
 pub mod outbox;
+pub mod tls;
+pub mod tunnel;
 pub mod udp;
+pub mod wire;

@@ -5,7 +5,7 @@
 //! without blocking; what the kernel does not take waits here, in order, and the connection's task sends it
 //! on when the socket is writable ([`Outbox::drive`]).
 
-use socket2::SockRef;
+use super::wire::Wire;
 use std::{
     io,
     sync::{
@@ -14,7 +14,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{io::Interest, net::TcpStream, sync::Notify};
+use tokio::sync::Notify;
 
 /// What waits at most, bytes, unless configured: half a second of a 8 Mbit/s film.
 pub const DEFAULT_LIMIT: usize = 512 << 10;
@@ -29,7 +29,7 @@ const KEEP: usize = 16 << 10;
 /// One connection's way out. Cheap to share; all methods are short.
 #[derive(Debug)]
 pub struct Outbox {
-    stream: Arc<TcpStream>,
+    stream: Arc<Wire>,
     limit: usize,
     queue: Mutex<Queue>,
     filled: Notify,
@@ -100,9 +100,8 @@ impl Queue {
 impl Outbox {
     /// The way out of `stream`; at most `limit` bytes of frames wait ([`DEFAULT_LIMIT`]), but a single run
     /// that is larger is taken when nothing waits. Turns Nagle's algorithm off.
-    pub fn new(stream: Arc<TcpStream>, limit: usize) -> Self {
-        // Without it a packet train would wait for the acknowledgement of the last one. Failing is no harm.
-        let _ = stream.set_nodelay(true);
+    pub fn new(stream: Arc<Wire>, limit: usize) -> Self {
+        stream.send_at_once();
         Self {
             stream,
             limit,
@@ -159,7 +158,7 @@ impl Outbox {
                 continue;
             }
             self.stream.writable().await?;
-            match self.stream.try_io(Interest::WRITABLE, || self.flush()) {
+            match self.stream.try_write(|| self.flush()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
@@ -174,7 +173,7 @@ impl Outbox {
                 if self.stream.writable().await.is_err() {
                     break;
                 }
-                let _ = self.stream.try_io(Interest::WRITABLE, || self.flush());
+                let _ = self.stream.try_write(|| self.flush());
             }
         })
         .await;
@@ -269,8 +268,7 @@ impl Outbox {
 
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-            match SockRef::from(&*self.stream).send_with_flags(bytes, flags) {
+            match self.stream.send(bytes) {
                 Ok(count) => {
                     self.accepted.fetch_add(count as u64, Ordering::Relaxed);
                     return Ok(count);

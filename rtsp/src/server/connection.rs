@@ -26,6 +26,10 @@ pub struct Connection {
     sessions: HashSet<SessionId>,
     /// The presentation spoken of last has ASF tracks.
     pub(super) asf: bool,
+    /// Nobody else can read it: TLS.
+    pub secure: bool,
+    /// Who asks now; `None` where nobody need say.
+    pub(super) user: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +42,17 @@ struct Channel {
 impl Connection {
     /// Nothing said on it yet.
     pub fn new(id: ConnectionId, peer: SocketAddr, local: SocketAddr, outbox: Arc<Outbox>) -> Self {
-        Self { id, peer, local, outbox, channels: BTreeMap::new(), sessions: HashSet::new(), asf: false }
+        Self {
+            id,
+            peer,
+            local,
+            outbox,
+            channels: BTreeMap::new(),
+            sessions: HashSet::new(),
+            asf: false,
+            secure: false,
+            user: None,
+        }
     }
 
     /// The viewer's address, to which alone packets are sent.

@@ -70,6 +70,9 @@ impl Server {
         }
         let created = sessions.create(name, index.clone(), self.media.assign(), now);
         let id = created.ok_or_else(|| Refusal::new(StatusCode::NotEnoughBandwidth, "too many sessions"))?;
+        if let Some(session) = sessions.get(&id) {
+            session.user.clone_from(&connection.user);
+        }
         let outcome = self.set_up(connection, request, &mut sessions, &id, &index, &track, now);
         match &outcome {
             Ok(_) => connection.speaks_of(id),

@@ -4,6 +4,7 @@ mod nodes;
 
 use super::*;
 use crate::headers::{Scale, Speed};
+use crate::net::wire::Wire;
 use crate::{
     net::outbox::Outbox,
     playback::film::{Film, film},
@@ -214,7 +215,7 @@ async fn a_film_plays_interleaved_with_responses_between() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (near, _) = listener.accept().await.unwrap();
-    let outbox = Arc::new(Outbox::new(Arc::new(near), 512 << 10));
+    let outbox = Arc::new(Outbox::new(Arc::new(Wire::Tcp(near)), 512 << 10));
     let driver = tokio::spawn({
         let outbox = outbox.clone();
         async move { outbox.drive().await }
@@ -271,7 +272,7 @@ async fn a_connection_that_takes_nothing_is_given_up_and_harms_nobody() {
     let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (near, _) = listener.accept().await.unwrap();
     socket2::SockRef::from(&near).set_send_buffer_size(16 << 10).unwrap();
-    let outbox = Arc::new(Outbox::new(Arc::new(near), 64 << 10));
+    let outbox = Arc::new(Outbox::new(Arc::new(Wire::Tcp(near)), 64 << 10));
     let way =
         |rtp_channel| Destination::Interleaved { outbox: outbox.clone(), rtp_channel, rtcp_channel: rtp_channel + 1 };
     let request = stage.request(vec![way(0), way(2)], Start::Resume);

@@ -1,15 +1,14 @@
 //! The task of one connection: reads, asks, answers.
 
 use super::Front;
+use super::carry::Caller;
 use crate::message::{FrameError, Framer, Incoming, Request, reply, serialize};
 use crate::net::outbox::Outbox;
+use crate::net::wire::Wire;
 use crate::server::{Answer, Connection, Step};
-use crate::session::ConnectionId;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::net::TcpStream;
 
 /// Bytes that one read takes: many viewers' reports fit, and a flood doesn't hold the task for long.
 const READ: usize = 8 << 10;
@@ -18,11 +17,11 @@ const READ: usize = 8 << 10;
 const MAX_BAD_MESSAGES: u32 = 64;
 
 /// For the last answers to leave before the connection is closed.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) struct ConnectionTask<'a> {
     front: &'a Front,
-    stream: Arc<TcpStream>,
+    stream: Arc<Wire>,
     connection: Connection,
     framer: Framer,
     bad_messages: u32,
@@ -39,16 +38,11 @@ enum Next {
 }
 
 impl<'a> ConnectionTask<'a> {
-    pub(super) fn new(
-        front: &'a Front,
-        stream: TcpStream,
-        peer: SocketAddr,
-        local: SocketAddr,
-        id: ConnectionId,
-    ) -> Self {
-        let stream = Arc::new(stream);
+    pub(super) fn new(front: &'a Front, wire: Wire, caller: Caller) -> Self {
+        let stream = Arc::new(wire);
         let outbox = Arc::new(Outbox::new(stream.clone(), front.limits.outbox));
-        let connection = Connection::new(id, peer, local, outbox);
+        let mut connection = Connection::new(caller.id, caller.peer, caller.local, outbox);
+        connection.secure = caller.secure;
         let last_message = Instant::now();
         Self { front, stream, connection, framer: Framer::new(), bad_messages: 0, last_message, begun: None }
     }

@@ -1,5 +1,7 @@
 use super::*;
-use tokio::{io::AsyncReadExt, net::TcpListener};
+use socket2::SockRef;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 
 async fn pair(limit: usize) -> (Arc<Outbox>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -7,7 +9,7 @@ async fn pair(limit: usize) -> (Arc<Outbox>, TcpStream) {
     let (far, _) = listener.accept().await.unwrap();
     SockRef::from(&near).set_send_buffer_size(16 << 10).unwrap();
     SockRef::from(&far).set_recv_buffer_size(16 << 10).unwrap();
-    (Arc::new(Outbox::new(Arc::new(near), limit)), far)
+    (Arc::new(Outbox::new(Arc::new(Wire::Tcp(near)), limit)), far)
 }
 
 fn frame(channel: u8, size: usize) -> Vec<u8> {

@@ -1,0 +1,43 @@
+//! RTSPS (RFC 7826 section 19.2): TLS 1.2 and 1.3 by rustls.
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+
+/// Why TLS can't be spoken.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file can't be read or has no PEM of that kind in it.
+    #[error("{path}: {reason}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        reason: String,
+    },
+    /// Certificate and key don't go together.
+    #[error("certificate and key: {0}")]
+    Pair(#[from] tokio_rustls::rustls::Error),
+}
+
+/// Speaks TLS with the certificate chain and the key in these PEM files.
+///
+/// # Errors
+/// See [`TlsError`].
+pub fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+    let wrong = |path: &Path, error: rustls_pki_types::pem::Error| TlsError::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let certificates = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = certificates.map_err(|error| wrong(certificate, error))?;
+    if certificates.is_empty() {
+        return Err(TlsError::File { path: certificate.to_owned(), reason: "no certificate in it".into() });
+    }
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error))?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
