@@ -5,29 +5,16 @@ mod common;
 use common::*;
 use std::{sync::Arc, time::Duration};
 use stripes::{
-    id::NodeId,
-    layout::{Layout, Policy, UnitAddress},
-    net::{Cluster, Limit, NodeFailure, ObjectWriter, UnitSource},
+    layout::{Layout, UnitAddress},
+    net::{Cluster, Limit, NodeFailure, UnitSource},
     node::NodeLimits,
     rebalance::{moves, plan},
     store::StoreOptions,
 };
 
-async fn write_with(cluster: &Cluster, nodes: &[TestNode], data: u8, parity: u8, bytes: &[u8]) -> Arc<Layout> {
-    let policy = Policy { unit_size: UNIT as u32, data, parity };
-    let ids = nodes.iter().map(|node| node.id).collect();
-    let mut writer = ObjectWriter::create(cluster, policy, ids).unwrap();
-    writer.write(bytes).await.unwrap();
-    Arc::new(writer.finish("media").await.unwrap())
-}
-
 /// All bytes as they lie by this layout, past any cache.
 async fn read(cluster: &Cluster, layout: &Arc<Layout>) -> Vec<u8> {
     UnitSource::new(cluster.clone(), 0).read_object(layout, usize::MAX).await.unwrap()
-}
-
-fn ids(nodes: &[TestNode]) -> Vec<NodeId> {
-    nodes.iter().map(|node| node.id).collect()
 }
 
 #[tokio::test]

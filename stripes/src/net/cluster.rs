@@ -3,6 +3,7 @@
 use super::{
     client::{Answer, Ask, HttpClient},
     error::{NodeError, NodeFailure, Place},
+    watch::Watch,
 };
 use crate::{
     id::{NodeId, ObjectId},
@@ -86,13 +87,14 @@ pub enum ClusterError {
 
 /// The nodes of a cluster. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
-pub struct Cluster(Arc<Inner>);
+pub struct Cluster(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     nodes: RwLock<BTreeMap<NodeId, Arc<Node>>>,
     client: HttpClient,
     options: ClusterOptions,
+    pub watch: Watch,
 }
 
 #[derive(Debug)]
@@ -125,7 +127,7 @@ impl Cluster {
     /// A cluster of these nodes. Connects to nobody yet.
     pub fn new(nodes: Vec<NodeAddress>, options: ClusterOptions) -> Result<Self, ClusterError> {
         let client = HttpClient::new(options.connect_timeout, options.connections_per_node);
-        let cluster = Self(Arc::new(Inner { nodes: RwLock::default(), client, options }));
+        let cluster = Self(Arc::new(Inner { nodes: RwLock::default(), client, options, watch: Watch::new() }));
         cluster.set_nodes(nodes)?;
         Ok(cluster)
     }
@@ -151,6 +153,7 @@ impl Cluster {
                 return Err(ClusterError::Twice(id));
             }
         }
+        self.0.watch.set_nodes(by_id.keys().copied());
         *old = by_id;
         Ok(())
     }
@@ -159,6 +162,20 @@ impl Cluster {
     pub fn nodes(&self) -> Vec<NodeAddress> {
         let nodes = self.0.nodes.read().unwrap_or_else(PoisonError::into_inner);
         nodes.iter().map(|(id, node)| NodeAddress { id: *id, url: node.url.clone() }).collect()
+    }
+
+    /// What is observed of the nodes.
+    pub(super) fn watched(&self) -> &Watch {
+        &self.0.watch
+    }
+
+    /// Whether a node says within this time that it is well, however many requests to it are waiting.
+    pub(super) async fn answers(&self, node: NodeId, within: Duration) -> bool {
+        let Some(known) = self.node(node) else { return false };
+        let url = format!("{}/health", known.url);
+        let (body, most) = (Bytes::new(), MAX_MANIFEST_BYTES);
+        let ask = Ask { method: Method::GET, url, headers: &[], body, most, node: Some(node) };
+        matches!(timeout(within, self.0.client.ask(ask)).await, Ok(Ok(_)))
     }
 
     fn node(&self, id: NodeId) -> Option<Arc<Node>> {

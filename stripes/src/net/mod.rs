@@ -4,12 +4,15 @@
 mod client;
 mod cluster;
 mod error;
+mod flights;
 mod maintenance;
 mod object_writer;
+mod rows;
 mod serve;
 mod source;
 mod stall;
 mod verify;
+mod watch;
 
 pub use cluster::{Cluster, ClusterError, ClusterOptions, NodeAddress, identify};
 pub use error::{NodeError, NodeFailure, Place};

@@ -1,20 +1,28 @@
 //! Units for all viewers of a front: read once, kept a while.
 
-use super::{cluster::Cluster, error::NodeError};
-use crate::{id::ObjectId, layout::Layout};
+use super::{
+    cluster::Cluster,
+    error::{NodeError, NodeFailure},
+    flights::Flights,
+    maintenance::Limit,
+};
+use crate::{
+    id::ObjectId,
+    layout::{Layout, UnitAddress},
+};
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use quick_cache::{OptionsBuilder, Weighter, sync::Cache};
 use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 /// What a kept unit costs beyond its bytes, roughly.
 const ENTRY_BYTES: u64 = 128;
@@ -23,26 +31,43 @@ const ENTRY_BYTES: u64 = 128;
 const SHARD_BYTES: usize = 64 << 20;
 /// Units under way at once when a whole object is read.
 const READ_AHEAD_UNITS: usize = 8;
+/// Rows with bad units that wait for their repair; more are forgotten until they are read again.
+const BAD_ROWS: usize = 1024;
+/// A row is not repaired again before that.
+const REPAIR_AGAIN: Duration = Duration::from_secs(60);
 
 /// The front's shared cache of units, bounded in bytes, in front of a `Cluster`. Whoever asks for a unit that is
 /// already being fetched waits for that same answer. Cheap to clone; clones share.
 #[derive(Clone)]
 pub struct UnitSource(Arc<Inner>);
 
-type Key = (ObjectId, u64);
+pub(super) type Key = (ObjectId, u64);
+type Fetched = Result<Bytes, NodeError>;
+type BadRow = (Arc<Layout>, u64);
 
-struct Inner {
-    cluster: Cluster,
-    cache: Cache<Key, Bytes, ByBytes>,
+pub(super) struct Inner {
+    pub cluster: Cluster,
+    pub cache: Cache<Key, Bytes, ByBytes>,
+    /// Data units that are being read for viewers.
+    units: Flights<Key, Fetched>,
+    /// Units, parity too, that are being fetched from their node.
+    pub fetches: Flights<(ObjectId, UnitAddress), Fetched>,
     /// Layouts that took the place of those that viewers began with.
     newer: RwLock<HashMap<ObjectId, Arc<Layout>>>,
+    bad_rows: mpsc::Sender<BadRow>,
+    /// Until somebody begins to repair.
+    bad_rows_out: Mutex<Option<mpsc::Receiver<BadRow>>>,
     hits: AtomicU64,
     misses: AtomicU64,
-    bytes: AtomicU64,
+    pub bytes: AtomicU64,
+    pub rebuilt: AtomicU64,
+    pub late: AtomicU64,
+    pub bad: AtomicU64,
+    repaired: AtomicU64,
 }
 
 #[derive(Clone)]
-struct ByBytes;
+pub(super) struct ByBytes;
 
 impl Weighter<Key, Bytes> for ByBytes {
     fn weight(&self, _: &Key, data: &Bytes) -> u64 {
@@ -61,6 +86,14 @@ pub struct SourceStatistics {
     pub bytes_fetched: u64,
     /// Bytes held now.
     pub bytes_held: u64,
+    /// Data units that were rebuilt from their row.
+    pub units_rebuilt: u64,
+    /// Reads of a unit that took longer than its node's usual.
+    pub reads_late: u64,
+    /// Units that their node lacked or found damaged.
+    pub units_bad: u64,
+    /// Of those, written again.
+    pub units_repaired: u64,
 }
 
 /// Why an object can't be read in one piece.
@@ -94,13 +127,22 @@ impl UnitSource {
             .build()
             .map(|options| Cache::with_options(options, ByBytes, Default::default(), Default::default()))
             .unwrap_or_else(|_| Cache::with_weighter(items, cache_bytes as u64, ByBytes));
+        let (bad_rows, bad_rows_out) = mpsc::channel(BAD_ROWS);
         Self(Arc::new(Inner {
             cluster,
             cache,
+            units: Flights::new(),
+            fetches: Flights::new(),
             newer: RwLock::default(),
+            bad_rows,
+            bad_rows_out: Mutex::new(Some(bad_rows_out)),
             hits: 0.into(),
             misses: 0.into(),
             bytes: 0.into(),
+            rebuilt: 0.into(),
+            late: 0.into(),
+            bad: 0.into(),
+            repaired: 0.into(),
         }))
     }
 
@@ -125,24 +167,71 @@ impl UnitSource {
         newer.get(&layout.object).filter(|newer| newer.generation > layout.generation).unwrap_or(layout).clone()
     }
 
-    /// Data unit `unit` of an object, within `deadline`. If whoever began fetching it gives up, one of those who
-    /// wait goes on. (Here a unit that its node can't give will be rebuilt from its row.)
+    /// Data unit `unit` of an object, within `deadline`: from its node, or rebuilt from its row where that one fails,
+    /// is late or is known not to be well. Whoever asks for what is being read waits for the same answer; it goes on
+    /// as long as one of them waits.
     pub async fn unit(&self, layout: &Arc<Layout>, unit: u64, deadline: Duration) -> Result<Bytes, NodeError> {
-        let inner = &*self.0;
+        let inner = &self.0;
+        inner.cluster.watch();
         let layout = &self.newest(layout);
-        let mut asked = false;
-        let fetch = async {
-            asked = true;
-            inner.misses.fetch_add(1, Relaxed);
-            let data = inner.cluster.get_unit(layout, layout.address(unit), deadline).await?;
-            inner.bytes.fetch_add(data.len() as u64, Relaxed);
-            Ok(data)
-        };
-        let result = timeout(deadline, inner.cache.get_or_insert_async(&(layout.object, unit), fetch)).await;
-        if !asked && matches!(result, Ok(Ok(_))) {
+        let give_up = Instant::now() + deadline;
+        let key = (layout.object, unit);
+        let hit = || {
             inner.hits.fetch_add(1, Relaxed);
+        };
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            let mut begun = false;
+            let begin = || {
+                if let Some(data) = inner.cache.get(&key) {
+                    return Ok(Ok(data));
+                }
+                begun = true;
+                inner.misses.fetch_add(1, Relaxed);
+                Err(inner.clone().read_unit(layout.clone(), unit, left).boxed())
+            };
+            let work = match inner.units.join(key, begin) {
+                Ok(data) => {
+                    hit();
+                    return data;
+                }
+                Err(work) => work,
+            };
+            if begun {
+                return work.await;
+            }
+            match timeout(left, work).await {
+                Err(_) => return Err(inner.cluster.late(layout, layout.address(unit), deadline)),
+                // Whoever began had less time.
+                Ok(Err(NodeError { failure: NodeFailure::Late(_), .. })) if Instant::now() < give_up => {}
+                Ok(result) => {
+                    result.is_ok().then(hit);
+                    return result;
+                }
+            }
         }
-        result.unwrap_or_else(|_| Err(inner.cluster.late(layout, layout.address(unit), deadline)))
+    }
+
+    /// Rewrites units that reads found missing or bad, from the rest of their rows, for as long as it is driven. Only
+    /// the first caller does; for others it never ends.
+    pub async fn keep_repairing(&self, limit: &Limit) {
+        let inner = &self.0;
+        let rows = inner.bad_rows_out.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut rows) = rows else { return std::future::pending().await };
+        let mut lately: HashMap<(ObjectId, u64), Instant> = HashMap::new();
+        while let Some((layout, row)) = rows.recv().await {
+            let now = Instant::now();
+            if lately.len() >= BAD_ROWS {
+                lately.clear();
+            }
+            let before = lately.insert((layout.object, row), now);
+            if before.is_some_and(|then| now.saturating_duration_since(then) < REPAIR_AGAIN) {
+                continue;
+            }
+            limit.take(layout.row_units(row).map(|address| layout.unit_length(address)).sum()).await;
+            let report = inner.cluster.repair_row(&layout, row, true).await;
+            inner.repaired.fetch_add(report.rewritten_units, Relaxed);
+        }
     }
 
     /// A unit if it is held, without asking anyone.
@@ -158,10 +247,12 @@ impl UnitSource {
     pub async fn read_object(&self, layout: &Arc<Layout>, max_bytes: usize) -> Result<Vec<u8>, ReadError> {
         let too_large = ReadError::TooLarge { object: layout.object, length: layout.length, most: max_bytes };
         let length = usize::try_from(layout.length).ok().filter(|length| *length <= max_bytes).ok_or(too_large)?;
-        let cluster = &self.0.cluster;
-        let deadline = cluster.options().ask_timeout;
+        let deadline = self.0.cluster.options().ask_timeout;
+        // A cache of its own, for the rows of lost units.
+        let cache = 2 * READ_AHEAD_UNITS.max(layout.row_width()) * layout.policy.unit_size as usize;
+        let (source, layout) = (&Self::new(self.0.cluster.clone(), cache), &self.newest(layout));
         stream::iter(0..layout.units())
-            .map(|unit| cluster.get_unit(layout, layout.address(unit), deadline))
+            .map(|unit| source.unit(layout, unit, deadline))
             .buffered(READ_AHEAD_UNITS)
             .map_err(ReadError::from)
             .try_fold(Vec::with_capacity(length), async |mut all, data| {
@@ -179,7 +270,22 @@ impl UnitSource {
             misses: inner.misses.load(Relaxed),
             bytes_fetched: inner.bytes.load(Relaxed),
             bytes_held: inner.cache.weight(),
+            units_rebuilt: inner.rebuilt.load(Relaxed),
+            reads_late: inner.late.load(Relaxed),
+            units_bad: inner.bad.load(Relaxed),
+            units_repaired: inner.repaired.load(Relaxed),
         }
+    }
+}
+
+impl Inner {
+    pub fn keep(&self, key: Key, data: Bytes) {
+        self.cache.insert(key, data);
+    }
+
+    /// For [`UnitSource::keep_repairing`]; if too many wait already it will be met again.
+    pub fn report_bad(&self, layout: &Arc<Layout>, row: u64) {
+        let _ = self.bad_rows.try_send((layout.clone(), row));
     }
 }
 

@@ -98,6 +98,19 @@ pub async fn write(cluster: &Cluster, nodes: &[TestNode], bytes: &[u8]) -> Arc<L
     Arc::new(writer.finish("media").await.unwrap())
 }
 
+/// The same with parity.
+pub async fn write_with(cluster: &Cluster, nodes: &[TestNode], data: u8, parity: u8, bytes: &[u8]) -> Arc<Layout> {
+    let policy = Policy { unit_size: UNIT as u32, data, parity };
+    let ids = nodes.iter().map(|node| node.id).collect();
+    let mut writer = ObjectWriter::create(cluster, policy, ids).unwrap();
+    writer.write(bytes).await.unwrap();
+    Arc::new(writer.finish("media").await.unwrap())
+}
+
+pub fn ids(nodes: &[TestNode]) -> Vec<NodeId> {
+    nodes.iter().map(|node| node.id).collect()
+}
+
 /// A layout of one unit on one node, for asking it directly.
 pub fn single(node: &TestNode, length: usize) -> Layout {
     let policy = Policy { unit_size: UNIT as u32, data: 1, parity: 0 };

@@ -1,0 +1,135 @@
+//! Reads a unit from its node or from its row: the `RowRead` core over the nodes and what is being read already.
+
+use super::{
+    error::{NodeError, NodeFailure},
+    source::{Inner, Key},
+};
+use crate::{
+    layout::{Layout, UnitAddress},
+    row::{RowRead, RowStep},
+};
+use bytes::Bytes;
+use futures_util::{
+    FutureExt,
+    future::BoxFuture,
+    stream::{FuturesUnordered, StreamExt},
+};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+use tokio::time::sleep_until;
+
+/// With nothing else to wait for, it is looked again after this time.
+const IDLE: Duration = Duration::from_secs(1);
+
+type Fetched = Result<Bytes, NodeError>;
+
+impl Inner {
+    /// Reads a data unit, keeps it, and keeps what else of its row had to be rebuilt.
+    pub(super) async fn read_unit(self: Arc<Self>, layout: Arc<Layout>, unit: u64, deadline: Duration) -> Fetched {
+        let now = Instant::now();
+        let give_up = now + deadline;
+        let address = layout.address(unit);
+        let mut core = RowRead::new(layout.clone(), address, now, give_up);
+        let mut watch = self.cluster.watched();
+        let mut changes = watch.changes();
+        let mut under_way: FuturesUnordered<BoxFuture<'static, (UnitAddress, Fetched)>> = FuturesUnordered::new();
+        let mut first_error: Option<NodeError> = None;
+        loop {
+            match core.poll(Instant::now(), &mut watch) {
+                RowStep::Done(data, rebuilt) => {
+                    for (address, data) in rebuilt {
+                        self.rebuilt.fetch_add(1, Relaxed);
+                        if let Some(unit) = layout.unit(address) {
+                            self.keep((layout.object, unit), data);
+                        }
+                    }
+                    return Ok(data);
+                }
+                RowStep::Lost => {
+                    let late = || self.cluster.late(&layout, address, deadline);
+                    return Err(first_error.unwrap_or_else(late));
+                }
+                RowStep::Late(address) => {
+                    self.late.fetch_add(1, Relaxed);
+                    watch.late(layout.node(address));
+                }
+                RowStep::Fetch(address) => {
+                    let left = give_up.saturating_duration_since(Instant::now());
+                    match self.fetch(&layout, address, left) {
+                        Ok(data) => core.handle_unit(address, data),
+                        Err(work) => under_way.push(work.map(move |result| (address, result)).boxed()),
+                    }
+                }
+                RowStep::Wait(until) => {
+                    let until = until.unwrap_or_else(|| Instant::now() + IDLE).min(give_up);
+                    tokio::select! {
+                        Some((from, result)) = under_way.next() => match result {
+                            Ok(data) => core.handle_unit(from, data),
+                            Err(error) => {
+                                core.handle_failure(from);
+                                // The unit's own node's word says most.
+                                if from == address || first_error.is_none() {
+                                    first_error = Some(error);
+                                }
+                            }
+                        },
+                        _ = changes.changed() => {}
+                        () = sleep_until(until.into()) => {
+                            if Instant::now() >= give_up {
+                                let late = || self.cluster.late(&layout, address, deadline);
+                                return Err(first_error.unwrap_or_else(late));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One unit, data or parity, that is at hand, or on its way from its node for all who ask for it.
+    fn fetch(
+        self: &Arc<Self>,
+        layout: &Arc<Layout>,
+        address: UnitAddress,
+        deadline: Duration,
+    ) -> Result<Bytes, impl Future<Output = Fetched> + use<>> {
+        let key: Option<Key> = layout.unit(address).map(|unit| (layout.object, unit));
+        let begin = || {
+            if let Some(data) = key.and_then(|key| self.cache.get(&key)) {
+                return Ok(Ok(data));
+            }
+            let (inner, layout) = (self.clone(), layout.clone());
+            Err(async move { inner.ask_node(&layout, address, deadline).await }.boxed())
+        };
+        let joined = self.fetches.join((layout.object, address), begin);
+        match joined {
+            Ok(Ok(data)) => Ok(data),
+            Ok(Err(error)) => Err(std::future::ready(Err(error)).left_future()),
+            Err(work) => Err(work.right_future()),
+        }
+    }
+
+    async fn ask_node(&self, layout: &Arc<Layout>, address: UnitAddress, deadline: Duration) -> Fetched {
+        let begun = Instant::now();
+        let result = self.cluster.get_unit(layout, address, deadline).await;
+        let watch = self.cluster.watched();
+        watch.read(layout.node(address), result.as_ref().map_err(|error| &error.failure), begun.elapsed());
+        match &result {
+            Ok(data) => {
+                self.bytes.fetch_add(data.len() as u64, Relaxed);
+                watch.earn(data.len() as u64);
+                if let Some(unit) = layout.unit(address) {
+                    self.keep((layout.object, unit), data.clone());
+                }
+            }
+            Err(NodeError { failure: NodeFailure::Absent(_) | NodeFailure::Damaged(_), .. }) => {
+                self.bad.fetch_add(1, Relaxed);
+                self.report_bad(layout, address.row);
+            }
+            Err(_) => {}
+        }
+        result
+    }
+}

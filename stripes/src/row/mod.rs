@@ -1,0 +1,280 @@
+//! One unit for whoever waits for it: from its node, or from any `k` others of its row. Sans-IO.
+//!
+//! A viewer plays in order, so the other data units of a row are wanted anyway: with a node gone the row costs a parity
+//! unit instead of the lost one, and no more. The same answers a node that is late: past the patience with it the unit
+//! is rebuilt meanwhile, and whichever comes first is taken. That is bounded by a budget, since in health it is waste;
+//! for a node that is avoided, and for a unit half of whose time is over, it is not.
+
+use crate::{
+    id::NodeId,
+    layout::{Layout, UnitAddress},
+    parity,
+};
+use bytes::Bytes;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What a read must know of the nodes.
+pub trait Nodes {
+    /// Whether to ask others as long as there are any.
+    fn is_avoided(&self, node: NodeId) -> bool;
+    /// Whether an avoided node is due for a trial read, which then counts as begun.
+    fn may_probe(&mut self, node: NodeId, now: Instant) -> bool;
+    /// How long to wait for this node.
+    fn patience(&self, node: NodeId) -> Duration;
+    /// Whether so many bytes more may be read only because a node is late; then they count as spent.
+    fn may_hedge(&mut self, bytes: u64) -> bool;
+}
+
+/// One data unit being read.
+///
+/// Driving it: `poll` until it waits; fetch the units that it names (all at once) and bring each in by `handle_unit` or
+/// `handle_failure`; poll again then, at the time that it names, and when the state of a node changes.
+#[derive(Debug)]
+pub struct RowRead {
+    layout: Arc<Layout>,
+    wanted: UnitAddress,
+    begun: Instant,
+    deadline: Instant,
+    sources: Vec<Source>,
+    /// The rest of the row is being read.
+    rebuilding: bool,
+}
+
+/// One unit of the row.
+#[derive(Clone, Debug)]
+enum Source {
+    /// Not asked for.
+    Idle,
+    /// Asked for then; told as late or not.
+    Asked { since: Instant, told: bool },
+    /// Here; empty past the object's end.
+    Here(Bytes),
+    /// Can't be had.
+    Failed,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowStep {
+    /// Fetch this unit from its node, if it is not at hand.
+    Fetch(UnitAddress),
+    /// This unit's node is late: for whoever watches the nodes.
+    Late(UnitAddress),
+    /// Wait for units, until then at most.
+    Wait(Option<Instant>),
+    /// Here it is, with all that had to be rebuilt of the row's data (itself too, then).
+    Done(Bytes, Vec<(UnitAddress, Bytes)>),
+    /// Neither it nor enough of its row can be had.
+    Lost,
+}
+
+impl RowRead {
+    /// Of the data unit at `wanted`, needed at `deadline`.
+    pub fn new(layout: Arc<Layout>, wanted: UnitAddress, now: Instant, deadline: Instant) -> Self {
+        let source = |position| {
+            let nothing = layout.unit_length(UnitAddress { position, ..wanted }) == 0;
+            if nothing { Source::Here(Bytes::new()) } else { Source::Idle }
+        };
+        let sources = (0..layout.row_width() as u8).map(source).collect();
+        Self { layout, wanted, begun: now, deadline, sources, rebuilding: false }
+    }
+
+    /// A unit of the row came. Its length must be the right one.
+    pub fn handle_unit(&mut self, address: UnitAddress, data: Bytes) {
+        self.settle(address, Source::Here(data));
+    }
+
+    /// A unit of the row can't be had from its node.
+    pub fn handle_failure(&mut self, address: UnitAddress) {
+        self.settle(address, Source::Failed);
+    }
+
+    /// What to do next.
+    pub fn poll(&mut self, now: Instant, nodes: &mut impl Nodes) -> RowStep {
+        let own = usize::from(self.wanted.position);
+        match &self.sources[own] {
+            Source::Here(data) => return RowStep::Done(data.clone(), Vec::new()),
+            Source::Failed => self.rebuilding = true,
+            Source::Idle if !self.rebuilding => {
+                let node = self.layout.node(self.wanted);
+                if !nodes.is_avoided(node) || !self.can_rebuild(nodes) {
+                    return self.ask(own, now);
+                }
+                self.rebuilding = true;
+                if nodes.may_probe(node, now) {
+                    return self.ask(own, now);
+                }
+            }
+            _ => {}
+        }
+        if let Some(done) = self.rebuilt() {
+            return done;
+        }
+        if let Some(late) = self.newly_late(now, nodes) {
+            return RowStep::Late(late);
+        }
+        if !self.rebuilding && self.should_hedge(now, nodes) {
+            self.rebuilding = true;
+        }
+        if self.rebuilding {
+            if self.promised(now, nodes) < usize::from(self.layout.policy.data)
+                && let Some(next) = self.next_source(nodes)
+            {
+                return self.ask(next, now);
+            }
+            // The last resort is its own node, avoided or not.
+            let possible = self.sources.iter().filter(|source| !matches!(source, Source::Failed)).count();
+            if matches!(self.sources[own], Source::Idle)
+                && self.promised(now, nodes) < usize::from(self.layout.policy.data)
+            {
+                return self.ask(own, now);
+            }
+            let own_failed = matches!(self.sources[own], Source::Failed);
+            if own_failed && possible < usize::from(self.layout.policy.data) {
+                return RowStep::Lost;
+            }
+        }
+        RowStep::Wait(self.next_look(now, nodes))
+    }
+
+    fn ask(&mut self, position: usize, now: Instant) -> RowStep {
+        self.sources[position] = Source::Asked { since: now, told: false };
+        RowStep::Fetch(self.address(position))
+    }
+
+    fn rebuilt(&self) -> Option<RowStep> {
+        let here = |source: &Source| if let Source::Here(data) = source { Some(data.clone()) } else { None };
+        let units: Vec<_> = self.sources.iter().map(here).collect();
+        if units.iter().flatten().count() < usize::from(self.layout.policy.data) {
+            return None;
+        }
+        let lengths: Vec<_> = (0..units.len()).map(|at| self.layout.unit_length(self.address(at)) as usize).collect();
+        let all = parity::rebuild(self.layout.policy, &units, &lengths).ok()?;
+        let data = usize::from(self.layout.policy.data);
+        let lost = (0..data).filter(|at| units[*at].is_none()).map(|at| (self.address(at), all[at].clone())).collect();
+        Some(RowStep::Done(all[usize::from(self.wanted.position)].clone(), lost))
+    }
+
+    /// Whether the unit can be rebuilt from nodes that are not avoided.
+    fn can_rebuild(&self, nodes: &impl Nodes) -> bool {
+        let good = |at: &usize| {
+            *at != usize::from(self.wanted.position)
+                && match &self.sources[*at] {
+                    Source::Here(_) => true,
+                    Source::Failed => false,
+                    Source::Idle | Source::Asked { .. } => !nodes.is_avoided(self.layout.node(self.address(*at))),
+                }
+        };
+        (0..self.sources.len()).filter(good).count() >= usize::from(self.layout.policy.data)
+    }
+
+    /// Units that are here or may still come in time.
+    fn promised(&self, now: Instant, nodes: &impl Nodes) -> usize {
+        let own = usize::from(self.wanted.position);
+        let promised = |(at, source): &(usize, &Source)| match source {
+            Source::Here(_) => true,
+            Source::Asked { .. } => *at != own && !self.is_late(*at, now, nodes),
+            Source::Idle | Source::Failed => false,
+        };
+        self.sources.iter().enumerate().filter(promised).count()
+    }
+
+    /// What to ask next: data before parity, since it is wanted anyway; avoided nodes last.
+    fn next_source(&self, nodes: &impl Nodes) -> Option<usize> {
+        let own = usize::from(self.wanted.position);
+        let idle = (0..self.sources.len()).filter(|at| *at != own && matches!(self.sources[*at], Source::Idle));
+        idle.min_by_key(|at| nodes.is_avoided(self.layout.node(self.address(*at))))
+    }
+
+    fn should_hedge(&self, now: Instant, nodes: &mut impl Nodes) -> bool {
+        let own = usize::from(self.wanted.position);
+        if !self.is_late(own, now, nodes) || self.layout.policy.parity == 0 {
+            return false;
+        }
+        if now >= self.half_time() {
+            return true;
+        }
+        let avoided = nodes.is_avoided(self.layout.node(self.wanted));
+        self.can_rebuild(nodes) && (avoided || nodes.may_hedge(self.layout.unit_length(self.wanted)))
+    }
+
+    fn is_late(&self, position: usize, now: Instant, nodes: &impl Nodes) -> bool {
+        let Source::Asked { since, .. } = self.sources[position] else { return false };
+        let node = self.layout.node(self.address(position));
+        nodes.is_avoided(node) || now >= since + nodes.patience(node) || now >= self.half_time()
+    }
+
+    fn newly_late(&mut self, now: Instant, nodes: &impl Nodes) -> Option<UnitAddress> {
+        for position in 0..self.sources.len() {
+            let node = self.layout.node(self.address(position));
+            if let Source::Asked { since, told } = &mut self.sources[position]
+                && !*told
+                && now >= *since + nodes.patience(node)
+            {
+                *told = true;
+                return Some(self.address(position));
+            }
+        }
+        None
+    }
+
+    /// When something that is asked for becomes late.
+    fn next_look(&self, now: Instant, nodes: &impl Nodes) -> Option<Instant> {
+        let times = self.sources.iter().enumerate().filter_map(|(position, source)| match source {
+            Source::Asked { since, .. } => Some(*since + nodes.patience(self.layout.node(self.address(position)))),
+            _ => None,
+        });
+        times.chain([self.half_time()]).filter(|time| *time > now).min()
+    }
+
+    fn half_time(&self) -> Instant {
+        self.begun + self.deadline.saturating_duration_since(self.begun) / 2
+    }
+
+    fn address(&self, position: usize) -> UnitAddress {
+        UnitAddress { row: self.wanted.row, position: position as u8 }
+    }
+
+    fn settle(&mut self, address: UnitAddress, new: Source) {
+        if let Some(source) = self.sources.get_mut(usize::from(address.position))
+            && address.row == self.wanted.row
+            && !matches!(source, Source::Here(_))
+        {
+            *source = new;
+        }
+    }
+}
+
+/// How much may be read twice because a node is late: a share of what is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Budget {
+    left: u64,
+}
+
+/// Percent of the bytes read.
+const BUDGET_PERCENT: u64 = 5;
+/// No more is saved up than that: bytes.
+const MOST_SAVED: u64 = 16 << 20;
+
+impl Budget {
+    /// So much was read.
+    pub fn earn(&mut self, bytes: u64) {
+        self.left = (self.left + bytes * BUDGET_PERCENT).min(MOST_SAVED * 100);
+    }
+
+    /// Takes so much out, if it is there.
+    pub fn spend(&mut self, bytes: u64) -> bool {
+        let cost = bytes.saturating_mul(100);
+        let enough = self.left >= cost;
+        if enough {
+            self.left -= cost;
+        }
+        enough
+    }
+}
+
+#[cfg(test)]
+mod tests;
