@@ -28,14 +28,25 @@ session_timeout_s = 60
 workers = 0
 # Milliseconds of film that are read ahead for each viewer.
 read_ahead_ms = 2000
+# MiB of stripe units that one sending thread's viewers may hold; beyond it each reads ahead an eighth as far.
+read_ahead_mib = 512
 # MiB of stripe units that are kept for other viewers of the same film.
 cache_mib = 256
 # Bytes of an RTP packet at most, its header included.
 max_packet = 1400
-# Packets of one track that leave together at most.
+# Packets of one track that leave together at most; then comes a gap of so many milliseconds.
 train_packets = 16
-# Milliseconds of film that leave together at most.
+train_gap_ms = 6
+# Milliseconds of film that leave together at most. More saves sends and makes bursts.
 quantum_ms = 40
+# Milliseconds of audio that share a packet at most, where it fits.
+bundle_ms = 100
+# Whether a shorter packet is filled up by RTP padding (at most 255 bytes) where it can then share a send over UDP.
+padding = true
+# KiB of media that wait for a TCP viewer who reads too slowly; beyond them whole pictures are left out.
+tcp_queue_kib = 512
+# Seconds after which a TCP viewer who reads nothing at all is disconnected.
+tcp_stuck_s = 30
 # Connections at once at most, and from one address.
 max_connections = 20000
 max_connections_per_address = 10000
@@ -127,6 +138,8 @@ pub struct FrontConfig {
     pub workers: usize,
     /// Milliseconds.
     pub read_ahead_ms: u64,
+    /// MiB, for each sending thread.
+    pub read_ahead_mib: u64,
     /// MiB.
     pub cache_mib: usize,
     /// Bytes with RTP header.
@@ -134,7 +147,17 @@ pub struct FrontConfig {
     /// Packets.
     pub train_packets: usize,
     /// Milliseconds.
+    pub train_gap_ms: u64,
+    /// Milliseconds.
     pub quantum_ms: u64,
+    /// Milliseconds.
+    pub bundle_ms: u64,
+    /// Of shorter packets, by RTP.
+    pub padding: bool,
+    /// KiB, for each connection.
+    pub tcp_queue_kib: usize,
+    /// Seconds.
+    pub tcp_stuck_s: u64,
     /// TCP connections.
     pub max_connections: usize,
     /// TCP connections.
@@ -258,10 +281,15 @@ impl Config {
         range("front.session_timeout_s", self.front.session_timeout_s, 10, 86_400, "10 to 86400 seconds")?;
         range("front.workers", self.front.workers, 0, 256, "0 (one a core) to 256")?;
         range("front.read_ahead_ms", self.front.read_ahead_ms, 200, 60_000, "200 to 60000 milliseconds")?;
+        range("front.read_ahead_mib", self.front.read_ahead_mib, 8, 1 << 20, "8 to 1048576 MiB")?;
         range("front.cache_mib", self.front.cache_mib, 8, 1 << 20, "8 to 1048576 MiB")?;
         range("front.max_packet", self.front.max_packet, 600, 8_972, "600 to 8972 bytes")?;
         range("front.train_packets", self.front.train_packets, 1, 44, "1 to 44 packets")?;
         range("front.quantum_ms", self.front.quantum_ms, 1, 1_000, "1 to 1000 milliseconds")?;
+        range("front.train_gap_ms", self.front.train_gap_ms, 0, 1_000, "0 to 1000 milliseconds")?;
+        range("front.bundle_ms", self.front.bundle_ms, 0, 200, "0 to 200 milliseconds")?;
+        range("front.tcp_queue_kib", self.front.tcp_queue_kib, 64, 1 << 16, "64 to 65536 KiB")?;
+        range("front.tcp_stuck_s", self.front.tcp_stuck_s, 1, 3_600, "1 to 3600 seconds")?;
         range("front.max_connections", self.front.max_connections, 1, 1 << 20, "1 to 1048576")?;
         let per_address = self.front.max_connections_per_address;
         range("front.max_connections_per_address", per_address, 1, 1 << 20, "1 to 1048576")?;
@@ -304,10 +332,16 @@ impl Default for Config {
                 session_timeout_s: 60,
                 workers: 0,
                 read_ahead_ms: 2_000,
+                read_ahead_mib: 512,
                 cache_mib: 256,
                 max_packet: 1_400,
                 train_packets: 16,
+                train_gap_ms: 6,
                 quantum_ms: 40,
+                bundle_ms: 100,
+                padding: true,
+                tcp_queue_kib: 512,
+                tcp_stuck_s: 30,
                 max_connections: 20_000,
                 max_connections_per_address: 10_000,
                 network_mbit_s: 0,

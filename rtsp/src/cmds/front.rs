@@ -98,10 +98,15 @@ impl Front {
             playback: PlaybackOptions {
                 max_packet: config.front.max_packet,
                 train_packets: config.front.train_packets,
+                train_gap: Duration::from_millis(config.front.train_gap_ms),
                 quantum: Duration::from_millis(config.front.quantum_ms),
+                bundle: Duration::from_millis(config.front.bundle_ms),
+                padding: config.front.padding,
                 read_ahead: Duration::from_millis(config.front.read_ahead_ms),
                 ..PlaybackOptions::default()
             },
+            read_ahead_bytes: config.front.read_ahead_mib << 20,
+            stuck_after: Duration::from_secs(config.front.tcp_stuck_s),
             ..WorkerOptions::default()
         };
         let runtime = tokio::runtime::Handle::current();
@@ -114,6 +119,7 @@ impl Front {
         let limits = ListenerLimits {
             connections: config.front.max_connections,
             connections_of_address: config.front.max_connections_per_address,
+            outbox: config.front.tcp_queue_kib << 10,
             ..ListenerLimits::default()
         };
         match raise_limit() {

@@ -48,7 +48,10 @@ use rtp::{
     sender::Sender,
     train::Framing,
 };
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use stripes::{
     layout::Layout,
     reader::{Reader, ReaderOptions},
@@ -84,6 +87,9 @@ pub struct Playback {
     wall_zero: NtpTimestamp,
     stall: Option<Stall>,
     refill_at: Instant,
+    /// How far ahead it reads now, and the bytes of the units that this takes.
+    read_ahead: Duration,
+    held_bytes: u64,
     event: Option<PlaybackEvent>,
     counts: Counts,
 }
@@ -182,6 +188,7 @@ impl Playback {
                 tracks[at].group = Ticks(0);
             }
         }
+        let read_ahead = options.read_ahead;
         let reader = Reader::new(layout, ReaderOptions { window_bytes: options.window_bytes });
         Ok(Self {
             end: index.duration,
@@ -200,6 +207,8 @@ impl Playback {
             wall_zero: NtpTimestamp(0),
             stall: None,
             refill_at: now,
+            read_ahead,
+            held_bytes: 0,
             event: None,
             counts: Counts::default(),
         })

@@ -10,12 +10,15 @@ pub struct PlaybackOptions {
     /// Packets of one track that leave together at most; more are spread over the time that their access units
     /// take.
     pub train_packets: usize,
-    /// Between two trains that are together longer than `train_packets`, unless the track is far behind.
+    /// Between two trains that are together longer than `train_packets`. One slot more than the time in which no more
+    /// than `train_packets` are to be seen, since a train may leave as much later than its slot's edge.
     pub train_gap: Duration,
     /// Film that leaves together at most; an access unit is never divided by it. More saves sends and makes bursts.
     pub quantum: Duration,
     /// Audio that shares a packet at most (where it fits). It leaves when its first unit is due.
     pub bundle: Duration,
+    /// Whether shorter packets are filled up by RTP padding where they can then share a send.
+    pub padding: bool,
     /// Film that is read ahead.
     pub read_ahead: Duration,
     /// Bytes that are read ahead at most, whatever the film's rate.
@@ -29,9 +32,10 @@ impl Default for PlaybackOptions {
         Self {
             max_packet: 1400,
             train_packets: 16,
-            train_gap: Duration::from_millis(5),
+            train_gap: Duration::from_millis(6),
             quantum: Duration::from_millis(40),
             bundle: Duration::from_millis(100),
+            padding: true,
             read_ahead: Duration::from_secs(2),
             window_bytes: 8 << 20,
             max_stall: Duration::from_secs(5),

@@ -111,6 +111,7 @@ impl Playback {
         if matches!(self.state, State::Playing | State::Armed) {
             self.state = State::Paused;
             self.stall = None;
+            self.release();
         }
         self.start
     }

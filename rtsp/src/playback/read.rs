@@ -3,8 +3,11 @@
 use super::{Playback, Selection, State};
 use bytes::Bytes;
 use rtp::clock::MediaTime;
-use std::{ops::Range, time::Instant};
-use stripes::reader::{ReaderState, UnitFailure, UnitRequest};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
+use stripes::reader::{Reader, ReaderOptions, ReaderState, UnitFailure, UnitRequest};
 
 /// Sync samples that are asked for at once at most: bounds what one call does.
 const MAX_SYNCS_AHEAD: usize = 256;
@@ -30,6 +33,26 @@ impl Playback {
         self.reader.handle_failure(unit, failure);
     }
 
+    /// Bytes of the stripe units that it holds or has asked for.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// How much film it reads ahead from now on.
+    pub fn set_read_ahead(&mut self, read_ahead: Duration) {
+        self.read_ahead = read_ahead;
+    }
+
+    /// Lets go of all units: whoever stands still needs none, and may stand for hours.
+    pub(super) fn release(&mut self) {
+        self.reader =
+            Reader::new(self.reader.layout().clone(), ReaderOptions { window_bytes: self.options.window_bytes });
+        self.held_bytes = 0;
+        for track in &mut self.tracks {
+            track.ahead = track.cursor;
+        }
+    }
+
     pub(super) fn first_byte(&self) -> Option<u64> {
         let cursors = self.tracks.iter().filter(|track| !track.done);
         cursors.filter_map(|track| Some(self.index.tracks[track.number].samples.get(track.cursor)?.offset)).min()
@@ -37,12 +60,12 @@ impl Playback {
 
     /// Asks for the bytes of the time to come.
     pub(super) fn refill(&mut self, now: Instant) {
-        self.refill_at = now + self.options.read_ahead / 8;
+        self.refill_at = now + self.read_ahead / 8;
         if self.rate.selection() == Selection::SyncPictures {
             return self.refill_sync(now);
         }
         let played = self.rate.npt(now.saturating_duration_since(self.origin));
-        let horizon = self.decode_start.plus(played + self.rate.npt(self.options.read_ahead));
+        let horizon = self.decode_start.plus(played + self.rate.npt(self.read_ahead));
         let Some(first) = self.first_byte() else { return };
         let mut last = first;
         for track in self.tracks.iter_mut().filter(|track| !track.done) {
@@ -57,8 +80,11 @@ impl Playback {
             }
         }
         self.reader.forget_before(first);
-        let deadline = if self.state == State::Armed { now } else { now + self.options.read_ahead };
-        self.reader.want(first..last, now, deadline);
+        let deadline = if self.state == State::Armed { now } else { now + self.read_ahead };
+        let reach = self.reader.want(first..last, now, deadline);
+        let layout = self.reader.layout();
+        let units = layout.units_of(first..reach.max(first + 1));
+        self.held_bytes = (units.end - units.start) * u64::from(layout.policy.unit_size);
     }
 
     /// Asks for the bytes of the next sync samples, and for nothing between them.
@@ -68,7 +94,7 @@ impl Playback {
         for track in self.tracks.iter().filter(|track| !track.done) {
             let samples = &self.index.tracks[track.number].samples;
             let (mut cursor, mut ahead) = (Some(track.cursor), MediaTime::ZERO);
-            let limit = MediaTime::ZERO.plus(self.rate.npt(self.options.read_ahead));
+            let limit = MediaTime::ZERO.plus(self.rate.npt(self.read_ahead));
             while let Some(sample) = cursor.and_then(|cursor| samples.get(cursor)) {
                 let past = if backward { track.clock.time(sample.pts) < self.end } else { false };
                 if ahead > limit || past || wanted.len() >= MAX_SYNCS_AHEAD {
@@ -89,7 +115,11 @@ impl Playback {
             true => self.reader.seek(first),
             false => self.reader.forget_before(first),
         }
-        let deadline = if self.state == State::Armed { now } else { now + self.options.read_ahead };
+        let deadline = if self.state == State::Armed { now } else { now + self.read_ahead };
+        let layout = self.reader.layout();
+        let units = wanted.iter().map(|range| layout.units_of(range.clone()));
+        let count: u64 = units.map(|units| units.end - units.start).sum();
+        self.held_bytes = (count * u64::from(layout.policy.unit_size)).min(self.options.window_bytes);
         for range in wanted {
             self.reader.want(range, now, deadline);
         }

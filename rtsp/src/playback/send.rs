@@ -19,7 +19,7 @@ use std::{
 /// Access units that are laid down together at most, whatever their time: bounds what one call does.
 const MAX_GROUP: usize = 16;
 
-/// Later than this after it was due, a track's trains no longer keep their least distance.
+/// Later than this after it was due, a track's trains keep no greater distance than its own rate leaves them.
 const FAR_BEHIND: Duration = Duration::from_millis(200);
 
 /// Bytes that come this late are not caught up with: all that follows is as much later. Less is caught up with at once.
@@ -113,6 +113,7 @@ impl Playback {
             };
             self.start = self.end;
             self.state = if presentation { State::Rewound } else { State::Paused };
+            self.release();
             self.event = Some(PlaybackEvent::Ended { presentation });
         }
     }
@@ -256,19 +257,25 @@ impl Playback {
         Ok(())
     }
 
-    /// Decides when the packets of a group leave.
+    /// Decides when the packets of a group leave: in trains over the time that the group takes, or what is left of it
+    /// when it is late. However late, two full trains keep their distance: what was due in a pause of the thread would
+    /// otherwise leave as one burst that a home's last mile drops.
     fn pace(&mut self, at: usize, group: &Group, train: TrainId, count: usize, now: Instant) {
         let most = self.options.train_packets.max(1);
-        let gap = self.options.train_gap;
         let track = &mut self.tracks[at];
         let trains = count.div_ceil(most);
         let size = count.div_ceil(trains);
+        let trains = u32::try_from(trains).unwrap_or(u32::MAX);
         let span = self.rate.real(track.clock.time(group.span).since(rtp::clock::MediaTime::ZERO));
-        let share = span / u32::try_from(trains).unwrap_or(u32::MAX);
-        let far_behind = now.saturating_duration_since(track.due) > FAR_BEHIND;
-        let step = if far_behind { share } else { share.max(gap) };
+        let late = now.saturating_duration_since(track.due);
+        // A film that needs more than the distance allows would fall behind for ever.
+        let gap = match self.options.train_gap {
+            gap if late > FAR_BEHIND => gap.min(span / trains * 3 / 4),
+            gap => gap,
+        };
+        let step = (span.saturating_sub(late) / trains).max(gap);
         let due = match track.last_train {
-            Some((last, packets)) if packets + size > most && !far_behind => now.max(last + gap),
+            Some((last, packets)) if packets + size > most => now.max(last + gap),
             _ => now,
         };
         track.rest = Some(Rest { train, next: 0, end: count, size, due, step });

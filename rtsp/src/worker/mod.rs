@@ -64,6 +64,9 @@ pub struct WorkerOptions {
     pub segmentation: bool,
     /// Viewers that one worker plays for at most: bounds its memory.
     pub max_viewers: usize,
+    /// Bytes of stripe units that the viewers of one worker hold or have asked for; beyond it each reads ahead an
+    /// eighth as far, which is the least that keeps it playing. Units in the shared cache count for every viewer.
+    pub read_ahead_bytes: u64,
     /// An interleaved viewer that takes no byte for so long is given up.
     pub stuck_after: Duration,
     /// The CNAME of all sender reports; the same for all tracks (RFC 3550 section 6.5.1).
@@ -79,6 +82,7 @@ impl Default for WorkerOptions {
             playback: PlaybackOptions::default(),
             segmentation: true,
             max_viewers: 20_000,
+            read_ahead_bytes: 512 << 20,
             stuck_after: Duration::from_secs(30),
             cname: format!("{:016x}@mobidic", rand::random::<u64>()),
         }

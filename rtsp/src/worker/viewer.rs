@@ -48,6 +48,8 @@ pub(super) struct Viewer {
     pub(super) slot: Option<Instant>,
     /// Counted in the statistics as playing.
     pub(super) counted: bool,
+    /// Bytes that the worker counts as held for it.
+    pub(super) held_bytes: u64,
     pub(super) events: UnboundedSender<ViewerEvent>,
     alive: Option<Instant>,
 }
@@ -91,6 +93,7 @@ impl Viewer {
             pausing: None,
             slot: None,
             counted: false,
+            held_bytes: 0,
             events: request.events.clone(),
             alive: None,
         })
