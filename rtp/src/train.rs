@@ -21,6 +21,8 @@ pub struct Train {
     framing: Framing,
     bytes: Vec<u8>,
     ends: Vec<u32>,
+    /// Used by [`Train::fill_up`] alone; kept for its memory.
+    sizes: Vec<u32>,
 }
 
 /// Packets of one train that can leave in one segmented send (UDP GSO): all as long as the first, but
@@ -40,10 +42,15 @@ pub struct Segments {
 /// `$`, channel, 16-bit length.
 const FRAME_HEADER: usize = 4;
 
+/// The bit of an RTP packet's first byte that says that its last byte counts padding, and the most that it can count
+/// (RFC 3550 section 5.1).
+const PADDING: u8 = 0x20;
+const MAX_PADDING: u32 = 255;
+
 impl Train {
     /// An empty train.
     pub fn new(framing: Framing) -> Self {
-        Self { framing, bytes: Vec::new(), ends: Vec::new() }
+        Self { framing, bytes: Vec::new(), ends: Vec::new(), sizes: Vec::new() }
     }
 
     /// Empties it for another track, keeping its memory.
@@ -109,6 +116,66 @@ impl Train {
         &self.bytes[self.end(index) + header..self.end(index + 1)]
     }
 
+    /// Fills packets up by RTP padding where they can then leave in fewer segmented sends: all packets of a send must be
+    /// equal but for a shorter last one, and where a payload format forbids an equal cut (whole slices, say) this is what
+    /// makes them so. What is padded costs the wire at most 255 bytes a packet, a send of its own costs the sender as much
+    /// as dozens of packets. `at_once` packets leave together at most, from the first on. Interleaved packets stay as
+    /// they are. Answers the bytes added.
+    pub fn fill_up(&mut self, at_once: usize) -> usize {
+        if self.framing != Framing::Datagram || self.len() < 2 {
+            return 0;
+        }
+        self.sizes.clear();
+        let mut start = 0;
+        self.sizes.extend(self.ends.iter().map(|end| end - std::mem::replace(&mut start, *end)));
+        let mut added = 0;
+        for chunk in self.sizes.chunks_mut(at_once.max(1)) {
+            let mut rest = chunk;
+            while !rest.is_empty() {
+                let (count, size) = fillable(rest);
+                let (run, after) = rest.split_at_mut(count);
+                for packet in &mut run[..count - 1] {
+                    added += (size - *packet) as usize;
+                    *packet = size;
+                }
+                rest = after;
+            }
+        }
+        if added > 0 {
+            self.widen(added);
+        }
+        added
+    }
+
+    /// Moves the packets apart to the lengths in `sizes`, together `added` more than now, and pads them.
+    fn widen(&mut self, added: usize) {
+        let mut new_end = self.bytes.len() + added;
+        self.bytes.resize(new_end, 0);
+        for index in (0..self.len()).rev() {
+            let (start, end) = (self.end(index), self.end(index + 1));
+            if end == new_end {
+                break;
+            }
+            let size = self.sizes[index] as usize;
+            let new_start = new_end - size;
+            self.bytes.copy_within(start..end, new_start);
+            let padding = size - (end - start);
+            if padding > 0 {
+                self.bytes[new_end - padding..new_end].fill(0);
+                self.bytes[new_end - 1] = padding as u8;
+                self.bytes[new_start] |= PADDING;
+            }
+            self.ends[index] = new_end as u32;
+            new_end = new_start;
+        }
+    }
+
+    /// Bytes of padding in `packets`.
+    pub fn padding(&self, packets: std::ops::Range<usize>) -> usize {
+        let padded = packets.map(|index| self.packet(index)).filter(|packet| packet[0] & PADDING != 0);
+        padded.map(|packet| usize::from(packet[packet.len() - 1])).sum()
+    }
+
     /// The longest run from packet `from` on that one segmented send can carry: at most `max_packets`
     /// packets and `max_bytes` bytes. `None` past the last packet.
     pub fn segments(&self, from: usize, max_packets: usize, max_bytes: usize) -> Option<Segments> {
@@ -132,9 +199,26 @@ impl Train {
     }
 }
 
+/// How many packets of these lengths, from the first on, can leave in one send, and the length to which all but the
+/// last of them are then filled up.
+fn fillable(lengths: &[u32]) -> (usize, u32) {
+    let (mut longest, mut shortest) = (lengths[0], lengths[0]);
+    let mut count = 1;
+    for &next in &lengths[1..] {
+        if next.max(longest) - shortest > MAX_PADDING {
+            break;
+        }
+        longest = longest.max(next);
+        shortest = shortest.min(next);
+        count += 1;
+    }
+    (count, longest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::RtpPacket;
 
     fn train(framing: Framing, sizes: &[usize]) -> Train {
         let mut train = Train::new(framing);
@@ -166,6 +250,53 @@ mod tests {
             assert_eq!(&seen, counts, "{sizes:?}");
         }
         assert_eq!(train(Framing::Datagram, &[5, 5, 5]).segments(0, 9, 12).map(|run| run.count), Some(2));
+    }
+
+    #[test]
+    fn packets_are_filled_up_where_that_saves_a_send() {
+        // Payload lengths; packets at once; sends before and after; bytes added.
+        let cases: &[(&[usize], usize, [usize; 2], usize)] = &[
+            (&[900], 16, [1, 1], 0),
+            (&[900, 900, 400], 16, [1, 1], 0),
+            (&[900, 1000, 950, 300], 16, [3, 1], 150),
+            (&[1300, 1100, 1200], 16, [2, 1], 200),
+            (&[1000, 1256], 16, [2, 2], 0),
+            (&[1000, 1255], 16, [2, 1], 255),
+            (&[10, 1300, 1300, 1200, 1290], 16, [3, 2], 100),
+            (&[900, 1000, 900, 1000], 2, [4, 2], 200),
+        ];
+        for (lengths, at_once, sends, added) in cases {
+            let mut train = Train::new(Framing::Datagram);
+            for (index, length) in lengths.iter().enumerate() {
+                let out = train.begin();
+                crate::packet::write_header(out, 96, false, crate::seq::Sequence(index as u16), Default::default(), 7);
+                out.extend(std::iter::repeat_n(index as u8 + 1, *length));
+                train.finish();
+            }
+            let count = |train: &Train| {
+                let mut count = 0;
+                for first in (0..train.len()).step_by(*at_once) {
+                    let end = (first + at_once).min(train.len());
+                    let mut from = first;
+                    while from < end {
+                        from += train.segments(from, end - from, 100_000).unwrap().count;
+                        count += 1;
+                    }
+                }
+                count
+            };
+            let before = count(&train);
+            assert_eq!(train.fill_up(*at_once), *added, "{lengths:?}");
+            assert_eq!([before, count(&train)], *sends, "{lengths:?}");
+            assert_eq!(train.padding(0..train.len()), *added, "{lengths:?}");
+            for (index, length) in lengths.iter().enumerate() {
+                let packet = RtpPacket::parse(train.packet(index)).unwrap();
+                assert_eq!(packet.sequence.0, index as u16);
+                assert_eq!(packet.payload, vec![index as u8 + 1; *length], "{lengths:?} {index}");
+            }
+        }
+        let mut interleaved = train(Framing::Interleaved { channel: 0 }, &[900, 1000]);
+        assert_eq!(interleaved.fill_up(16), 0);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! them the piece's bytes, or for [`Piece::Field`], which leads the pieces of one picture header, the bits of the
 //! RFC 2250 header with S, B and E zero. The pieces' lengths add up to the picture.
 //!
-//! A payload holds headers and whole slices as they fit, or part of one slice, cut equally. Sequence headers
+//! A payload holds headers and whole slices as they fit, payloads as few and then as even as can be, or part of one
+//! slice, cut equally. Sequence headers
 //! start a payload, GOP headers start one or follow a sequence header, picture headers start one or follow a
 //! GOP header. AN, N and T are never set: no known receiver uses what they stand for.
 //!
@@ -17,13 +18,13 @@ mod hints;
 #[cfg(test)]
 mod tests;
 
-use self::hints::{Hint, Piece};
+use self::hints::{Hint, Hints, Piece};
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
-use crate::packetizer::PacketWriter;
+use crate::packetizer::{MIN_PAYLOAD, PacketWriter};
 use std::ops::Range;
 
 const FORMAT: &str = "MPV";
@@ -33,6 +34,9 @@ const HEADER: usize = 4;
 
 /// Bytes of each word of these headers, and of a start code.
 const WORD: usize = 4;
+
+/// Bytes by which the limit of even payloads may miss the smallest.
+const EVEN_ENOUGH: usize = 16;
 
 /// Bits of it.
 const SEQUENCE_PRESENT: u32 = 1 << 13;
@@ -65,7 +69,7 @@ pub(crate) fn without_hints(stored: &[u8]) -> Option<&[u8]> {
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
     let (hints, picture) = hints::read(unit.data)?;
-    let max = out.max_payload() - HEADER;
+    let max = even(hints.clone(), picture.len(), out.max_payload() - HEADER);
     let start = out.take_start();
     let mut cutter =
         Cutter { unit, picture, max, out, start, field: 0, open: Cut::at(0), context: Context::Empty, done: None };
@@ -89,6 +93,34 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     }
     cutter.finish();
     Ok(())
+}
+
+/// The smallest limit by which a picture's pieces fill no more payloads than by `max`: these are then as even as
+/// whole slices allow, and the more of them can leave in one send. A picture with a slice beyond `max` is cut by `max`,
+/// since the parts of a slice are even anyway.
+fn even(hints: Hints<'_>, length: usize, max: usize) -> usize {
+    let pieces = || hints.clone().flatten().filter(|hint| hint.piece != Piece::Field).map(|hint| hint.value as usize);
+    let largest = pieces().max().unwrap_or(0);
+    if length <= max || largest > max {
+        return max;
+    }
+    let payloads = |limit: usize| {
+        let (mut count, mut filled) = (1, 0);
+        for piece in pieces() {
+            if filled + piece > limit {
+                (count, filled) = (count + 1, 0);
+            }
+            filled += piece;
+        }
+        count
+    };
+    let fewest = payloads(max);
+    let (mut low, mut high) = (largest.max(length / fewest).max(MIN_PAYLOAD), max);
+    while low + EVEN_ENOUGH < high {
+        let middle = low.midpoint(high);
+        if payloads(middle) > fewest { low = middle } else { high = middle }
+    }
+    high
 }
 
 /// Fills payloads with pieces. A finished one waits until the next is finished, for only then is it known

@@ -183,7 +183,10 @@ impl Playback {
         if count == 0 {
             trains.give_back(train);
         } else {
-            self.pace(at, &group, train, count, now);
+            let size = self.pace(at, &group, train, count, now);
+            if self.options.padding {
+                trains.get_mut(train).fill_up(size);
+            }
         }
         self.advance(at, &group, true);
     }
@@ -259,8 +262,8 @@ impl Playback {
 
     /// Decides when the packets of a group leave: in trains over the time that the group takes, or what is left of it
     /// when it is late. However late, two full trains keep their distance: what was due in a pause of the thread would
-    /// otherwise leave as one burst that a home's last mile drops.
-    fn pace(&mut self, at: usize, group: &Group, train: TrainId, count: usize, now: Instant) {
+    /// otherwise leave as one burst that a home's last mile drops. Answers how many packets leave at once.
+    fn pace(&mut self, at: usize, group: &Group, train: TrainId, count: usize, now: Instant) -> usize {
         let most = self.options.train_packets.max(1);
         let track = &mut self.tracks[at];
         let trains = count.div_ceil(most);
@@ -279,6 +282,7 @@ impl Playback {
             _ => now,
         };
         track.rest = Some(Rest { train, next: 0, end: count, size, due, step });
+        size
     }
 
     /// Moves the cursor past a group.
@@ -323,6 +327,7 @@ impl Playback {
             Framing::Interleaved { .. } => RTP_HEADER + FRAME_HEADER,
         };
         let octets = train.end(packets.end) - train.end(packets.start) - packets.len() * header;
+        let octets = octets - train.padding(packets.clone());
         let near = track.last_train.filter(|(last, _)| now.saturating_duration_since(*last) < self.options.train_gap);
         track.last_train = Some((now, packets.len() + near.map_or(0, |(_, packets)| packets)));
         // Tracks that are one source have one report.

@@ -119,6 +119,7 @@ pub(super) struct Hint {
 }
 
 /// The words of a hint block in order.
+#[derive(Clone)]
 pub(super) struct Hints<'a> {
     words: std::iter::Enumerate<std::slice::ChunksExact<'a, u8>>,
 }
