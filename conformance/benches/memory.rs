@@ -1,87 +1,115 @@
-//! What sessions leave in memory: idle ones, ones that came and went.
+//! What sessions leave in memory: ones that came and went, idle ones, ones that play.
 //!
 //! ```text
-//! MOBIDIC_BIN=target/release/mobidic cargo bench -p conformance --bench memory -- [--idle N] [--cycles N] FILM
+//! MOBIDIC_BIN=target/release/mobidic cargo bench -p conformance --bench memory -- [options] FILM
+//!   --cycles N    SETUP of two tracks over UDP and TEARDOWN, after as many before to warm up (10000)
+//!   --idle N      sessions set up and never played, over a few connections (10000)
+//!   --playing N   sessions that play over UDP for ten seconds, each from its own second (1000)
 //! ```
 //!
-//! `--idle N` sets up N sessions (two tracks over UDP, never played) over a few connections; `--cycles N` sets up and
-//! tears down. Both print the front's RSS and descriptors before and after.
+//! Prints the front's RSS, descriptors and sockets at each step. Nodes are processes of their own and not in it.
 
-use anyhow::{Context, Result, ensure};
-use conformance::{client::Client, server::Server};
-use std::path::Path;
+#[path = "common/mod.rs"]
+mod common;
+
+use anyhow::{Context, Result};
+use common::{Viewer, descriptors, many_descriptors, rss};
+use conformance::server::Server;
+use std::{net::UdpSocket, path::Path, thread::sleep, time::Duration};
 
 /// Sessions of one connection: fewer than a connection may have.
 const PER_CONNECTION: usize = 4;
 
+/// MiB; small, so that little of what is measured is cache.
+const CACHE_MIB: u64 = 32;
+const READ_AHEAD_MIB: u64 = 64;
+
 fn main() -> Result<()> {
-    let (mut idle, mut cycles, mut film) = (10_000, 10_000, None);
+    let (mut cycles, mut idle, mut playing, mut film) = (10_000, 10_000, 1_000, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next().with_context(|| format!("{argument} wants a number"));
         match argument.as_str() {
-            "--idle" => idle = arguments.next().context("--idle wants a number")?.parse()?,
-            "--cycles" => cycles = arguments.next().context("--cycles wants a number")?.parse()?,
+            "--cycles" => cycles = number()?.parse()?,
+            "--idle" => idle = number()?.parse()?,
+            "--playing" => playing = number()?.parse()?,
+            // Cargo's own.
             "--bench" => {}
             path => film = Some(path.to_owned()),
         }
     }
-    let film = film.context("give a film")?;
+    many_descriptors();
+    let film = film.context("give a film of a minute or more")?;
     let name = Path::new(&film).file_stem().context("no file")?.to_string_lossy().into_owned();
     let folder = conformance::compare::tempdir()?;
     let config = folder.join("bench.toml");
-    std::fs::write(&config, "[front]\nmax_connections = 20000\nsession_timeout_s = 600\n[log]\nfilter = \"warn\"\n")?;
-    let config = config.to_string_lossy().into_owned();
-    let server = Server::start_in(&folder, &[Path::new(&film)], &["--workers", "1", "--config", &config])?;
-    let url = server.url(&name);
-    let address = url.trim_start_matches("rtsp://").split('/').next().context("no host")?.parse()?;
+    let limits = format!("cache_mib = {CACHE_MIB}\nread_ahead_mib = {READ_AHEAD_MIB}\nsession_timeout_s = 600");
+    std::fs::write(&config, format!("[front]\nworkers = 1\n{limits}\n[log]\nfilter = \"warn\"\n"))?;
+    let server = Server::start_in(&folder, &[Path::new(&film)], &["--config", &config.to_string_lossy()])?;
+    let (url, pid) = (server.url(&name), server.pid());
 
-    let mut client = Client::connect(address)?;
-    cycle(&mut client, &url, 200)?;
-    say("after 200 cycles", server.pid())?;
-    cycle(&mut client, &url, cycles)?;
-    say(&format!("after {cycles} more"), server.pid())?;
+    let mut viewer = Viewer::connect(&url)?;
+    cycle(&mut viewer, cycles)?;
+    let before = say(&format!("after {cycles} cycles"), pid)?;
+    cycle(&mut viewer, cycles)?;
+    let after = say(&format!("after {cycles} more"), pid)?;
+    println!("  a cycle leaves {:.1} bytes", (after as f64 - before as f64) * 1024.0 / f64::from(cycles.max(1)));
 
-    let mut clients = Vec::new();
+    let before = say("before idle sessions", pid)?;
+    let mut viewers = Vec::new();
     for number in 0..idle {
         if number % PER_CONNECTION == 0 {
-            clients.push(Client::connect(address)?);
+            viewers.push(Viewer::connect(&url)?);
         }
-        let client = clients.last_mut().context("no client")?;
-        client.session = None;
-        set_up(client, &url)?;
+        viewers.last_mut().context("no viewer")?.set_up(Some(40_000))?;
     }
-    say(&format!("{idle} idle sessions"), server.pid())?;
-    drop(clients);
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    say("connections closed", server.pid())?;
+    let after = say(&format!("{idle} idle sessions"), pid)?;
+    println!("  {:.1} KiB a session", (after as f64 - before as f64) / idle.max(1) as f64);
+    drop(viewers);
+    sleep(Duration::from_secs(3));
+    say("their connections closed", pid)?;
+
+    // Somebody takes what comes, and throws it away: nobody reads these sockets.
+    let sockets = (0..4).map(|at| UdpSocket::bind(("127.0.0.1", 40_000 + at))).collect::<Result<Vec<_>, _>>()?;
+    // The cache is filled first.
+    let mut viewers = play(&url, 20)?;
+    sleep(Duration::from_secs(5));
+    let before = say("20 sessions play", pid)?;
+    viewers.append(&mut play(&url, playing)?);
+    for _ in 0..5 {
+        sleep(Duration::from_secs(2));
+        let now = say(&format!("{} sessions play", playing + 20), pid)?;
+        let each = (now as f64 - before as f64) / playing.max(1) as f64;
+        println!("  {each:.1} KiB a session, of which at most {READ_AHEAD_MIB} MiB together may be read-ahead");
+    }
+    drop((viewers, sockets));
     server.stop()?;
     let _ = std::fs::remove_dir_all(folder);
     Ok(())
 }
 
-fn cycle(client: &mut Client, url: &str, count: usize) -> Result<()> {
+fn play(url: &str, count: usize) -> Result<Vec<Viewer>> {
+    let mut viewers = Vec::with_capacity(count);
+    for number in 0..count {
+        let mut viewer = Viewer::connect(url)?;
+        viewer.set_up(Some(40_000))?;
+        viewer.play(number * 7 % 60)?;
+        viewers.push(viewer);
+    }
+    Ok(viewers)
+}
+
+fn cycle(viewer: &mut Viewer, count: u32) -> Result<()> {
     for _ in 0..count {
-        client.session = None;
-        set_up(client, url)?;
-        let answer = client.request("TEARDOWN", url, &[])?;
-        ensure!(answer.status == 200, "TEARDOWN was answered {}", answer.head);
+        viewer.set_up(Some(40_000))?;
+        viewer.tear_down()?;
     }
     Ok(())
 }
 
-fn set_up(client: &mut Client, url: &str) -> Result<()> {
-    for track in 1..=2 {
-        let transport = format!("RTP/AVP;unicast;client_port={}-{}", 40_000 + 2 * track, 40_001 + 2 * track);
-        let answer = client.request("SETUP", &format!("{url}/track{track}"), &[("Transport", &transport)])?;
-        ensure!(answer.status == 200, "SETUP was answered {}", answer.head);
-    }
-    Ok(())
-}
-
-fn say(when: &str, pid: u32) -> Result<()> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd"))?.count();
-    println!("{when:24} RSS {:>12}, {descriptors} descriptors", rss.trim());
-    Ok(())
+/// Prints and answers the RSS, KiB.
+fn say(when: &str, pid: u32) -> Result<u64> {
+    let (rss, (descriptors, sockets)) = (rss(pid)?, descriptors(pid)?);
+    println!("{when:26} RSS {:8.1} MiB, {descriptors} descriptors, {sockets} of them sockets", rss as f64 / 1024.0);
+    Ok(rss)
 }

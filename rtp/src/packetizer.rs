@@ -26,6 +26,7 @@ pub struct Packetizer {
     payloader: Payloader,
     source: Source,
     max_payload: usize,
+    share_sends: bool,
 }
 
 /// What the packets' headers take from the source, and what they leave behind in it.
@@ -45,7 +46,14 @@ impl Packetizer {
             payloader: Payloader::new(format),
             source: Source { payload_type, ssrc, sequence: Sequence(first_sequence), mark_start: true },
             max_payload: max_packet.clamp(MIN_PACKET, MAX_PACKET) - HEADER_LEN,
+            share_sends: false,
         }
+    }
+
+    /// Whether packets will be [filled up](Train::fill_up) to leave in segmented sends: a payload format that can't make
+    /// equal packets then cuts so that this succeeds, at the price of some packets more.
+    pub fn share_sends(&mut self, share: bool) {
+        self.share_sends = share;
     }
 
     /// The number of the packet that comes next.
@@ -76,7 +84,8 @@ impl Packetizer {
     /// Stored bytes that are not the format's stored form. Train and sequence number are then as they were.
     pub fn packetize(&mut self, units: &[AccessUnit<'_>], train: &mut Train) -> Result<(), PayloadError> {
         let packets_before = train.len();
-        let mut writer = PacketWriter { source: self.source, max_payload: self.max_payload, train };
+        let (source, max_payload) = (self.source, self.max_payload);
+        let mut writer = PacketWriter { source, max_payload, share_sends: self.share_sends, train };
         match self.payloader.packetize(units, &mut writer) {
             Ok(()) => {
                 self.source = writer.source;
@@ -117,6 +126,7 @@ impl Packetizer {
 pub(crate) struct PacketWriter<'a> {
     source: Source,
     max_payload: usize,
+    share_sends: bool,
     train: &'a mut Train,
 }
 
@@ -124,6 +134,11 @@ impl PacketWriter<'_> {
     /// Bytes that a payload may have, the payload format's own header included.
     pub(crate) fn max_payload(&self) -> usize {
         self.max_payload
+    }
+
+    /// Whether equal packets are worth more packets.
+    pub(crate) fn shares_sends(&self) -> bool {
+        self.share_sends
     }
 
     /// Writes one packet whose payload is `parts`, one after the other.

@@ -45,7 +45,7 @@ const FRAME_HEADER: usize = 4;
 /// The bit of an RTP packet's first byte that says that its last byte counts padding, and the most that it can count
 /// (RFC 3550 section 5.1).
 const PADDING: u8 = 0x20;
-const MAX_PADDING: u32 = 255;
+const MAX_PADDING: usize = 255;
 
 impl Train {
     /// An empty train.
@@ -202,17 +202,56 @@ impl Train {
 /// How many packets of these lengths, from the first on, can leave in one send, and the length to which all but the
 /// last of them are then filled up.
 fn fillable(lengths: &[u32]) -> (usize, u32) {
-    let (mut longest, mut shortest) = (lengths[0], lengths[0]);
-    let mut count = 1;
-    for &next in &lengths[1..] {
-        if next.max(longest) - shortest > MAX_PADDING {
+    let mut sends = Sends::default();
+    let mut count = 0;
+    let mut longest = 0;
+    for &length in lengths {
+        sends.add(length as usize);
+        if sends.count() > 1 {
             break;
         }
-        longest = longest.max(next);
-        shortest = shortest.min(next);
         count += 1;
+        longest = sends.longest;
     }
-    (count, longest)
+    (count, longest as u32)
+}
+
+/// Counts in how many sends packets of these lengths leave, filled up where that helps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sends {
+    count: usize,
+    packets: usize,
+    /// Of the last send.
+    longest: usize,
+    shortest: usize,
+}
+
+impl Sends {
+    /// The next packet; none if it has no bytes.
+    pub(crate) fn add(&mut self, length: usize) {
+        if length == 0 {
+            return;
+        }
+        self.packets += 1;
+        // The last one of a send may be as short as it likes; the others are filled up to the longest.
+        let longest = self.longest.max(length);
+        if self.count > 0 && longest - self.shortest <= MAX_PADDING {
+            (self.longest, self.shortest) = (longest, self.shortest.min(length));
+        } else {
+            self.count += 1;
+            (self.longest, self.shortest) = (length, length);
+        }
+    }
+
+    /// Sends so far.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Packets so far.
+    pub(crate) fn packets(&self) -> usize {
+        self.packets
+    }
 }
 
 #[cfg(test)]

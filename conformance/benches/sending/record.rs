@@ -1,4 +1,5 @@
-//! What the front sends, seen by receivers with `UDP_GRO`: on loopback a segmented send arrives in one piece.
+//! What the front sends, seen by receivers with `UDP_GRO`: on loopback a segmented send arrives in one piece. Times are
+//! the kernel's (`SO_TIMESTAMPNS`), taken within the send: how late the recorder reads doesn't matter.
 
 use super::receivers::Ports;
 use anyhow::{Result, ensure};
@@ -6,7 +7,7 @@ use std::{
     collections::VecDeque,
     net::UdpSocket,
     os::fd::AsRawFd,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// From linux/udp.h.
@@ -90,20 +91,22 @@ impl Recording {
     }
 }
 
-/// Makes a socket take sends in one piece.
+/// Makes a socket take sends in one piece, each with the kernel's time.
 pub fn whole(socket: &UdpSocket) -> Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the pointer is to a c_int, and its size is given.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_UDP,
-            UDP_GRO,
-            (&raw const on).cast(),
-            std::mem::size_of_val(&on) as libc::socklen_t,
-        )
-    };
-    ensure!(result == 0, "this kernel has no UDP_GRO: {}", std::io::Error::last_os_error());
+    for (level, option) in [(libc::SOL_UDP, UDP_GRO), (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)] {
+        let on: libc::c_int = 1;
+        // SAFETY: the pointer is to a c_int, and its size is given.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                level,
+                option,
+                (&raw const on).cast(),
+                std::mem::size_of_val(&on) as libc::socklen_t,
+            )
+        };
+        ensure!(result == 0, "this kernel has no UDP_GRO or stamps: {}", std::io::Error::last_os_error());
+    }
     Ok(())
 }
 
@@ -124,24 +127,36 @@ pub fn record(viewers: &[Vec<Ports>], length: Duration) -> Result<Recording> {
     for (_, _, socket) in &sockets {
         while receive(socket, &mut buffer).is_some() {}
     }
-    let start = Instant::now();
+    let (start, wall) = (Instant::now(), wall_clock());
     while start.elapsed() < length {
         // SAFETY: as many valid pollfds as told.
         unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, 50) };
         for (viewer, track, socket) in &sockets {
-            while let Some((bytes, size)) = receive(socket, &mut buffer) {
-                recording.viewers[*viewer].push(Send { at: start.elapsed(), track: *track, bytes, size });
+            while let Some(Received { at, bytes, size }) = receive(socket, &mut buffer) {
+                let at = at.saturating_sub(wall).min(length);
+                recording.viewers[*viewer].push(Send { at, track: *track, bytes, size });
             }
         }
+    }
+    for sends in &mut recording.viewers {
+        sends.sort_by_key(|send| send.at);
     }
     ensure!(recording.viewers.iter().all(|sends| !sends.is_empty()), "a recording viewer got nothing");
     Ok(recording)
 }
 
-/// A send's bytes and the bytes of each of its packets.
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, usize)> {
+/// A send as it came.
+struct Received {
+    /// By the wall clock.
+    at: Duration,
+    bytes: usize,
+    /// Of each packet but the last.
+    size: usize,
+}
+
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<Received> {
     let mut iovec = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
-    let mut control = [0_u64; 8];
+    let mut control = [0_u64; 16];
     // SAFETY: a plain C structure; zero bytes are valid.
     let mut header = unsafe { std::mem::zeroed::<libc::msghdr>() };
     header.msg_iov = &raw mut iovec;
@@ -151,11 +166,29 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, usize)> {
     // SAFETY: all that the header points to lives through the call.
     let got = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT) };
     let bytes = usize::try_from(got).ok().filter(|bytes| *bytes > 0)?;
-    // SAFETY: the kernel has laid control messages into `control` and said how many bytes.
-    let size = unsafe {
-        let message = libc::CMSG_FIRSTHDR(&raw const header);
-        let is_size = !message.is_null() && (*message).cmsg_level == libc::SOL_UDP && (*message).cmsg_type == UDP_GRO;
-        if is_size { libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned() } else { 0 }
-    };
-    Some((bytes, usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(bytes)))
+    let mut received = Received { at: wall_clock(), bytes, size: bytes };
+    // SAFETY: the kernel has laid control messages into `control` and said how many bytes; what each holds is by its type.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(&raw const header);
+        while !message.is_null() {
+            let data = libc::CMSG_DATA(message);
+            match ((*message).cmsg_level, (*message).cmsg_type) {
+                (libc::SOL_UDP, UDP_GRO) => {
+                    let size = data.cast::<libc::c_int>().read_unaligned();
+                    received.size = usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(bytes);
+                }
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let time = data.cast::<libc::timespec>().read_unaligned();
+                    received.at = Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32);
+                }
+                _ => {}
+            }
+            message = libc::CMSG_NXTHDR(&raw const header, message);
+        }
+    }
+    Some(received)
+}
+
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }

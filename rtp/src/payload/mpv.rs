@@ -6,8 +6,7 @@
 //! them the piece's bytes, or for [`Piece::Field`], which leads the pieces of one picture header, the bits of the
 //! RFC 2250 header with S, B and E zero. The pieces' lengths add up to the picture.
 //!
-//! A payload holds headers and whole slices as they fit, payloads as few and then as even as can be, or part of one
-//! slice, cut equally. Sequence headers
+//! A payload holds headers and whole slices as they fit, or part of one slice, cut equally. Sequence headers
 //! start a payload, GOP headers start one or follow a sequence header, picture headers start one or follow a
 //! GOP header. AN, N and T are never set: no known receiver uses what they stand for.
 //!
@@ -25,6 +24,7 @@ use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
 use crate::packetizer::{MIN_PAYLOAD, PacketWriter};
+use crate::train::Sends;
 use std::ops::Range;
 
 const FORMAT: &str = "MPV";
@@ -35,8 +35,9 @@ const HEADER: usize = 4;
 /// Bytes of each word of these headers, and of a start code.
 const WORD: usize = 4;
 
-/// Bytes by which the limit of even payloads may miss the smallest.
-const EVEN_ENOUGH: usize = 16;
+/// Packets that a picture may have more to leave in one send less. A packet costs the wire and the receiver some headers,
+/// a send of its own costs the sender as much as dozens of packets.
+const PACKETS_FOR_A_SEND: usize = 3;
 
 /// Bits of it.
 const SEQUENCE_PRESENT: u32 = 1 << 13;
@@ -69,7 +70,8 @@ pub(crate) fn without_hints(stored: &[u8]) -> Option<&[u8]> {
 pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
     let (hints, picture) = hints::read(unit.data)?;
-    let max = even(hints.clone(), picture.len(), out.max_payload() - HEADER);
+    let max = out.max_payload() - HEADER;
+    let max = if out.shares_sends() { limit(&hints, picture.len(), max) } else { max };
     let start = out.take_start();
     let mut cutter =
         Cutter { unit, picture, max, out, start, field: 0, open: Cut::at(0), context: Context::Empty, done: None };
@@ -95,32 +97,44 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     Ok(())
 }
 
-/// The smallest limit by which a picture's pieces fill no more payloads than by `max`: these are then as even as
-/// whole slices allow, and the more of them can leave in one send. A picture with a slice beyond `max` is cut by `max`,
-/// since the parts of a slice are even anyway.
-fn even(hints: Hints<'_>, length: usize, max: usize) -> usize {
-    let pieces = || hints.clone().flatten().filter(|hint| hint.piece != Piece::Field).map(|hint| hint.value as usize);
-    let largest = pieces().max().unwrap_or(0);
-    if length <= max || largest > max {
+/// The most bytes of a payload by which a picture is cut so that its packets leave in few sends: packets of a send are
+/// equal, or can be padded so, and whole slices never are by themselves. Somewhat shorter payloads make more packets of
+/// more equal length, which is worth it up to a point ([`PACKETS_FOR_A_SEND`]).
+fn limit(hints: &Hints<'_>, length: usize, max: usize) -> usize {
+    if length <= max {
         return max;
     }
-    let payloads = |limit: usize| {
-        let (mut count, mut filled) = (1, 0);
-        for piece in pieces() {
-            if filled + piece > limit {
-                (count, filled) = (count + 1, 0);
+    let limits = [8, 7, 6, 5, 4].map(|eighths| (max * eighths / 8).max(MIN_PAYLOAD - HEADER));
+    limits.into_iter().min_by_key(|limit| cost(hints.clone(), *limit)).unwrap_or(max)
+}
+
+/// What a picture costs cut by `limit`, in packets.
+fn cost(hints: Hints<'_>, limit: usize) -> usize {
+    let mut sends = Sends::default();
+    let mut filled = 0;
+    for Hint { piece, value, .. } in hints.flatten() {
+        let length = value as usize;
+        match piece {
+            Piece::Field => {
+                sends.add(filled);
+                filled = 0;
             }
-            filled += piece;
+            _ if filled + length <= limit => filled += length,
+            Piece::Slice if length > limit => {
+                let parts = (filled + length).div_ceil(limit);
+                let part = (filled + length).div_ceil(parts);
+                (0..parts - 1).for_each(|_| sends.add(part));
+                sends.add(filled + length - part * (parts - 1));
+                filled = 0;
+            }
+            _ => {
+                sends.add(filled);
+                filled = length;
+            }
         }
-        count
-    };
-    let fewest = payloads(max);
-    let (mut low, mut high) = (largest.max(length / fewest).max(MIN_PAYLOAD), max);
-    while low + EVEN_ENOUGH < high {
-        let middle = low.midpoint(high);
-        if payloads(middle) > fewest { low = middle } else { high = middle }
     }
-    high
+    sends.add(filled);
+    sends.packets() + PACKETS_FOR_A_SEND * sends.count()
 }
 
 /// Fills payloads with pieces. A finished one waits until the next is finished, for only then is it known

@@ -172,8 +172,9 @@ impl Playback {
             let own = (RtpTimestamp(random.next_u32()), (random.next_u32() & 0x7fff) as u16);
             let (first, sequence) = firsts.get(source).copied().unwrap_or(own);
             firsts.push((first, sequence));
-            let packetizer =
+            let mut packetizer =
                 Packetizer::new(&track.format, setup.payload_type, setup.ssrc, sequence, options.max_packet);
+            packetizer.share_sends(options.padding && setup.framing == Framing::Datagram);
             let sender = Sender::new(setup.ssrc, track.clock(), u64::from(track.bandwidth_bps), random.next_u64());
             tracks.push(TrackPlay::new(setup, source, track, &options, packetizer, sender, first, now));
         }

@@ -207,3 +207,42 @@ fn the_mpeg2_extension_of_other_senders_is_passed_over() {
         assert_eq!(depacketizer.poll().map(|unit| (unit.data, unit.sync)), expected.map(|es| (es.to_vec(), true)));
     }
 }
+
+#[test]
+fn pictures_leave_in_few_sends_by_a_lawful_cut() {
+    // Slices' bytes; packets and sends without sharing, packets and sends with it.
+    let row = |length: usize| vec![length; 18];
+    let uneven = (0..18).map(|index| 150 + index * 61 % 340).collect::<Vec<_>>();
+    let cases: &[(&[usize], [usize; 2], [usize; 2])] = &[
+        (&[1200], [1, 1], [1, 1]),
+        (&[5000], [4, 1], [4, 1]),
+        (&[1320, 1251, 1649], [4, 2], [6, 1]),
+        (&row(240), [4, 2], [4, 1]),
+        (&row(700), [18, 2], [18, 1]),
+        (&uneven, [5, 3], [5, 1]),
+    ];
+    let format = Format::Mpv { mpeg2: true, width: 16, height: 16 };
+    for (slices, without, with) in cases {
+        let slices = slices.iter().enumerate().map(|(index, length)| piece(index as u8 + 1, *length));
+        let es: Vec<u8> = [picture(1)].into_iter().chain(slices).flatten().collect();
+        let mut stored = Vec::new();
+        format.store(&es, true, &mut stored).unwrap();
+        for (share, expected) in [(false, without), (true, with)] {
+            let unit = AccessUnit { data: &stored, timestamp: RtpTimestamp(9), sync: true };
+            let mut packetizer = Packetizer::new(&format, 32, 1, 0, 1400);
+            packetizer.share_sends(share);
+            let mut train = Train::new(Framing::Datagram);
+            packetizer.packetize(&[unit], &mut train).unwrap();
+            if share {
+                train.fill_up(usize::MAX);
+            }
+            let (mut sends, mut from) = (0, 0);
+            while let Some(run) = train.segments(from, 64, 65_000) {
+                (sends, from) = (sends + 1, from + run.count);
+            }
+            assert_eq!([train.len(), sends], *expected, "{} bytes, share {share}", es.len());
+            let packets = (0..train.len()).map(|index| RtpPacket::parse(train.packet(index)).unwrap());
+            assert_eq!(packets.flat_map(|packet| packet.payload[4..].to_vec()).collect::<Vec<_>>(), es);
+        }
+    }
+}
