@@ -111,7 +111,9 @@ impl Packetizer {
             return Err(mp2t::error((0, "this format is packetized")));
         };
         let packets_before = train.len();
-        let mut writer = PacketWriter { source: self.source, max_payload: self.max_payload, train };
+        let (source, max_payload) = (self.source, self.max_payload);
+        // Whole transport packets are equal anyway.
+        let mut writer = PacketWriter { source, max_payload, share_sends: false, train };
         let result = multiplexer.multiplex(units, end, |time, payload| writer.write(time, false, &[payload]));
         match result {
             Ok(()) => self.source = writer.source,
