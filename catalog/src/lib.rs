@@ -7,6 +7,7 @@
 //!   and tables. It carries the name too, so that nodes alone can bring a catalog back.
 //! - [`sample::SampleTable`]: a track's samples by number and by time. [`sample::Sample`]: one entry.
 //!   [`sample::TableBuilder`] makes one, [`sample::Rates`] are its bits per second.
+//! - [`multiplex::multiplex`]: an index as one transport stream, or [`multiplex::MultiplexError`].
 //! - [`library::Library`]: opens indexes, each read once for all viewers.
 //!
 //! How a file becomes that:
@@ -34,6 +35,7 @@ pub mod db;
 pub mod index;
 pub mod ingest;
 pub mod library;
+pub mod multiplex;
 pub mod operate;
 pub mod presentation;
 pub mod rebuild;

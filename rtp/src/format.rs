@@ -213,7 +213,8 @@ impl Format {
             Format::Pcm { .. } | Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Media::Audio,
             Format::T140 {} => Media::Text,
             Format::Asf { media, .. } => *media,
-            Format::Mp2t { program } => program.media(),
+            // RFC 3551 table 5 has it as both; receivers expect this one.
+            Format::Mp2t { .. } => Media::Video,
         }
     }
 

@@ -25,6 +25,9 @@ pub const ALL: u32 = 0;
 /// (\[MS-RTSP\] 2.2.5.3). No presentation has as many tracks.
 pub const RETRANSMISSION: u32 = 65_536;
 
+/// The id of the track that is all tracks as one transport stream.
+pub const TRANSPORT_STREAM: u32 = 65_537;
+
 /// What begins the line with the ASF header: ffmpeg wants it to the letter.
 const ASF_HEADER: &str = "data:application/vnd.ms.wms-hdr.asfv1;base64,";
 

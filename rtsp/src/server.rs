@@ -19,6 +19,7 @@ mod connection;
 mod describe;
 #[cfg(test)]
 pub(crate) mod fake;
+mod form;
 mod media;
 mod parameters;
 mod play;
@@ -63,6 +64,7 @@ pub struct Server {
     media: Arc<dyn Media>,
     admission: Admission,
     rules: Rules,
+    made: Mutex<form::Made>,
 }
 
 /// What a request comes to.
@@ -150,7 +152,8 @@ impl Step {
 impl Server {
     /// Without sessions yet.
     pub fn new(options: SessionOptions, media: Arc<dyn Media>, admission: Admission, rules: Rules) -> Self {
-        Self { sessions: Mutex::new(SessionTable::new(options)), options, media, admission, rules }
+        let (sessions, made) = (Mutex::new(SessionTable::new(options)), Mutex::default());
+        Self { sessions, options, media, admission, rules, made }
     }
 
     /// A request has come.
@@ -171,8 +174,10 @@ impl Server {
         let outcome = match opened {
             // Whether there is such a presentation, DESCRIBE tells.
             _ if request.method == Method::Options => Ok(options()),
-            Ok(index) if request.method == Method::Describe => self.describe(connection, request, &index),
-            Ok(index) => self.setup_new(connection, request, index, now),
+            Ok(index) => self.form(&request.uri, index).and_then(|index| match request.method {
+                Method::Describe => self.describe(connection, request, &index),
+                _ => self.setup_new(connection, request, index, now),
+            }),
             Err(OpenError::NotFound) => Err(Refusal::new(StatusCode::NotFound, "no such presentation")),
             Err(OpenError::Unavailable(reason)) => Err(Refusal::new(StatusCode::ServiceUnavailable, reason)),
         };

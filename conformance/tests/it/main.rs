@@ -6,5 +6,6 @@ mod frames;
 mod house;
 mod independent;
 mod loss;
+mod mp2t;
 mod robust;
 mod seek;

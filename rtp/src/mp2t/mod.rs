@@ -22,7 +22,7 @@ pub(crate) use cells::{CELL, SYNC};
 pub(crate) use multiplexer::Multiplexer;
 
 use crate::clock::RtpTimestamp;
-use crate::format::{Format, Media};
+use crate::format::Format;
 use elementary::Elementary;
 use serde::{Deserialize, Serialize};
 
@@ -79,11 +79,5 @@ impl Program {
     /// Why not.
     pub fn carries(format: &Format) -> Result<(), NotCarried> {
         Elementary::of(format).map(drop).map_err(|reason| NotCarried { codec: format.describe(), reason })
-    }
-
-    /// Whether there is a picture to it.
-    pub fn media(&self) -> Media {
-        let video = self.streams.iter().any(|stream| stream.format.media() == Media::Video);
-        if video { Media::Video } else { Media::Audio }
     }
 }

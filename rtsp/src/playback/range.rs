@@ -79,12 +79,18 @@ impl Playback {
         let info = self.tracks.iter().map(|track| TrackInfo {
             track: track.number,
             sequence: self.tracks[track.source].packetizer.next_sequence(),
-            timestamp: match track.timestamp(track.clock.ticks(self.start)) {
+            timestamp: match track.timestamp(self.first_instant(track)) {
                 RtpTimestamp(0) => RtpTimestamp(1),
                 other => other,
             },
         });
         Ok((self.start..self.end, info.collect()))
+    }
+
+    /// The instant that `RTP-Info` tells of a track.
+    fn first_instant(&self, track: &TrackPlay) -> Ticks {
+        let first = self.index.tracks[track.number].samples.get(track.cursor).filter(|_| track.multiplexed);
+        first.map_or_else(|| track.clock.ticks(self.start), |sample| track.begins(&sample))
     }
 
     /// Starts what was armed: the first sample is due `now`, which is `wall` by the wall clock.

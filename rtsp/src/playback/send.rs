@@ -9,6 +9,8 @@ use catalog::sample::Sample;
 use rtp::{
     access_unit::AccessUnit,
     clock::{RtpTimestamp, Ticks},
+    format::Format,
+    mp2t::Unit,
     train::Framing,
 };
 use std::{
@@ -250,6 +252,20 @@ impl Playback {
             *unit = AccessUnit { data, timestamp: track.timestamp(sample.pts), sync: sample.sync };
         }
         let units = &units[..group.count];
+        if let Format::Mp2t { program } = &self.index.tracks[track.number].format {
+            let streams = program.order.get(track.cursor..).unwrap_or_default();
+            let streams = streams.iter().map(|stream| usize::from(*stream));
+            let mut parts =
+                [Unit { stream: 0, data: &[], decode: RtpTimestamp(0), timestamp: RtpTimestamp(0), sync: false };
+                    MAX_GROUP];
+            for (part, ((unit, sample), stream)) in parts.iter_mut().zip(units.iter().zip(samples).zip(streams)) {
+                let AccessUnit { data, timestamp, sync } = *unit;
+                *part = Unit { stream, data, decode: track.timestamp(sample.dts), timestamp, sync };
+            }
+            let end = Ticks(group.samples[0].dts.0 + group.span.0);
+            let parts = &parts[..group.count];
+            return track.packetizer.multiplex(parts, track.timestamp(end), train).map_err(|error| error.to_string());
+        }
         // Where units can't share packets each is laid down by itself.
         let step = if track.bundled { group.count } else { 1 };
         for units in units.chunks(step) {

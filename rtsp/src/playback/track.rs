@@ -7,7 +7,7 @@ use catalog::{
 };
 use rtp::{
     clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks},
-    format::{Bundling, Media},
+    format::{Bundling, Format, Media},
     packetizer::Packetizer,
     sender::Sender,
 };
@@ -26,6 +26,8 @@ pub(super) struct TrackPlay {
     pub(super) pictures: bool,
     /// Several units may share a packet.
     pub(super) bundled: bool,
+    /// Its samples are of several streams.
+    pub(super) multiplexed: bool,
     /// Film that leaves together at most.
     pub(super) group: Ticks,
     pub(super) packetizer: Packetizer,
@@ -91,6 +93,7 @@ impl TrackPlay {
             source,
             pictures: track.format.media() == Media::Video,
             bundled,
+            multiplexed: matches!(track.format, Format::Mp2t { .. }),
             group: track.clock().ticks(MediaTime::ZERO.plus(group)),
             packetizer,
             sender,
@@ -161,7 +164,12 @@ impl TrackPlay {
     pub(super) fn earliest(&self, samples: &SampleTable) -> Option<MediaTime> {
         const FEW: usize = 32;
         let kept = samples.iter_from(self.cursor).take(FEW).filter(|sample| !self.skips(sample));
-        kept.map(|sample| sample.pts).min().map(|pts| self.clock.time(pts))
+        kept.map(|sample| self.begins(&sample)).min().map(|first| self.clock.time(first))
+    }
+
+    /// The instant of a sample's first packet: a transport stream's says when it leaves (RFC 2250 section 2).
+    pub(super) fn begins(&self, sample: &Sample) -> Ticks {
+        if self.multiplexed { sample.dts.min(sample.pts) } else { sample.pts }
     }
 
     /// Whether `sample` is left out at the range's start.

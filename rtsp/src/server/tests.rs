@@ -8,6 +8,7 @@
 mod admission;
 mod asf;
 mod dialogues;
+mod form;
 mod framing;
 mod sessions;
 mod table;

@@ -12,7 +12,11 @@ use crate::{
     },
     playback::{Admission, Playback, PlaybackOptions, Rate, TrackSetup},
 };
-use rtp::{clock::MediaTime, format::Media, train::Framing};
+use rtp::{
+    clock::MediaTime,
+    format::{Format, Media},
+    train::Framing,
+};
 use socket2::SockAddr;
 use std::{
     collections::VecDeque,
@@ -122,8 +126,11 @@ impl Viewer {
     /// The nearest to what is asked.
     fn rate(&self, request: &PlayRequest) -> Rate {
         let tracks = &request.index.tracks;
-        let video =
-            |track: &PlayTrack| tracks.get(track.track).is_some_and(|track| track.format.media() == Media::Video);
+        // The sound of a transport stream can't be left out.
+        let video = |track: &PlayTrack| {
+            let format = tracks.get(track.track).map(|track| &track.format);
+            format.is_some_and(|format| format.media() == Media::Video && !matches!(format, Format::Mp2t { .. }))
+        };
         let (Scale(scale), Speed(speed)) = request.rate;
         Rate::nearest(scale, speed, request.tracks.iter().any(video))
     }
