@@ -4,67 +4,18 @@
 //! presentation times must agree after one constant offset that is common to audio and video is removed.
 //! What an edit list trims from the front of the file's audio (a decoder's priming) may be heard on the wire.
 //!
-//! The time of the very first picture is ffmpeg's own guess when it receives: its parser takes none from a stream's
-//! first packet (the stream's position is not known there), whatever the server wrote in it. It is reported apart.
+//! The time of what a stream's first packet holds is ffmpeg's own guess when it receives: its parser takes none from it
+//! (the stream's position is not known there), whatever the server wrote in it. It is reported apart.
+//!
+//! Where ffmpeg tells errors of the file, at least what it gets from the file must come.
 
-use anyhow::{Context, Result, bail, ensure};
-use std::{
-    fmt,
-    path::Path,
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+mod decode;
+mod sound;
 
-/// How ffmpeg is to receive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// RTP over UDP.
-    Udp,
-    /// Interleaved in the RTSP connection.
-    Tcp,
-}
+pub use decode::{DecodeOptions, Decoded, Picture, Sound, Transport, decode, tempdir};
 
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        })
-    }
-}
-
-/// One decoded picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    /// When it is shown, nanoseconds by the source's clock.
-    pub time: i64,
-    /// MD5 of its pixels.
-    pub hash: String,
-}
-
-/// The decoded sound.
-#[derive(Clone, Debug, Default)]
-pub struct Sound {
-    /// Samples per second.
-    pub rate: u32,
-    /// Interleaved 16-bit samples of all channels.
-    pub samples: Vec<u8>,
-    /// Bytes of one sample of all channels.
-    pub block: usize,
-    /// For each decoded frame: number of its first sample, and its time in nanoseconds.
-    pub times: Vec<(usize, i64)>,
-}
-
-/// What ffmpeg made of one source.
-#[derive(Clone, Debug, Default)]
-pub struct Decoded {
-    /// Pictures in the order in which they are shown.
-    pub pictures: Vec<Picture>,
-    /// Present where the source has audio.
-    pub sound: Option<Sound>,
-    /// What ffmpeg complained of.
-    pub messages: String,
-}
+use anyhow::{Context, Result};
+use std::{fmt, path::Path, time::Duration};
 
 /// How a received film differs from its file; empty when it doesn't.
 #[derive(Clone, Debug, Default)]
@@ -79,8 +30,12 @@ pub struct Report {
     pub sound_time_error: i64,
     /// How far ffmpeg's guess of the first picture's time is off, nanoseconds; no difference by itself.
     pub first_picture_error: i64,
+    /// The same for the audio of the first packet.
+    pub first_sound_error: i64,
     /// Each difference in words; the first one first.
     pub differences: Vec<String>,
+    /// What is as it should be, and yet worth telling.
+    pub notes: Vec<String>,
 }
 
 impl Report {
@@ -94,37 +49,18 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "pictures {}/{}, samples {}/{}, time error {:.1} us video (the first {:.1} ms), {:.1} us audio: ",
+            "pictures {}/{}, samples {}/{}, time error {:.1} us video (the first {:.1} ms), {:.1} us audio (the first {:.1} ms): ",
             self.pictures.1,
             self.pictures.0,
             self.samples.1,
             self.samples.0,
             self.picture_time_error as f64 / 1e3,
             self.first_picture_error as f64 / 1e6,
-            self.sound_time_error as f64 / 1e3
+            self.sound_time_error as f64 / 1e3,
+            self.first_sound_error as f64 / 1e6
         )?;
-        if self.is_exact() { f.write_str("exact") } else { f.write_str(&self.differences.join("; ")) }
-    }
-}
-
-/// Options of one decode.
-#[derive(Clone, Debug, Default)]
-pub struct DecodeOptions {
-    /// ffmpeg's input options, before `-i`.
-    pub input: Vec<String>,
-    /// Whether to decode video, audio; both where not said.
-    pub only: Option<&'static str>,
-}
-
-impl DecodeOptions {
-    /// To receive over `transport`.
-    pub fn receive(transport: Transport) -> Self {
-        let mut input = vec!["-rtsp_transport".to_owned(), transport.to_string()];
-        if transport == Transport::Udp {
-            // The kernel's default buffer is shorter than a busy test machine's naps.
-            input.extend(["-buffer_size".to_owned(), "8388608".to_owned()]);
-        }
-        Self { input, only: None }
+        if self.is_exact() { f.write_str("exact") } else { f.write_str(&self.differences.join("; ")) }?;
+        self.notes.iter().try_for_each(|note| write!(f, " ({note})"))
     }
 }
 
@@ -141,7 +77,7 @@ pub fn compare_with(file: &Decoded, url: &str, transport: Transport, limit: Dura
     Ok(difference(file, &received))
 }
 
-/// One tick of the video clock, nanoseconds.
+/// The clock that most formats' RTP timestamps count by, one tick in nanoseconds: what two roundings may differ by.
 const VIDEO_TICK: i64 = 1_000_000_000 / 90_000 + 1;
 
 /// How `received` differs from `file`.
@@ -158,14 +94,15 @@ pub fn difference(file: &Decoded, received: &Decoded) -> Report {
         for (a, b) in file.pictures.iter().zip(&received.pictures).skip(1) {
             report.picture_time_error = report.picture_time_error.max((b.time - a.time - offset).abs());
         }
-        if report.picture_time_error > VIDEO_TICK {
+        // Rounded once where it was added and once where it was sent; half of that where the offset is in the middle.
+        if report.picture_time_error > received.picture_tick.max(VIDEO_TICK) {
             report
                 .differences
                 .push(format!("a picture is {:.3} ms off its time", report.picture_time_error as f64 / 1e6));
         }
     }
     match (&file.sound, &received.sound) {
-        (Some(a), Some(b)) => compare_sound(a, b, offset, &mut report),
+        (Some(a), Some(b)) => sound::compare(a, b, offset, !file.messages.is_empty(), &mut report),
         (Some(_), None) => report.differences.push("no audio came".into()),
         (None, Some(_)) => report.differences.push("audio came that the file doesn't have".into()),
         (None, None) => {}
@@ -188,176 +125,60 @@ fn compare_pictures(file: &Decoded, received: &Decoded, report: &mut Report) {
         };
         report.differences.push(format!("picture {index} differs; {note}"));
     }
-    if file.pictures.len() != received.pictures.len() {
-        report.differences.push(format!(
-            "{} pictures in the file, {} received",
-            file.pictures.len(),
-            received.pictures.len()
-        ));
+    let (expected, seen) = report.pictures;
+    if seen > expected && !file.messages.is_empty() && differs.is_none() {
+        report.notes.push(format!("{} pictures more than ffmpeg gets from the file", seen - expected));
+    } else if expected != seen {
+        report.differences.push(format!("{expected} pictures in the file, {seen} received"));
     }
 }
 
-/// Most samples that may come before the file's first: two frames of HE-AAC.
-const MAX_PRIMING: usize = 4096;
-
-fn compare_sound(file: &Sound, received: &Sound, offset: Option<i64>, report: &mut Report) {
-    if file.rate != received.rate || file.block != received.block {
-        report.differences.push(format!(
-            "audio of {} Hz in blocks of {} bytes in the file, {} Hz and {} received",
-            file.rate, file.block, received.rate, received.block
-        ));
-        return;
-    }
-    let block = file.block.max(1);
-    report.samples = (file.samples.len() / block, received.samples.len() / block);
-    let extra = report.samples.1.saturating_sub(report.samples.0).min(MAX_PRIMING);
-    let shift = (0..=extra).find(|shift| received.samples[shift * block..].starts_with(&file.samples));
-    let Some(shift) = shift else {
-        let same = file.samples.iter().zip(&received.samples).take_while(|(a, b)| a == b).count() / block;
-        report.differences.push(format!(
-            "audio differs: {} samples in the file, {} received, the first {same} are the same",
-            report.samples.0, report.samples.1
-        ));
-        return;
-    };
-    let tick = 1_000_000_000 / i64::from(file.rate.max(1)) + 1;
-    let time_of = |sound: &Sound, sample: usize| -> Option<i64> {
-        let index = sound.times.partition_point(|(first, _)| *first <= sample).checked_sub(1)?;
-        let (first, time) = sound.times[index];
-        Some(time + (sample - first) as i64 * 1_000_000_000 / i64::from(sound.rate.max(1)))
-    };
-    let gaps: Vec<i64> =
-        file.times.iter().filter_map(|(first, time)| Some(time_of(received, first + shift)? - time)).collect();
-    let Some((least, most)) = gaps.iter().min().zip(gaps.iter().max()) else { return };
-    let offset = offset.unwrap_or((least + most) / 2);
-    report.sound_time_error = (least - offset).abs().max((most - offset).abs());
-    if report.sound_time_error > tick.max(VIDEO_TICK) + VIDEO_TICK {
-        report.differences.push(format!("audio is {:.3} ms off its time", report.sound_time_error as f64 / 1e6));
-    }
+/// The first `seconds` of the film were received: what of the file that is. Its last half second is left out, where
+/// the one may have ended earlier than the other.
+pub fn difference_of_start(file: &Decoded, received: &Decoded, seconds: f64) -> Report {
+    let until = ((seconds - 0.5) * 1e9) as i64;
+    let file = file.until(until);
+    let mut received = received.until(until + HALF_SECOND / 2);
+    received.pictures.truncate(file.pictures.len());
+    difference(&file, &received)
 }
 
-/// Decodes the first video and the first audio stream of `source` (a file or a URL) with ffmpeg.
-pub fn decode(source: &str, options: &DecodeOptions, limit: Duration) -> Result<Decoded> {
-    let folder = tempdir()?;
-    let (video, audio, raw) = (folder.join("video"), folder.join("audio"), folder.join("raw"));
-    let mut command = Command::new("ffmpeg");
-    command.args(["-hide_banner", "-nostdin", "-loglevel", "warning", "-y"]).args(&options.input).args(["-i", source]);
-    if options.only != Some("audio") {
-        command
-            .args(["-map", "0:v:0?", "-an", "-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "framemd5"])
-            .arg(&video);
-    }
-    if options.only != Some("video") {
-        command
-            .args(["-map", "0:a:0?", "-vn", "-enc_time_base", "-1", "-c:a", "pcm_s16le", "-f", "framemd5"])
-            .arg(&audio);
-        command.args(["-map", "0:a:0?", "-vn", "-c:a", "pcm_s16le", "-f", "s16le"]).arg(&raw);
-    }
-    let messages = run(command, limit);
-    let messages = match messages {
-        // A source without one of both kinds: ffmpeg refuses an output without streams, so ask for less.
-        Err(error) if options.only.is_none() && error.to_string().contains("does not contain any stream") => {
-            let only = if error.to_string().contains("Output file #0 ") { "audio" } else { "video" };
-            let _ = std::fs::remove_dir_all(&folder);
-            return decode(source, &DecodeOptions { only: Some(only), ..options.clone() }, limit);
+const HALF_SECOND: i64 = 500_000_000;
+
+/// Pictures of what was played before a seek that may come first.
+const MAX_OLD: usize = 2;
+
+/// `received` is what came after a seek: it must be the file's end, whole, and start at or before `asked` seconds.
+/// Audio decoders need a while to become what they would have been, so the audio is held against the pictures by time.
+pub fn difference_after_seek(file: &Decoded, received: &Decoded, asked: f64) -> Report {
+    let mut report = Report { pictures: (file.pictures.len(), received.pictures.len()), ..Report::default() };
+    let hashes = |pictures: &[Picture]| pictures.iter().map(|picture| picture.hash.clone()).collect::<Vec<_>>();
+    let offset = match (file.pictures.last(), received.pictures.last()) {
+        (Some(a), Some(b)) => Some(b.time - a.time),
+        _ => None,
+    };
+    if offset.is_some() {
+        let same = (0..=MAX_OLD.min(received.pictures.len() - 1)).find_map(|old| {
+            let first = file.pictures.len().checked_sub(received.pictures.len() - old)?;
+            (hashes(&file.pictures[first..]) == hashes(&received.pictures[old..])).then_some(first)
+        });
+        match same {
+            Some(first) => {
+                let start = (file.pictures[first].time - file.pictures[0].time) as f64 / 1e9;
+                report.notes.push(format!("from picture {first} at {start:.3} s"));
+                if start > asked + 0.001 {
+                    report.differences.push(format!("the first picture is at {start:.3} s, later than {asked:.3} s"));
+                }
+            }
+            None => report.differences.push("what came is not the file's end".into()),
         }
-        other => other?,
-    };
-    let mut decoded = Decoded { messages, ..Decoded::default() };
-    if let Ok(text) = std::fs::read_to_string(&video) {
-        decoded.pictures = parse_framemd5(&text)?.into_iter().map(|(time, _, hash)| Picture { time, hash }).collect();
     }
-    if let Ok(text) = std::fs::read_to_string(&audio) {
-        decoded.sound = parse_sound(&text, std::fs::read(&raw).unwrap_or_default())?;
+    match (&file.sound, &received.sound) {
+        (Some(a), Some(b)) => sound::compare_ends(a, b, offset, &mut report),
+        (Some(_), None) => report.differences.push("no audio came".into()),
+        _ => {}
     }
-    let _ = std::fs::remove_dir_all(&folder);
-    Ok(decoded)
-}
-
-/// Runs it to its end and gives what it printed on standard error; a failure or `limit` is an error.
-fn run(mut command: Command, limit: Duration) -> Result<String> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("starting {:?}", command.get_program()))?;
-    let mut stderr = child.stderr.take().context("no standard error")?;
-    let reader = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        let _ = std::io::Read::read_to_end(&mut stderr, &mut text);
-        String::from_utf8_lossy(&text).into_owned()
-    });
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if start.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            let text = reader.join().unwrap_or_default();
-            bail!("no end after {} s; it said: {}", limit.as_secs(), text.trim());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let text = reader.join().unwrap_or_default();
-    ensure!(status.success(), "ffmpeg failed ({status}): {}", text.trim());
-    Ok(text)
-}
-
-/// A folder of our own under the system's temporary one.
-pub fn tempdir() -> Result<std::path::PathBuf> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let name = format!("mobidic-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let path = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
-    Ok(path)
-}
-
-/// Rows of a framemd5 file: presentation time in nanoseconds, bytes, hash.
-fn parse_framemd5(text: &str) -> Result<Vec<(i64, usize, String)>> {
-    let base = header(text, "#tb 0: ").unwrap_or("1/1");
-    let (num, den) = base.split_once('/').context("a time base without /")?;
-    let (num, den): (i128, i128) = (num.trim().parse()?, den.trim().parse()?);
-    ensure!(den != 0, "a time base of {base}");
-    let rows = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-    rows.map(|line| {
-        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-        ensure!(fields.len() >= 6, "a framemd5 row of {} fields: {line}", fields.len());
-        let pts: i128 = fields[2].parse().with_context(|| line.to_owned())?;
-        Ok(((pts * 1_000_000_000 * num / den) as i64, fields[4].parse()?, fields[5].to_owned()))
-    })
-    .collect()
-}
-
-fn parse_sound(text: &str, samples: Vec<u8>) -> Result<Option<Sound>> {
-    let rows = parse_framemd5(text)?;
-    let Some(rate) = header(text, "#sample_rate 0: ") else { return Ok(None) };
-    let channels = match header(text, "#channel_layout_name 0: ").unwrap_or("stereo") {
-        "mono" => 1,
-        "stereo" => 2,
-        other => other.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or_else(|| layout_channels(other)),
-    };
-    let block = 2 * channels;
-    let mut times = Vec::with_capacity(rows.len());
-    let mut first = 0;
-    for (time, size, _) in rows {
-        times.push((first, time));
-        first += size / block;
-    }
-    Ok(Some(Sound { rate: rate.parse()?, samples, block, times }))
-}
-
-fn layout_channels(name: &str) -> usize {
-    // "5.1(side)", "2.1", "quad": digits before and after the point.
-    let digits: Vec<usize> = name.chars().filter_map(|c| c.to_digit(10)).map(|d| d as usize).collect();
-    if digits.is_empty() { 4 } else { digits.iter().sum() }
-}
-
-fn header<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim)
+    report
 }
 
 #[cfg(test)]
@@ -366,8 +187,8 @@ mod tests {
 
     fn film(times: &[i64], hashes: &str, sound: &[u8], sound_start: i64) -> Decoded {
         let pictures = times.iter().zip(hashes.chars()).map(|(time, hash)| Picture { time: *time, hash: hash.into() });
-        let sound = Sound { rate: 1000, samples: sound.to_vec(), block: 1, times: vec![(0, sound_start)] };
-        Decoded { pictures: pictures.collect(), sound: Some(sound), messages: String::new() }
+        let sound = Sound { rate: 1000, samples: sound.to_vec(), block: 1, times: vec![(0, sound_start)], tick: 1 };
+        Decoded { pictures: pictures.collect(), sound: Some(sound), ..Decoded::default() }
     }
 
     #[test]
@@ -391,5 +212,51 @@ mod tests {
                 Some(words) => assert!(report.to_string().contains(words), "{report}"),
             }
         }
+    }
+
+    #[test]
+    fn what_ffmpeg_guesses_of_a_first_packet_is_told_apart() {
+        let ms = 1_000_000;
+        let sound = |times: &[(usize, i64)]| Sound {
+            rate: 1000,
+            samples: b"0123456789abcdefghijklmnopqrst".to_vec(),
+            block: 1,
+            times: times.to_vec(),
+            tick: 1,
+        };
+        let film = |times: &[(usize, i64)]| Decoded { sound: Some(sound(times)), ..Decoded::default() };
+        let file = film(&[(0, 0), (10, 10 * ms), (20, 20 * ms)]);
+        let guessed = difference(&file, &film(&[(0, 0), (10, 15 * ms), (20, 25 * ms)]));
+        assert!(guessed.is_exact() && guessed.sound_time_error == 0, "{guessed}");
+        assert_eq!(guessed.first_sound_error, 5 * ms);
+        // Times that drift from the samples are the file's own affair.
+        let drifting = film(&[(0, 0), (10, 9 * ms), (20, 24 * ms)]);
+        let report = difference(&drifting, &file);
+        assert!(report.is_exact() && report.notes.len() == 1, "{report}");
+        assert!(!difference(&file, &drifting).is_exact());
+    }
+
+    #[test]
+    fn after_a_seek_the_end_must_come_and_its_audio_with_it() {
+        let ms = 1_000_000;
+        let times: Vec<i64> = (0..10).map(|at| at * 40 * ms).collect();
+        let file = film(&times, "abcdefghij", b"sound", 0);
+        let cases: &[(&str, i64, f64, Option<&str>)] = &[
+            ("fghij", 200, 0.21, None),
+            ("xfghij", 160, 0.21, None),
+            ("fghij", 200, 0.1, Some("later than 0.100 s")),
+            ("fghi", 200, 0.21, Some("not the file's end")),
+            ("afgij", 200, 0.21, Some("not the file's end")),
+        ];
+        for (hashes, start, asked, expected) in cases {
+            let times: Vec<i64> = (0..hashes.len() as i64).map(|at| (start + at * 40) * ms).collect();
+            let report = difference_after_seek(&file, &film(&times, hashes, b"nd", 3 * ms), *asked);
+            match expected {
+                None => assert!(report.is_exact(), "{hashes}: {report}"),
+                Some(words) => assert!(report.to_string().contains(words), "{hashes}: {report}"),
+            }
+        }
+        let late = film(&times[5..], "fghij", b"nd", 1200 * ms);
+        assert!(difference_after_seek(&file, &late, 0.21).to_string().contains("off the pictures"));
     }
 }

@@ -1,7 +1,8 @@
 //! Films for the tests: made by ffmpeg when needed, or found in the folder of real media.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::{
+    io::{Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -17,39 +18,97 @@ pub struct Recipe {
     pub options: &'static str,
 }
 
-/// What the frame-for-frame comparison runs over: each container and codec that the server takes.
+/// What the checks play each time: each kind of container, and the codecs that are common in it.
 pub const RECIPES: &[Recipe] = &[
-    Recipe {
-        file: "mpeg1-b.mpg",
-        length: 6,
-        options: "-c:v mpeg1video -b:v 800k -bf 2 -g 15 -c:a mp2 -b:a 128k -f mpeg",
-    },
-    Recipe {
-        file: "mpeg2-b.vob",
-        length: 6,
-        options: "-c:v mpeg2video -b:v 1500k -bf 2 -g 12 -c:a mp2 -b:a 192k -ar 48000 -f vob",
-    },
-    Recipe {
-        file: "mpeg2-interlaced.mpg",
-        length: 4,
-        options: "-vf tinterlace=interleave_top -c:v mpeg2video -flags +ildct+ilme -b:v 2M -bf 2 -g 12 -c:a mp2 -f dvd",
-    },
-    Recipe {
-        file: "h264-b.mp4",
-        length: 6,
-        options: "-c:v libx264 -preset veryfast -bf 3 -g 50 -b:v 800k -c:a aac -b:a 96k -movflags +faststart",
-    },
-    Recipe { file: "mpeg4-visual.mp4", length: 6, options: "-c:v mpeg4 -bf 2 -b:v 900k -g 30 -c:a aac -b:a 64k" },
-    Recipe { file: "h264-aac.ts", length: 4, options: "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -f mpegts" },
-    Recipe { file: "mpeg2-mp2.ts", length: 4, options: "-c:v mpeg2video -bf 2 -c:a mp2 -f mpegts" },
-    Recipe { file: "wmv2.wmv", length: 4, options: "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k" },
-    Recipe { file: "svq1-ima4.mov", length: 4, options: "-c:v svq1 -b:v 800k -c:a adpcm_ima_qt" },
-    Recipe { file: "sorenson-mp3.flv", length: 4, options: "-c:v flv -b:v 600k -c:a libmp3lame" },
-    Recipe { file: "h264-b.mkv", length: 4, options: "-c:v libx264 -preset veryfast -bf 3 -g 25 -c:a libmp3lame" },
-    Recipe { file: "vp8-vorbis.webm", length: 4, options: "-c:v libvpx -deadline realtime -b:v 600k -c:a libvorbis" },
-    Recipe { file: "theora-vorbis.ogv", length: 4, options: "-c:v libtheora -b:v 600k -c:a libvorbis" },
-    Recipe { file: "h264.mov", length: 4, options: "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a aac -ar 48000" },
+    film("mpeg1-b.mpg", "-c:v mpeg1video -b:v 800k -bf 2 -g 15 -c:a mp2 -b:a 128k -f mpeg"),
+    film("mpeg2-b.vob", "-c:v mpeg2video -b:v 1500k -bf 2 -g 12 -c:a mp2 -b:a 192k -ar 48000 -f vob"),
+    film("mpeg2-ac3.vob", "-c:v mpeg2video -b:v 1500k -bf 2 -g 12 -c:a ac3 -ar 48000 -f vob"),
+    film(
+        "mpeg2-interlaced.mpg",
+        "-vf tinterlace=interleave_top -c:v mpeg2video -flags +ildct+ilme -b:v 2M -bf 2 -g 12 -c:a mp2 -f dvd",
+    ),
+    film("h264-b.mp4", "-c:v libx264 -preset veryfast -bf 3 -g 50 -b:v 800k -c:a aac -b:a 96k -movflags +faststart"),
+    film("mpeg4-visual.mp4", "-c:v mpeg4 -bf 2 -b:v 900k -g 30 -c:a aac -b:a 64k"),
+    film("hvc1-ac3.mp4", "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params log-level=error -c:a ac3"),
+    film("vp9-opus.mp4", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 500k -c:a libopus -ar 48000"),
+    film("h264.mov", "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a aac -ar 48000"),
+    film("empty-moov.mp4", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -movflags frag_keyframe+empty_moov"),
+    film("h264-aac.ts", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -f mpegts"),
+    film("mpeg2-mp2.ts", "-c:v mpeg2video -bf 2 -c:a mp2 -f mpegts"),
+    film("m2ts.m2ts", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a ac3 -f mpegts -mpegts_m2ts_mode 1"),
+    film("xvid-packed.avi", "-c:v libxvid -bf 2 -g 50 -b:v 800k -c:a libmp3lame -b:a 128k"),
+    film("msmpeg4v3-vbr.avi", "-c:v msmpeg4 -c:a libmp3lame -q:a 4"),
+    film("wmv2.wmv", "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k"),
+    film("broadcast.asf", "-c:v wmv1 -c:a wmav1 -f asf pipe:1"),
+    film("h264-aac.flv", "-c:v libx264 -preset veryfast -bf 2 -g 50 -c:a aac"),
 ];
+
+/// What else encoders and muxers make of the containers and codecs that are taken: `players --made` plays it, too.
+pub const MORE: &[Recipe] = &[
+    film("hev1-eac3.mov", "-c:v libx265 -preset ultrafast -tag:v hev1 -x265-params log-level=error -c:a eac3"),
+    film("hvc1-aac.mp4", "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params log-level=error -c:a aac"),
+    film("pcm-s16be.mov", "-c:v libx264 -preset veryfast -c:a pcm_s16be"),
+    film("pcm-s16le.mov", "-c:v libx264 -preset veryfast -c:a pcm_s16le"),
+    film("pcm-s24be.mov", "-c:v mpeg4 -c:a pcm_s24be"),
+    film("ulaw.mov", "-c:v mpeg4 -c:a pcm_mulaw -ar 8000 -ac 1"),
+    film("alaw.mov", "-c:v mpeg4 -c:a pcm_alaw -ar 8000 -ac 1"),
+    film("mjpeg.mov", "-c:v mjpeg -pix_fmt yuvj420p -q:v 4 -c:a aac"),
+    film("h264-mp3.mp4", "-c:v libx264 -preset veryfast -bf 2 -c:a libmp3lame"),
+    film("mpeg2.mp4", "-c:v mpeg2video -bf 2 -c:a mp2"),
+    film("vp8.avi", "-c:v libvpx -deadline realtime -cpu-used 8 -c:a pcm_s16le"),
+    film("h263.3gp", "-s 176x144 -c:v h263 -c:a aac -ar 8000 -ac 1"),
+    film("separate-moof.mp4", "-c:v libx264 -preset veryfast -g 25 -c:a aac -movflags frag_keyframe+separate_moof"),
+    film("base-moof.mp4", "-c:v libx264 -preset veryfast -g 25 -c:a aac -movflags frag_keyframe+default_base_moof"),
+    film("dash.mp4", "-c:v libx264 -preset veryfast -g 25 -c:a aac -movflags dash+frag_keyframe+global_sidx"),
+    film("cmaf.mp4", "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a aac -movflags cmaf+frag_keyframe"),
+    film("late-video.mp4", "-vf setpts=PTS+0.4/TB -c:v libx264 -preset veryfast -bf 2 -c:a aac"),
+    film("late-audio.mp4", "-af asetpts=PTS+0.4/TB -c:v libx264 -preset veryfast -bf 2 -c:a aac"),
+    film("flv1-mp3.flv", "-c:v flv -c:a libmp3lame -ar 44100"),
+    film("xvid.avi", "-c:v libxvid -bf 0 -g 50 -c:a ac3"),
+    film("h264-ac3.avi", "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a ac3"),
+    film("h264-b.avi", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a libmp3lame -b:a 128k"),
+    film("msmpeg4v2.avi", "-c:v msmpeg4v2 -c:a adpcm_ms"),
+    film("cinepak.avi", "-s 160x120 -c:v cinepak -c:a pcm_u8"),
+    film("mjpeg.avi", "-c:v mjpeg -pix_fmt yuvj420p -q:v 4 -c:a pcm_s16le"),
+    film("aac.avi", "-c:v mpeg4 -c:a aac"),
+    film("wmv1.asf", "-c:v wmv1 -c:a wmav1"),
+    film("msmpeg4v2.asf", "-c:v msmpeg4v2 -c:a libmp3lame"),
+    film("msmpeg4v3.asf", "-c:v msmpeg4 -c:a wmav2"),
+    film("mpeg4.asf", "-c:v mpeg4 -c:a ac3"),
+    film("latm.ts", "-c:v libx264 -preset veryfast -bf 2 -c:a aac -mpegts_flags latm -f mpegts"),
+    film("hevc-ac3.ts", "-c:v libx265 -preset ultrafast -x265-params log-level=error -c:a ac3 -f mpegts"),
+    film("mpeg4-mp3.ts", "-c:v mpeg4 -bf 2 -c:a libmp3lame -f mpegts"),
+    film("eac3.ts", "-c:v mpeg2video -c:a eac3 -f mpegts"),
+    film(
+        "two-programs.ts",
+        "-map 0:v -map 1:a -map 0:v -map 1:a -c:v mpeg2video -c:a mp2 -program title=One:st=0:st=1 \
+         -program title=Two:st=2:st=3 -f mpegts",
+    ),
+    film("lpcm.vob", "-c:v mpeg2video -bf 2 -c:a pcm_dvd -ar 48000 -ac 2 -f vob"),
+    film("ntsc.vob", "-target ntsc-dvd -s 352x240"),
+    film("svcd.mpg", "-target pal-svcd"),
+    film("es.m1v", "-an -c:v mpeg1video -bf 2 -f mpeg1video"),
+    film("es.m2v", "-an -c:v mpeg2video -bf 2 -f mpeg2video"),
+    film("es.m4v", "-an -c:v mpeg4 -f m4v"),
+    film("es.h264", "-an -c:v libx264 -preset veryfast -bf 2 -f h264"),
+    film("es.h265", "-an -c:v libx265 -preset ultrafast -x265-params log-level=error -f hevc"),
+    film("es.mp2", "-vn -c:a mp2 -f mp2"),
+    film("es.mp3", "-vn -c:a libmp3lame -write_xing 0 -f mp3"),
+    film("es.aac", "-vn -c:a aac -f adts"),
+    film("es.ac3", "-vn -c:a ac3 -f ac3"),
+    film("pcm.wav", "-vn -c:a pcm_s16le"),
+    film("wma.wma", "-vn -c:a wmav2"),
+    film("aac.m4a", "-vn -c:a aac"),
+];
+
+const fn film(file: &'static str, options: &'static str) -> Recipe {
+    Recipe { file, length: 3, options }
+}
+
+/// All of them.
+pub fn matrix() -> impl Iterator<Item = Recipe> {
+    RECIPES.iter().chain(MORE).copied()
+}
 
 impl Recipe {
     /// Makes it in `folder`.
@@ -62,10 +121,18 @@ impl Recipe {
             .args(["-f", "lavfi", "-i", "sine=frequency=440:beep_factor=4:sample_rate=44100"])
             .args(["-t", &length])
             .args(self.options.split_whitespace())
-            .arg(&path)
+            .args((!self.is_piped()).then_some(&path))
             .output()?;
         ensure!(output.status.success(), "{}: {}", self.file, String::from_utf8_lossy(&output.stderr));
+        if self.is_piped() {
+            std::fs::write(&path, output.stdout)?;
+        }
         Ok(path)
+    }
+
+    /// Whether the muxer could not go back to what it wrote first.
+    fn is_piped(&self) -> bool {
+        self.options.ends_with("pipe:1")
     }
 }
 
@@ -96,6 +163,36 @@ pub fn wrap_in_sectors(stream: &[u8]) -> Vec<u8> {
         out.extend_from_slice(&[0; 4]);
     }
     out
+}
+
+/// Writes an AVI again as OpenDML has it beyond 1 GiB: its first half in the first RIFF, with a hole of more than
+/// that in it, the other half in an AVIX segment. There is no index, and the hole takes no room on the disk.
+pub fn write_opendml(avi: &[u8], path: &Path) -> Result<()> {
+    const HOLE: u32 = (1 << 30) + 4096;
+    let size_at =
+        |at: usize| avi.get(at..at + 4).and_then(|size| size.first_chunk()).map(|b| u32::from_le_bytes(*b) as usize);
+    let next = |at: usize| size_at(at + 4).map(|size| at + 8 + size + size % 2);
+    // Chunks of the RIFF, up to the list of the media.
+    let mut movi = 12;
+    while avi.get(movi + 8..movi + 12).context("no movi list")? != b"movi" {
+        movi = next(movi).context("no movi list")?;
+    }
+    let end = next(movi).context("a movi list without an end")?.min(avi.len());
+    let mut middle = movi + 12;
+    while middle < movi.midpoint(end) {
+        middle = next(middle).context("a chunk without a size")?;
+    }
+    let (first, second) = (&avi[movi + 12..middle], &avi[middle..end]);
+    let size = |bytes: usize| u32::try_from(bytes).map(u32::to_le_bytes);
+    let list = 4 + first.len() + 8 + HOLE as usize;
+    let mut file = std::fs::File::create(path)?;
+    file.write_all(&[b"RIFF", &size(4 + movi - 12 + 8 + list)?[..], b"AVI "].concat())?;
+    file.write_all(&avi[12..movi])?;
+    file.write_all(&[b"LIST", &size(list)?[..], b"movi", first, b"JUNK", &HOLE.to_le_bytes()].concat())?;
+    file.seek(SeekFrom::Current(HOLE.into()))?;
+    let list = [b"LIST", &size(4 + second.len())?[..], b"movi", second].concat();
+    file.write_all(&[b"RIFF", &size(4 + list.len())?[..], b"AVIX", &list].concat())?;
+    Ok(())
 }
 
 /// The folder of real files: `MOBIDIC_MEDIA`, or `shared/media` beside the project; `None` where there is none.

@@ -1,8 +1,11 @@
 //! Real players other than ffmpeg, run to the end of a film.
 
+pub mod table;
+
 use crate::compare::Transport;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -12,64 +15,75 @@ use std::{
 pub struct Played {
     /// Pictures decoded.
     pub pictures: usize,
-    /// Bytes of decoded sound.
+    /// Bytes of decoded sound, 16 bits a sample.
     pub sound: usize,
 }
 
-/// Plays `url` with GStreamer's `rtspsrc` to the end of the stream; any error message of it is an error.
-///
-/// `video` and `audio` say which of both the film has; `limit` bounds the whole run.
-pub fn gstreamer(url: &str, transport: Transport, video: bool, audio: bool, limit: Duration) -> Result<Played> {
-    let folder = crate::compare::tempdir()?;
-    let sound = folder.join("sound");
-    let protocols = match transport {
-        Transport::Udp => "udp",
-        Transport::Tcp => "tcp",
+/// Plays `url` with GStreamer's `playbin`, as its players do, to the end of the stream; any error message of it is an
+/// error. `limit` bounds the whole run.
+pub fn gstreamer(url: &str, transport: Transport, limit: Duration) -> Result<Played> {
+    // The scheme is how playbin is told the transport.
+    let scheme = match transport {
+        Transport::Udp => "rtspu:",
+        Transport::Tcp => "rtspt:",
     };
-    let mut arguments = vec!["-v".to_owned(), "rtspsrc".into(), format!("location={url}"), "name=s".into()];
-    arguments.push(format!("protocols={protocols}"));
-    if transport == Transport::Udp {
-        arguments.push("udp-buffer-size=8388608".into());
-    }
-    let branch = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    if video {
-        arguments.extend(branch(
-            "s. ! application/x-rtp,media=video ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! decodebin ! \
-             fakesink name=pictures silent=false sync=false",
-        ));
-    }
-    if audio {
-        arguments.extend(branch(
-            "s. ! application/x-rtp,media=audio ! queue max-size-time=0 max-size-bytes=0 max-size-buffers=0 ! decodebin ! \
-             audioconvert ! audio/x-raw,format=S16LE ! filesink sync=false",
-        ));
-        arguments.push(format!("location={}", sound.display()));
-    }
-    let log = folder.join("log");
+    let rest = url.strip_prefix("rtsp:").with_context(|| format!("{url} is no rtsp: URL"))?;
+    playbin(&format!("{scheme}{rest}"), limit)
+}
+
+/// The same for a file: what GStreamer can make of it without us.
+pub fn gstreamer_file(file: &Path, limit: Duration) -> Result<Played> {
+    let file = file.canonicalize().with_context(|| file.display().to_string())?;
+    let escape = |byte: u8| match byte {
+        b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    playbin(&format!("file://{}", file.to_string_lossy().bytes().map(escape).collect::<String>()), limit)
+}
+
+fn playbin(uri: &str, limit: Duration) -> Result<Played> {
+    // Nothing is shown, so nothing need wait for its time. The flags are video and audio without the filters that change
+    // the pictures' number. Each picture is written as so many bytes: what sinks print is not all there.
+    const PICTURE: u64 = 16 * 16;
+    let folder = crate::compare::tempdir()?;
+    let (pictures, sound, errors) = (folder.join("pictures"), folder.join("sound"), folder.join("errors"));
+    let sink = |path: &Path| format!("filesink sync=false location={}", path.display());
+    let small = "videoconvert ! videoscale method=nearest-neighbour ! video/x-raw,format=GRAY8,width=16,height=16";
     let mut child = Command::new("gst-launch-1.0")
-        .args(&arguments)
+        .args(["-q", "playbin", "flags=3", &format!("uri={uri}")])
+        .arg(format!("video-sink={small} ! {}", sink(&pictures)))
+        .arg(format!("audio-sink=audioconvert ! audio/x-raw,format=S16LE ! {}", sink(&sound)))
         .stdin(Stdio::null())
-        .stdout(std::fs::File::create(&log)?)
-        .stderr(std::fs::File::create(folder.join("errors"))?)
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&errors)?)
         .spawn()
         .context("starting gst-launch-1.0")?;
     let start = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait()? {
-            break status;
+            break Some(status);
         }
         if start.elapsed() > limit {
             child.kill()?;
             child.wait()?;
-            bail!("GStreamer had not ended after {} s", limit.as_secs());
+            break None;
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    let text = std::fs::read_to_string(&log)?;
-    let errors = std::fs::read_to_string(folder.join("errors"))?;
-    ensure!(status.success() && !text.contains("ERROR"), "GStreamer failed ({status}): {}", errors.trim());
-    let pictures = text.lines().filter(|line| line.contains("pictures") && line.contains("chain   *")).count();
-    let sound = std::fs::metadata(&sound).map(|meta| meta.len() as usize).unwrap_or(0);
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let played = Played { pictures: (size(&pictures) / PICTURE) as usize, sound: size(&sound) as usize };
+    let errors = std::fs::read_to_string(&errors)?;
     let _ = std::fs::remove_dir_all(folder);
-    Ok(Played { pictures, sound })
+    let far = format!("{} pictures and {} bytes of sound", played.pictures, played.sound);
+    let Some(status) = status else { bail!("no end after {} s and {far}", limit.as_secs()) };
+    let error = errors
+        .lines()
+        .find(|line| line.starts_with("ERROR"))
+        .map_or("", |line| line.rsplit(':').next().unwrap_or(line));
+    ensure!(
+        status.success() && error.is_empty(),
+        "{} after {far}",
+        if error.is_empty() { "it failed" } else { error.trim() }
+    );
+    Ok(played)
 }

@@ -1,107 +1,100 @@
 //! Plays films in real players and writes what came of it as a table: file x player x transport.
 //!
-//! `players [--short] FILE...` adds the files to a server of its own. Each file is decoded by ffmpeg and then received
-//! over UDP and TCP by ffmpeg and GStreamer; the row says how many pictures were expected and seen, how many
-//! audio samples, and the first difference. `--short` leaves out films longer than a minute.
+//! `players [--made] [--at-once N] [FILE...]` adds the files, and with `--made` those that the tests make, to a server of
+//! its own. ffmpeg and GStreamer decode each file as it is and then as it is received over UDP and TCP; a row says what
+//! was expected, what was seen, and the first difference. A run may take half as long again as its film and 20 s. Of
+//! films longer than two minutes the first 30 s are played, and the last 10 s after a seek. The exit status is 1 where
+//! anything came short.
 
 use anyhow::{Context, Result, bail};
 use conformance::{
-    compare::{DecodeOptions, Decoded, Transport, compare_with, decode},
-    players,
-    server::{Server, mobidic},
+    compare::tempdir,
+    films,
+    players::table::{Film, Row, Run},
+    server::Server,
 };
 use std::{
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
-const AT_ONCE: usize = 4;
-const LONG: f64 = 60.0;
-
 fn main() -> Result<()> {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let short = arguments.iter().any(|argument| argument == "--short");
-    arguments.retain(|argument| argument != "--short");
-    if arguments.is_empty() {
-        bail!("usage: players [--short] FILE...");
+    let mut arguments = std::env::args().skip(1);
+    let (mut files, mut made, mut at_once) = (Vec::new(), None, cores() * 4);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--made" => made = Some(tempdir()?),
+            "--at-once" => at_once = arguments.next().context("--at-once needs a number")?.parse()?,
+            _ => files.push(PathBuf::from(argument)),
+        }
     }
-    let files: Vec<PathBuf> = arguments.iter().map(PathBuf::from).collect();
+    if let Some(folder) = &made {
+        let recipes = films::matrix().collect::<Vec<_>>();
+        files
+            .extend(together(cores(), &recipes, |recipe| recipe.make(folder)).into_iter().collect::<Result<Vec<_>>>()?);
+    }
+    if files.is_empty() {
+        bail!("usage: players [--made] [--at-once N] [FILE...]");
+    }
+    let rows = table(&files, at_once.max(1))?;
+    if let Some(folder) = made {
+        std::fs::remove_dir_all(folder)?;
+    }
+    println!("{}", Row::HEAD);
+    rows.iter().for_each(|row| println!("{row}"));
+    let short = rows.iter().filter(|row| row.short).count();
+    println!("\n{} rows of {} files, {short} short", rows.len(), files.len());
+    std::process::exit(i32::from(short > 0));
+}
+
+fn table(files: &[PathBuf], at_once: usize) -> Result<Vec<Row>> {
     let server = Server::start(&[])?;
-    let data = server.data.to_string_lossy().into_owned();
-    println!(
-        "| file | player | transport | pictures | audio samples | result |\n| --- | --- | --- | --- | --- | --- |"
-    );
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+    // Adding and decoding are work, playing is waiting.
+    let numbered: Vec<(usize, &PathBuf)> = files.iter().enumerate().collect();
+    let films = together(cores(), &numbered, |(number, file)| Film::add(&server, file, &format!("film{number}")));
+    let mut jobs: Vec<(usize, &Film, Run)> = Vec::new();
+    for (number, film) in films.iter().enumerate() {
+        let film = film.as_ref().ok();
+        jobs.extend(film.into_iter().flat_map(|film| film.runs().into_iter().map(move |run| (number, film, run))));
+    }
+    // The longest first: none is then waited for alone.
+    jobs.sort_by(|(_, a, _), (_, b, _)| b.seconds().total_cmp(&a.seconds()));
+    let played = together(at_once, &jobs, |(_, film, run)| {
+        let row = film.run(*run);
+        eprintln!("{row}");
+        row
+    });
+    let mut rows: Vec<(usize, Row)> = jobs.iter().map(|(number, ..)| *number).zip(played).collect();
+    rows.extend(films.into_iter().enumerate().filter_map(|(number, film)| Some((number, film.err()?))));
+    rows.sort_by_key(|(number, _)| *number);
+    server.stop()?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Some jobs at a time, begun in their order; the results lie in theirs, too.
+fn together<J: Sync, R: Send>(at_once: usize, jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..at_once {
             scope.spawn(|| {
-                while let Some((number, file)) = take(&files, &next) {
-                    let rows = play(&server, &data, &format!("film{number}"), file, short);
-                    let rows = rows.unwrap_or_else(|error| vec![row(file, "-", "-", "-", "-", &format!("{error:#}"))]);
-                    println!("{}", rows.join("\n"));
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(number) else { break };
+                    let result = work(job);
+                    done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((number, result));
                 }
             });
         }
     });
-    server.stop()
-}
-
-fn take<'a>(files: &'a [PathBuf], next: &AtomicUsize) -> Option<(usize, &'a PathBuf)> {
-    let number = next.fetch_add(1, Ordering::Relaxed);
-    files.get(number).map(|file| (number, file))
-}
-
-fn play(server: &Server, data: &str, name: &str, file: &Path, short: bool) -> Result<Vec<String>> {
-    let path = file.to_string_lossy();
-    let (status, out, err) = mobidic(&["add", "--data", data, "--name", name, &path])?;
-    if status != 0 {
-        return Ok(vec![row(file, "-", "-", "-", "-", &format!("not added: {}", err.lines().next().unwrap_or("")))]);
-    }
-    let name = out.lines().find_map(|line| line.rsplit_once(", as ")).map_or(name, |(_, known)| known).to_owned();
-    let limit = Duration::from_secs(600);
-    let expected = decode(&path, &DecodeOptions::default(), limit).context("ffmpeg can't decode the file")?;
-    if short && expected.pictures.last().is_some_and(|last| last.time as f64 / 1e9 > LONG) {
-        return Ok(Vec::new());
-    }
-    let url = server.url(&name);
-    let mut rows = Vec::new();
-    for transport in [Transport::Udp, Transport::Tcp] {
-        rows.push(ffmpeg(file, &expected, &url, transport, limit));
-        rows.push(gstreamer(file, &expected, &url, transport, limit));
-    }
-    Ok(rows)
-}
-
-fn ffmpeg(file: &Path, expected: &Decoded, url: &str, transport: Transport, limit: Duration) -> String {
-    let transport_name = transport.to_string();
-    match compare_with(expected, url, transport, limit) {
-        Ok(report) => {
-            let pictures = format!("{} of {}", report.pictures.1, report.pictures.0);
-            let samples = format!("{} of {}", report.samples.1, report.samples.0);
-            let result = if report.is_exact() { "exact".to_owned() } else { report.differences.join("; ") };
-            row(file, "ffmpeg", &transport_name, &pictures, &samples, &result)
-        }
-        Err(error) => row(file, "ffmpeg", &transport_name, "-", "-", &format!("{error:#}")),
-    }
-}
-
-fn gstreamer(file: &Path, expected: &Decoded, url: &str, transport: Transport, limit: Duration) -> String {
-    let (video, audio) = (!expected.pictures.is_empty(), expected.sound.is_some());
-    let transport_name = transport.to_string();
-    match players::gstreamer(url, transport, video, audio, limit) {
-        Ok(played) => {
-            let pictures = format!("{} of {}", played.pictures, expected.pictures.len());
-            let whole = played.pictures == expected.pictures.len() && (!audio || played.sound > 0);
-            let result = if whole { "every picture" } else { "differs" };
-            row(file, "GStreamer", &transport_name, &pictures, "-", result)
-        }
-        Err(error) => row(file, "GStreamer", &transport_name, "-", "-", &format!("{error:#}")),
-    }
-}
-
-fn row(file: &Path, player: &str, transport: &str, pictures: &str, samples: &str, result: &str) -> String {
-    let file = file.file_name().unwrap_or_default().to_string_lossy();
-    let result: String = result.replace(['|', '\n'], " ").chars().take(160).collect();
-    format!("| {file} | {player} | {transport} | {pictures} | {samples} | {result} |")
+    let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
 }

@@ -1,8 +1,8 @@
 //! Frame for frame: what a viewer receives decodes to the same pictures and samples as the file.
 
 use conformance::{
-    compare::{DecodeOptions, Transport, compare, decode, tempdir},
-    films::{RECIPES, Recipe, media_folder, wrap_in_sectors},
+    compare::{Transport, compare, tempdir},
+    films::{RECIPES, Recipe, media_folder, wrap_in_sectors, write_opendml},
     players,
     server::Server,
 };
@@ -24,11 +24,15 @@ fn name_of(path: &std::path::Path) -> String {
 }
 
 fn films(folder: &std::path::Path) -> Vec<PathBuf> {
-    let mut films: Vec<PathBuf> = RECIPES.iter().map(|recipe| recipe.make(folder).unwrap()).collect();
+    let mut films: Vec<PathBuf> = together(RECIPES, |recipe| recipe.make(folder).unwrap());
     let stream = Recipe { file: "vcd.mpg", length: 4, options: "-target pal-vcd" }.make(folder).unwrap();
     let dat = folder.join("avseq.dat");
     std::fs::write(&dat, wrap_in_sectors(&std::fs::read(&stream).unwrap())).unwrap();
     films.push(dat);
+    let avi = films.iter().find(|film| film.ends_with("xvid-packed.avi")).unwrap();
+    let opendml = folder.join("opendml.avi");
+    write_opendml(&std::fs::read(avi).unwrap(), &opendml).unwrap();
+    films.push(opendml);
     match media_folder() {
         // First: one of them is the longest of all.
         Some(media) => drop(films.splice(..0, MEDIA.iter().map(|file| media.join(file)))),
@@ -39,7 +43,7 @@ fn films(folder: &std::path::Path) -> Vec<PathBuf> {
 
 /// Some jobs at a time, in their order: films play in real time, but decoding costs.
 fn together<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
-    const AT_ONCE: usize = 5;
+    const AT_ONCE: usize = 8;
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE)
@@ -79,19 +83,17 @@ fn what_is_received_is_the_file() {
 #[test]
 fn gstreamer_plays_to_the_end_with_every_picture() {
     let folder = tempdir().unwrap();
-    // GStreamer's MPEG-4 visual and MPEG-1 decoders show every picture of these.
-    // ASF is left to ffmpeg: rtspsrc wants it through one line and its own demuxer.
-    let recipes = RECIPES.iter().filter(|recipe| !recipe.file.ends_with(".wmv"));
-    let films: Vec<PathBuf> = recipes.map(|recipe| recipe.make(&folder).unwrap()).collect();
+    let films: Vec<PathBuf> = together(RECIPES, |recipe| recipe.make(&folder).unwrap());
     let server = Server::start(&films.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
     let jobs: Vec<_> = films.iter().flat_map(|film| [Transport::Udp, Transport::Tcp].map(|t| (film, t))).collect();
     let results = together(&jobs, |(film, transport)| {
-        let expected = decode(&film.to_string_lossy(), &DecodeOptions::default(), LIMIT).unwrap().pictures.len();
-        let played = players::gstreamer(&server.url(&name_of(film)), *transport, true, true, LIMIT);
-        let line = format!("{} {transport}: {played:?}, {expected} pictures in the file", film.display());
+        // Of some files it shows fewer pictures than ffmpeg; what is received must be as good as the file.
+        let expected = players::gstreamer_file(film, LIMIT).unwrap();
+        let played = players::gstreamer(&server.url(&name_of(film)), *transport, LIMIT);
+        let line = format!("{} {transport}: {played:?}, of the file {expected:?}", film.display());
         println!("{line}");
         match played {
-            Ok(played) if played.pictures == expected && played.sound > 0 => None,
+            Ok(played) if played.pictures >= expected.pictures && played.sound > 0 => None,
             _ => Some(line),
         }
     });

@@ -1,0 +1,90 @@
+//! The audio's part of the comparison.
+
+use super::{Report, Sound, VIDEO_TICK};
+
+/// Most samples that may come before the file's first: what a decoder is primed with, at most two frames of HE-AAC.
+/// An edit list or a Xing header has the file's player leave them out; neither travels.
+const MAX_PRIMING: usize = 4096;
+
+/// Access units that may share the first packet, whose times ffmpeg guesses.
+const FIRST_PACKET: usize = 16;
+
+/// Every sample the same, and heard at its time. `damaged`: ffmpeg told errors of the file.
+pub(super) fn compare(file: &Sound, received: &Sound, offset: Option<i64>, damaged: bool, report: &mut Report) {
+    if file.rate != received.rate || file.block != received.block {
+        report.differences.push(format!(
+            "audio of {} Hz in blocks of {} bytes in the file, {} Hz and {} received",
+            file.rate, file.block, received.rate, received.block
+        ));
+        return;
+    }
+    let block = file.block.max(1);
+    report.samples = (file.len(), received.len());
+    let extra = report.samples.1.saturating_sub(report.samples.0).min(MAX_PRIMING);
+    let shift = (0..=extra).find(|shift| received.samples[shift * block..].starts_with(&file.samples));
+    let Some(shift) = shift else {
+        let same = file.samples.iter().zip(&received.samples).take_while(|(a, b)| a == b).count() / block;
+        let (expected, seen) = report.samples;
+        if damaged && seen >= expected {
+            report.notes.push(format!("ffmpeg fails on parts of the file: {expected} samples, {seen} received"));
+        } else {
+            report.differences.push(format!(
+                "audio differs: {expected} samples in the file, {seen} received, the first {same} are the same"
+            ));
+        }
+        return;
+    };
+    if shift > 0 {
+        report.notes.push(format!("{shift} samples of priming come first, which the file has its player leave out"));
+    }
+    times(file, received, shift, offset, report);
+}
+
+fn times(file: &Sound, received: &Sound, shift: usize, offset: Option<i64>, report: &mut Report) {
+    // Frames up to the first gap among those of the first packet stand where ffmpeg guessed.
+    let guessed = received.times.windows(2).take(FIRST_PACKET).position(|pair| {
+        let gap = pair[1].1 - pair[0].1 - received.duration(pair[1].0 - pair[0].0);
+        gap.abs() > 2 * received.tick.max(VIDEO_TICK)
+    });
+    let known = guessed.map_or(0, |index| received.times[index + 1].0);
+    let error = |time: &dyn Fn(usize, i64) -> i64, guess: bool, offset: Option<i64>| -> Option<(i64, i64)> {
+        let frames = file.times.iter().filter(|(first, _)| (first + shift < known) == guess);
+        let gaps: Vec<i64> =
+            frames.filter_map(|(first, own)| Some(received.time_of(first + shift)? - time(*first, *own))).collect();
+        let (least, most) = gaps.iter().min().zip(gaps.iter().max())?;
+        let offset = offset.unwrap_or((least + most) / 2);
+        Some(((least - offset).abs().max((most - offset).abs()), offset))
+    };
+    let Some((told, common)) = error(&|_, own| own, false, offset) else { return };
+    // What ffmpeg counts from lengths in bytes drifts from what its own samples last.
+    let start = file.times.iter().find(|(first, _)| first + shift >= known).copied().unwrap_or_default();
+    let counted = error(&|first, _| start.1 + file.duration(first.saturating_sub(start.0)), false, offset);
+    report.sound_time_error = told;
+    report.first_sound_error = error(&|_, own| own, true, Some(common)).map_or(0, |(error, _)| error);
+    let bound = received.tick.max(1_000_000_000 / i64::from(file.rate.max(1)) + 1).max(VIDEO_TICK) + VIDEO_TICK;
+    if told > bound {
+        match counted {
+            Some((counted, _)) if counted <= bound => {
+                report.notes.push(format!(
+                    "ffmpeg's times of the file drift {:.3} ms from its samples; received they do not",
+                    told as f64 / 1e6
+                ));
+                report.sound_time_error = counted;
+            }
+            _ => report.differences.push(format!("audio is {:.3} ms off its time", told as f64 / 1e6)),
+        }
+    }
+}
+
+/// The last sample is heard as much later than in the file as the last picture is shown, within one frame.
+pub(super) fn compare_ends(file: &Sound, received: &Sound, offset: Option<i64>, report: &mut Report) {
+    report.samples = (file.len(), received.len());
+    let (Some(offset), Some(a), Some(b)) = (offset, file.end(), received.end()) else { return };
+    report.sound_time_error = (b - a - offset).abs();
+    let frames: Vec<usize> = received.times.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    let frame = received.duration(frames.iter().copied().max().unwrap_or(1024));
+    if report.sound_time_error > frame {
+        let error = report.sound_time_error as f64 / 1e6;
+        report.differences.push(format!("after the seek the audio is {error:.3} ms off the pictures"));
+    }
+}
