@@ -40,7 +40,7 @@ pub const RECIPES: &[Recipe] = &[
     film("msmpeg4v3-vbr.avi", "-c:v msmpeg4 -c:a libmp3lame -q:a 4"),
     film("wmv2.wmv", "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k"),
     film("broadcast.asf", "-c:v wmv1 -c:a wmav1 -f asf pipe:1"),
-    film("h264-aac.flv", "-c:v libx264 -preset veryfast -bf 2 -g 50 -c:a aac"),
+    film("flash.flv", "-c:v libx264 -preset veryfast -bf 2 -g 50 -c:a aac"),
 ];
 
 /// What else encoders and muxers make of the containers and codecs that are taken: `players --made` plays it, too.

@@ -76,14 +76,7 @@ fn playbin(uri: &str, limit: Duration) -> Result<Played> {
     let _ = std::fs::remove_dir_all(folder);
     let far = format!("{} pictures and {} bytes of sound", played.pictures, played.sound);
     let Some(status) = status else { bail!("no end after {} s and {far}", limit.as_secs()) };
-    let error = errors
-        .lines()
-        .find(|line| line.starts_with("ERROR"))
-        .map_or("", |line| line.rsplit(':').next().unwrap_or(line));
-    ensure!(
-        status.success() && error.is_empty(),
-        "{} after {far}",
-        if error.is_empty() { "it failed" } else { error.trim() }
-    );
+    let told = errors.split_once("ERROR").map(|(_, told)| told.trim().lines().collect::<Vec<_>>().join(" "));
+    ensure!(status.success() && told.is_none(), "{} after {far}", told.unwrap_or("it failed".into()));
     Ok(played)
 }

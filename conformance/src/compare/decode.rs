@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fmt,
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -184,7 +185,7 @@ pub fn decode(source: &str, options: &DecodeOptions, limit: Duration) -> Result<
             .arg(&audio);
         command.args(["-map", "0:a:0?", "-vn", "-c:a", "pcm_s16le", "-f", "s16le"]).arg(&raw);
     }
-    let messages = run(command, limit);
+    let messages = run(&mut command, limit);
     let messages = match messages {
         // A source without one of both kinds: ffmpeg refuses an output without streams, so ask for less.
         Err(error) if options.only.is_none() && error.to_string().contains("does not contain any stream") => {
@@ -209,12 +210,36 @@ pub fn decode(source: &str, options: &DecodeOptions, limit: Duration) -> Result<
     if let Ok(text) = std::fs::read_to_string(&audio) {
         decoded.sound = parse_sound(&text, std::fs::read(&raw).unwrap_or_default())?;
     }
+    if let Some(sound) = &mut decoded.sound
+        && !source.contains("://")
+    {
+        sound.samples_of_amr(source, &folder, limit);
+    }
     let _ = std::fs::remove_dir_all(&folder);
     Ok(decoded)
 }
 
+impl Sound {
+    /// Of AMR in an MP4, ffmpeg 5.1 decodes only the first of the frames that share a sample. By way of a file of AMR
+    /// alone it decodes all of them.
+    fn samples_of_amr(&mut self, source: &str, folder: &Path, limit: Duration) {
+        let (amr, raw) = (folder.join("audio.amr"), folder.join("amr.raw"));
+        let ffmpeg = |input: &Path, options: &[&str], output: &Path| {
+            let mut command = Command::new("ffmpeg");
+            command.args(["-hide_banner", "-nostdin", "-loglevel", "error", "-y", "-i"]).arg(input);
+            run(command.args(["-map", "0:a:0"]).args(options).arg(output), limit)
+        };
+        // The muxer refuses every other codec.
+        let alone = ffmpeg(Path::new(source), &["-c", "copy", "-f", "amr"], &amr);
+        if alone.is_ok() && ffmpeg(&amr, &["-c:a", "pcm_s16le", "-f", "s16le"], &raw).is_ok() {
+            self.samples = std::fs::read(&raw).unwrap_or_default();
+            self.times.truncate(1);
+        }
+    }
+}
+
 /// Runs it to its end and gives what it printed on standard error; a failure or `limit` is an error.
-fn run(mut command: Command, limit: Duration) -> Result<String> {
+fn run(command: &mut Command, limit: Duration) -> Result<String> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

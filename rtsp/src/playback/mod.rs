@@ -254,7 +254,7 @@ impl Playback {
         }
         let due = match self.stall {
             Some(stall) => Some(stall.since + self.options.max_stall),
-            None if self.tracks.iter().all(|track| track.done) => self.is_drained().then(|| self.due(self.finish)),
+            None if self.tracks.iter().all(|track| track.done) => self.is_drained().then(|| self.over()),
             None => self.tracks.iter().filter(|t| !t.done && !self.is_busy(t)).map(|track| track.due).min(),
         };
         [rests, due, self.next_report()].into_iter().flatten().min()

@@ -25,6 +25,9 @@ pub struct PlaybackOptions {
     pub window_bytes: u64,
     /// A unit that comes later than this after it was due ends the playing.
     pub max_stall: Duration,
+    /// From the end of a presentation that went by datagrams to the goodbye. ffmpeg looks for RTCP first, and ends at
+    /// once: RTP packets that wait in its socket while it decodes would be lost.
+    pub goodbye: Duration,
 }
 
 impl Default for PlaybackOptions {
@@ -39,6 +42,7 @@ impl Default for PlaybackOptions {
             read_ahead: Duration::from_secs(2),
             window_bytes: 8 << 20,
             max_stall: Duration::from_secs(5),
+            goodbye: Duration::from_secs(1),
         }
     }
 }

@@ -108,16 +108,28 @@ impl Playback {
 
     /// All tracks are done: is the time over, too?
     fn end(&mut self, now: Instant) {
-        if self.is_drained() && self.tracks.iter().all(|track| track.done) && now >= self.due(self.finish) {
-            let presentation = match self.rate.is_backward() {
-                true => self.end <= rtp::clock::MediaTime::ZERO,
-                false => self.end >= self.index.duration,
-            };
+        if self.is_drained() && self.tracks.iter().all(|track| track.done) && now >= self.over() {
+            let presentation = self.ends_presentation();
             self.start = self.end;
             self.state = if presentation { State::Rewound } else { State::Paused };
             self.release();
             self.event = Some(PlaybackEvent::Ended { presentation });
         }
+    }
+
+    /// Whether the range goes to where the presentation is over.
+    fn ends_presentation(&self) -> bool {
+        match self.rate.is_backward() {
+            true => self.end <= rtp::clock::MediaTime::ZERO,
+            false => self.end >= self.index.duration,
+        }
+    }
+
+    /// When the end is told, once all has left.
+    pub(super) fn over(&self) -> Instant {
+        let datagrams = self.tracks.iter().any(|track| track.setup.framing == Framing::Datagram);
+        let wait = datagrams && self.ends_presentation();
+        self.due(self.finish) + if wait { self.options.goodbye } else { Duration::ZERO }
     }
 
     /// Looks whether the bytes that were missing are here now, and goes on from now. False while it must wait.
