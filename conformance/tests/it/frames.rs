@@ -92,7 +92,9 @@ fn what_is_received_is_the_file() {
 #[test]
 fn gstreamer_plays_to_the_end_with_every_picture() {
     let folder = tempdir().unwrap();
-    let films: Vec<PathBuf> = together(RECIPES, |recipe| recipe.make(&folder).unwrap());
+    // Sorenson 1 travels in ASF packets, and its ASF demuxer knows no such codec.
+    let recipes: Vec<&Recipe> = RECIPES.iter().filter(|recipe| !recipe.options.contains("svq1")).collect();
+    let films: Vec<PathBuf> = together(&recipes, |recipe| recipe.make(&folder).unwrap());
     let server = Server::start(&films.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap();
     let jobs: Vec<_> = films.iter().flat_map(|film| [Transport::Udp, Transport::Tcp].map(|t| (film, t))).collect();
     let results = together(&jobs, |(film, transport)| {
