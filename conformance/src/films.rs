@@ -40,11 +40,11 @@ pub const RECIPES: &[Recipe] = &[
     film("msmpeg4v3-vbr.avi", "-c:v msmpeg4 -c:a libmp3lame -q:a 4"),
     film("wmv2.wmv", "-c:v wmv2 -b:v 500k -c:a wmav2 -b:a 64k"),
     film("broadcast.asf", "-c:v wmv1 -c:a wmav1 -f asf pipe:1"),
-    film("svq1-ima4.mov", "-c:v svq1 -b:v 800k -c:a adpcm_ima_qt"),
+    film("svq1.mov", "-c:v svq1 -b:v 800k -c:a ac3 -ar 48000"),
     film("sorenson-mp3.flv", "-c:v flv -b:v 600k -c:a libmp3lame"),
-    film("h264-mp3.mkv", "-c:v libx264 -preset veryfast -bf 3 -g 25 -c:a libmp3lame"),
-    film("vp8-vorbis.webm", "-c:v libvpx -deadline realtime -b:v 600k -c:a libvorbis"),
-    film("theora-vorbis.ogv", "-c:v libtheora -b:v 600k -c:a libvorbis"),
+    film("h264-ac3.mkv", "-c:v libx264 -preset veryfast -bf 3 -g 25 -c:a ac3 -ar 48000"),
+    film("vp8-ac3.mkv", "-c:v libvpx -deadline realtime -b:v 600k -c:a ac3 -ar 48000"),
+    film("dts.ts", "-c:v mpeg2video -bf 2 -c:a dca -strict -2 -ar 32000 -f mpegts"),
     film("flash.flv", "-c:v libx264 -preset veryfast -bf 2 -g 50 -c:a aac"),
 ];
 

@@ -42,9 +42,9 @@ use wrapping::Wrapping;
 /// The demuxer for a file of `kind` that is `len` bytes long.
 pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
     match kind {
-        Kind::MpegPs => Box::new(mpeg::Ps::plain(len)),
-        Kind::VcdDat => Box::new(mpeg::Ps::in_sectors(len)),
-        Kind::MpegTs => Box::new(mpeg::Ts::new(len)),
+        Kind::MpegPs => Box::new(Wrapping::new(mpeg::Ps::plain(len))),
+        Kind::VcdDat => Box::new(Wrapping::new(mpeg::Ps::in_sectors(len))),
+        Kind::MpegTs => Box::new(Wrapping::new(mpeg::Ts::new(len))),
         Kind::Asf => Box::new(asf::AsfDemuxer::new(len)),
         Kind::Es(codec) => Box::new(es::Es::new(codec, len)),
         Kind::Avi => Box::new(avi::Avi::new(len)),
@@ -53,6 +53,22 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::Ogg => Box::new(Wrapping::new(ogg::Ogg::new(len))),
         Kind::Wav => Box::new(wav::Wav::new(len)),
         Kind::Mp4 => Box::new(Wrapping::new(mp4::Mp4Demuxer::new(len))),
+    }
+}
+
+/// The demuxer for one program of a file that has several.
+///
+/// # Errors
+/// Files of `kind` have no programs.
+pub fn open_program(kind: Kind, len: u64, program: u16) -> Result<Box<dyn Demuxer>, ContainerError> {
+    match kind {
+        Kind::MpegTs => Ok(Box::new(Wrapping::new(mpeg::Ts::of_program(len, Some(program))))),
+        _ => Err(ContainerError {
+            format: "file",
+            offset: 0,
+            path: String::new(),
+            reason: format!("program {program} asked for, but only transport streams have programs"),
+        }),
     }
 }
 

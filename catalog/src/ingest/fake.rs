@@ -46,9 +46,9 @@ impl FakeFilm {
 }
 
 /// Reads it.
-pub(crate) fn open(head: &[u8], len: u64) -> Option<Box<dyn Demuxer>> {
-    head.starts_with(MAGIC)
-        .then(|| Box::new(Fake { at: MAGIC.len() as u64, len, head: None, body: None }) as Box<dyn Demuxer>)
+pub(crate) fn open(head: &[u8], len: u64, _: Option<u16>) -> Option<Result<Box<dyn Demuxer>, ContainerError>> {
+    let fake = Fake { at: MAGIC.len() as u64, len, head: None, body: None };
+    head.starts_with(MAGIC).then(|| Ok(Box::new(fake) as Box<dyn Demuxer>))
 }
 
 struct Fake {

@@ -1,6 +1,7 @@
 //! The files behind the paths that a person gives.
 
 use super::IngestError;
+use super::part::Part;
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -29,7 +30,7 @@ pub fn find(paths: &[PathBuf]) -> Found {
 
 fn visit(path: &Path, given: bool, entered: &mut HashSet<(u64, u64)>, found: &mut Found) {
     let problem = |error: std::io::Error| IngestError::File { path: path.to_path_buf(), reason: error.to_string() };
-    let metadata = match fs::metadata(path) {
+    let metadata = match fs::metadata(Part::of(path).file) {
         Ok(metadata) => metadata,
         Err(error) => return found.problems.push(problem(error)),
     };

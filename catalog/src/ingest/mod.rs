@@ -9,6 +9,8 @@
 //! what it makes goes through a short queue to the nodes. Memory is bounded whatever the file's size, but for
 //! the sample tables (20 bytes a sample).
 //!
+//! `FILE#PROGRAM` is one program of a transport stream (`part`), a film of its own.
+//!
 //! A name comes from the file's stem ([`name`]). If another film has it already, an automatic name becomes `NAME-2`
 //! with a note, so that folders with many `movie.mp4` go in; a name that a person chose is never changed: that
 //! is an error. A file whose content is in already is skipped, whatever either is called.
@@ -17,6 +19,7 @@ mod draft;
 mod folder;
 mod interleave;
 pub mod name;
+mod part;
 mod pump;
 mod run;
 mod source;

@@ -3,7 +3,7 @@
 use super::IngestError;
 use super::interleave::{Interleaver, WINDOW};
 use super::source::SourceFile;
-use crate::container::{Demuxer, Event, limits};
+use crate::container::{ContainerError, Demuxer, Event, limits};
 use crate::index::Track;
 use crate::presentation::SourceHash;
 use std::io;
@@ -15,8 +15,8 @@ const CHUNK: usize = 1 << 20;
 /// Chunks that wait for the nodes at most; the reader waits then.
 pub(super) const CHUNKS: usize = 2;
 
-/// How a file's demuxer is found: given its first bytes and its length.
-pub(super) type Opener = fn(&[u8], u64) -> Option<Box<dyn Demuxer>>;
+/// How a file's demuxer is found: given its first bytes, its length, and which program of it is wanted.
+pub(super) type Opener = fn(&[u8], u64, Option<u16>) -> Option<Result<Box<dyn Demuxer>, ContainerError>>;
 
 /// The next bytes of the media object.
 pub(super) struct Chunk {
@@ -42,7 +42,8 @@ pub(super) fn pump(
     let path = || path.to_path_buf();
     let unreadable = |error: io::Error| IngestError::File { path: path(), reason: error.to_string() };
     let head = file.read(0, limits::PROBE_LEN).map_err(unreadable)?;
-    let mut demuxer = open(&head, file.size()).ok_or_else(|| IngestError::NotMedia { path: path() })?;
+    let demuxer = open(&head, file.size(), file.program()).ok_or_else(|| IngestError::NotMedia { path: path() })?;
+    let mut demuxer = demuxer.map_err(|error| IngestError::Container { path: path(), error })?;
     let mut interleaver = Interleaver::new(WINDOW);
     let mut notes = Notes::default();
     let mut out = Vec::with_capacity(CHUNK + CHUNK / 4);

@@ -1,6 +1,7 @@
 //! One file from its path to its name in the catalog.
 
 use super::draft::Draft;
+use super::part::Part;
 use super::pump::{CHUNKS, Opener, Pumped, pump};
 use super::source::{Identity, SourceFile};
 use super::{IngestError, IngestOptions, Ingested, Outcome, Progress, Stage, name};
@@ -27,7 +28,13 @@ pub async fn ingest_file(
     options: &IngestOptions,
     progress: impl FnMut(Progress),
 ) -> Result<Ingested, IngestError> {
-    let open: Opener = |head, len| Some(container::open(container::probe(head, len)?, len));
+    let open: Opener = |head, len, program| {
+        let kind = container::probe(head, len)?;
+        Some(match program {
+            Some(program) => container::open_program(kind, len, program),
+            None => Ok(container::open(kind, len)),
+        })
+    };
     ingest_with(catalog, cluster, path, options, progress, open).await
 }
 
@@ -160,7 +167,7 @@ impl Ingest<'_> {
         total: u64,
     ) -> Result<Ingested, IngestError> {
         let Pumped { tracks, hash, mut notes } = pumped;
-        let title = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let title = Part::of(self.path).title();
         let wish = self.options.name.clone().unwrap_or_else(|| name::from_stem(&title));
         let duration = tracks.iter().map(|track| track.clock().time(track.samples.end())).max().unwrap_or_default();
         let mut index = Index {

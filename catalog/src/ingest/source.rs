@@ -1,5 +1,6 @@
 //! The file being added: large sequential reads, and its hash on the way.
 
+use super::part::Part;
 use crate::container::limits::MAX_READ;
 use crate::presentation::SourceHash;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ pub(super) struct Identity {
 /// An open file.
 pub(super) struct SourceFile {
     file: File,
+    program: Option<u16>,
     identity: Identity,
     windows: VecDeque<(u64, Bytes)>,
     hasher: blake3::Hasher,
@@ -38,7 +40,8 @@ impl Identity {
     pub fn of(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         // Asked by name first: opening a pipe would wait for its writer.
-        Self::from_metadata(path.clone(), &std::fs::metadata(&path)?)
+        let metadata = std::fs::metadata(Part::of(&path).file)?;
+        Self::from_metadata(path, &metadata)
     }
 
     fn from_metadata(path: PathBuf, metadata: &std::fs::Metadata) -> io::Result<Self> {
@@ -59,13 +62,27 @@ impl Identity {
 impl SourceFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         let identity = Identity::of(path)?;
-        let file = File::open(path)?;
+        let Part { file, program } = Part::of(path);
+        let file = File::open(file)?;
         let identity = Identity::from_metadata(identity.path, &file.metadata()?)?;
-        Ok(Self { file, identity, windows: VecDeque::new(), hasher: blake3::Hasher::new(), hashed: 0, read: 0 })
+        Ok(Self {
+            file,
+            program,
+            identity,
+            windows: VecDeque::new(),
+            hasher: blake3::Hasher::new(),
+            hashed: 0,
+            read: 0,
+        })
     }
 
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Which program of it is wanted.
+    pub fn program(&self) -> Option<u16> {
+        self.program
     }
 
     pub fn size(&self) -> u64 {
@@ -116,6 +133,10 @@ impl SourceFile {
         let now = Identity::from_metadata(self.identity.path.clone(), &self.file.metadata()?)?;
         if now != self.identity {
             return Err(io::Error::other("the file changed while it was read"));
+        }
+        if let Some(program) = self.program {
+            // Each program is a film of its own, though the file is the same.
+            self.hasher.update(format!("#{program}").as_bytes());
         }
         Ok(Some(SourceHash(*self.hasher.finalize().as_bytes())))
     }

@@ -7,6 +7,7 @@
 //! - [`aac`]: AudioSpecificConfig and ADTS
 //! - [`ac3`]: AC-3 and E-AC-3 sync frames
 //! - [`amr`]: AMR and AMR-WB frames as their files have them
+//! - [`dts`]: DTS core frames
 //! - [`h264`]: H.264 parameter sets, slices and where decoding may begin
 //! - [`h265`]: H.265 NAL unit types, sequence parameter sets, and where decoding may begin
 //! - [`mpeg_audio`]: MPEG audio layers I to III
@@ -18,6 +19,7 @@ pub mod aac;
 pub mod ac3;
 pub mod amr;
 pub mod bits;
+pub mod dts;
 pub mod frames;
 pub mod h264;
 pub mod h265;

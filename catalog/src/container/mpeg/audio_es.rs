@@ -6,7 +6,7 @@ use super::sample_clock::{Frame, SampleClock};
 use super::sound::Sound;
 use super::timeline::{Stamp, Timeline};
 use crate::container::DemuxedSample;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use rtp::codec::frames::{Scan, Scanner};
 use rtp::codec::mpeg_audio;
 use rtp::format::Format;
@@ -33,12 +33,18 @@ pub(in crate::container) struct AudioEs<H = mpeg_audio::FrameHeader> {
     junk: u64,
     /// Whether a first frame that holds an encoder's notes is left out.
     notes_left_out: bool,
+    /// A unit that more frames may belong to: the header of its first, its bytes, and its time.
+    joined: Option<(H, BytesMut, Option<Stamp>)>,
 }
+
+/// Bytes of joined frames: eight substreams with as many that depend on them.
+const MAX_JOINED: usize = 64 << 10;
 
 impl<H: Sound> AudioEs<H> {
     pub fn new(track: u32) -> Self {
         let (buffer, marks, scanner) = (BytesMut::new(), Marks::default(), Scanner::new());
-        Self { track, buffer, base: 0, marks, scanner, first: None, enough: 0, junk: 0, notes_left_out: false }
+        let (first, joined) = (None, None);
+        Self { track, buffer, base: 0, marks, scanner, first, enough: 0, junk: 0, notes_left_out: false, joined }
     }
 
     /// For a file of its own, whose first frame may hold no sound but an encoder's notes, as players leave it out.
@@ -87,6 +93,7 @@ impl<H: Sound> AudioEs<H> {
             self.frame(header, self.buffer.len(), timeline, out);
         }
         self.cut(true, timeline, out);
+        self.give_joined(timeline, out);
         if let Some((_, _, clock)) = &mut self.first {
             clock.release(timeline, out);
         }
@@ -123,6 +130,35 @@ impl<H: Sound> AudioEs<H> {
         }
         let stamp = self.marks.take(self.base);
         self.base += len as u64;
+        if !header.may_be_joined() {
+            return self.give(header, frame, stamp, timeline, out);
+        }
+        match &mut self.joined {
+            Some((_, unit, _)) if header.joins_before() && unit.len() + frame.len() <= MAX_JOINED => {
+                unit.extend_from_slice(&frame);
+            }
+            _ => {
+                self.give_joined(timeline, out);
+                self.joined = Some((header, BytesMut::from(&frame[..]), stamp));
+            }
+        }
+    }
+
+    fn give_joined(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        if let Some((header, unit, stamp)) = self.joined.take() {
+            self.give(header, unit.freeze(), stamp, timeline, out);
+        }
+    }
+
+    /// Gives out the units of a frame, or of frames that belong together.
+    fn give(
+        &mut self,
+        header: H,
+        frame: Bytes,
+        stamp: Option<Stamp>,
+        timeline: &mut Timeline,
+        out: &mut VecDeque<DemuxedSample>,
+    ) {
         let new = || (header, header.format(&frame), SampleClock::new(self.track, header.sample_rate()));
         let (_, _, clock) = self.first.get_or_insert_with(new);
         let mut stamp = stamp;
@@ -135,6 +171,31 @@ impl<H: Sound> AudioEs<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An E-AC-3 frame of 1536 samples at 48 kHz.
+    fn enhanced(kind: u8, substream: u8, fill: u8) -> Vec<u8> {
+        let mut frame = vec![0x0B, 0x77, kind << 6 | substream << 3, 31, 0x34, 0x80, 0, 0];
+        frame.resize(64, fill);
+        frame
+    }
+
+    #[test]
+    fn frames_of_one_instant_are_one_unit() {
+        let (first, second) =
+            ([enhanced(0, 0, 1), enhanced(1, 0, 2), enhanced(1, 1, 3)], [enhanced(0, 0, 4), enhanced(1, 0, 5)]);
+        let stream = [first.concat(), second.concat(), enhanced(0, 0, 6)].concat();
+        for size in [stream.len(), 100, 64, 7] {
+            let (mut es, mut timeline, mut out) =
+                (AudioEs::<rtp::codec::ac3::FrameHeader>::new(1), Timeline::default(), VecDeque::new());
+            for part in stream.chunks(size) {
+                es.handle_payload(part, None, &mut timeline, &mut out);
+            }
+            es.finish(&mut timeline, &mut out);
+            let seen: Vec<_> = out.iter().map(|sample| (sample.pts, sample.data.len())).collect();
+            let unit = 1536 * i64::from(es.timescale()) / 48_000;
+            assert_eq!(seen, [(0, 192), (unit, 128), (2 * unit, 64)], "{size}");
+        }
+    }
 
     /// A frame of layer II, 48 kHz, 192 kbit/s.
     fn frame(fill: u8) -> Vec<u8> {

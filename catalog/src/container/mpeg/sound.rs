@@ -1,9 +1,10 @@
 //! What differs between the kinds of audio that come as a run of frames with a header each.
 
+use crate::container::asf::wrap::{Wave, Wrapper, wave};
 use bytes::Bytes;
 use rtp::codec::aac::{AdtsHeader, AudioSpecificConfig};
 use rtp::codec::frames::FrameHeader;
-use rtp::codec::{ac3, mpeg_audio};
+use rtp::codec::{ac3, dts, mpeg_audio};
 use rtp::format::Format;
 
 /// The header of a frame of sound.
@@ -19,6 +20,16 @@ pub(in crate::container) trait Sound: FrameHeader + std::fmt::Debug {
 
     /// The access units of the frame, each with its samples of each channel.
     fn units(&self, frame: Bytes, each: &mut dyn FnMut(Bytes, u32));
+
+    /// Whether other frames may belong to the same instant, and then to one access unit.
+    fn may_be_joined(&self) -> bool {
+        false
+    }
+
+    /// Whether the frame belongs to the instant of the one before it.
+    fn joins_before(&self) -> bool {
+        false
+    }
 
     /// Whether the frame holds an encoder's notes in place of sound.
     fn is_notes(&self, _frame: &[u8]) -> bool {
@@ -45,6 +56,9 @@ impl Sound for mpeg_audio::FrameHeader {
         mpeg_audio::is_notes(self, frame)
     }
 }
+
+/// The format tag of DTS: no payload format of it is known to any player, so it travels in packets of ASF.
+const DTS: u16 = 0x2001;
 
 /// Samples of a raw_data_block.
 const BLOCK_SAMPLES: u32 = 1024;
@@ -109,6 +123,31 @@ impl Sound for ac3::FrameHeader {
 
     fn units(&self, frame: Bytes, each: &mut dyn FnMut(Bytes, u32)) {
         each(frame, self.samples());
+    }
+
+    fn may_be_joined(&self) -> bool {
+        self.enhanced
+    }
+
+    fn joins_before(&self) -> bool {
+        !self.begins_unit()
+    }
+}
+
+impl Sound for dts::FrameHeader {
+    const DECODES_CUT: bool = false;
+
+    fn format(&self, _frame: &[u8]) -> Option<Format> {
+        let fields = Wave { tag: DTS, channels: self.channels.into(), rate: self.sample_rate, ..Wave::default() };
+        Wrapper::audio(1, &wave(fields, &[])).ok().map(|wrapper| wrapper.format())
+    }
+
+    fn sample_rate(&self) -> u32 {
+        self.sample_rate
+    }
+
+    fn units(&self, frame: Bytes, each: &mut dyn FnMut(Bytes, u32)) {
+        each(frame, self.samples);
     }
 }
 

@@ -8,7 +8,7 @@ use super::timeline::Timeline;
 use super::video_es::VideoEs;
 use super::{CLOCK, VIDEO_TIMESCALE};
 use crate::container::{DemuxedSample, TrackInfo, limits};
-use rtp::codec::ac3;
+use rtp::codec::{ac3, dts};
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
 
@@ -48,10 +48,11 @@ enum Es {
     Video(Box<VideoEs>),
     Audio(Box<AudioEs>),
     Ac3(Box<AudioEs<ac3::FrameHeader>>),
+    Dts(Box<AudioEs<dts::FrameHeader>>),
     Lpcm(Box<LpcmEs>),
 }
 
-/// Bytes of a sub-stream's header before AC-3: its number, frames that begin, where the first does.
+/// Bytes of a sub-stream's header before AC-3 and DTS: its number, frames that begin, where the first does.
 const SUB_HEADER_LEN: usize = 4;
 
 impl Tracks {
@@ -76,6 +77,9 @@ impl Tracks {
                         let header = if self.raw_private == Some(true) { 0 } else { SUB_HEADER_LEN };
                         es.handle_payload(bytes.get(header..).unwrap_or(&[]), stamp, timeline, out);
                     }
+                    Es::Dts(es) => {
+                        es.handle_payload(bytes.get(SUB_HEADER_LEN..).unwrap_or(&[]), stamp, timeline, out);
+                    }
                     Es::Lpcm(es) => es.handle_payload(bytes, stamp, timeline, out),
                 }
                 for jump in self.timeline.take_jumps() {
@@ -97,6 +101,7 @@ impl Tracks {
             0xE0..=0xEF => Es::Video(Box::new(VideoEs::new(number))),
             0xC0..=0xDF => Es::Audio(Box::new(AudioEs::new(number))),
             RAW_PRIVATE | 0xBD80..=0xBD87 | 0xBDC0..=0xBDCF => Es::Ac3(Box::new(AudioEs::new(number))),
+            0xBD88..=0xBD8F | 0xBD98..=0xBD9F => Es::Dts(Box::new(AudioEs::new(number))),
             0xBDA0..=0xBDA7 => Es::Lpcm(Box::new(LpcmEs::new(number))),
             _ => {
                 let kind = if id == pes::PRIVATE_1 { payload.first().copied().unwrap_or(0) } else { 0 };
@@ -157,6 +162,10 @@ impl Tracks {
                     es.finish(timeline, out);
                     es.take_junk()
                 }
+                Es::Dts(es) => {
+                    es.finish(timeline, out);
+                    es.take_junk()
+                }
                 Es::Lpcm(es) => {
                     es.finish(timeline, out);
                     es.take_junk()
@@ -193,6 +202,7 @@ impl Tracks {
                         Es::Video(_) => "MPEG-1 or MPEG-2 video",
                         Es::Audio(_) => "MPEG audio",
                         Es::Ac3(_) => "AC-3 audio",
+                        Es::Dts(_) => "DTS audio",
                         Es::Lpcm(_) => "LPCM audio",
                     };
                     unknown.push(format!("left out: stream {:#04x}, which is no {wanted}", stream.id));
@@ -231,6 +241,7 @@ impl Stream {
             Es::Video(es) => (es.format()?, VIDEO_TIMESCALE),
             Es::Audio(es) => (es.format()?, es.timescale()),
             Es::Ac3(es) => (es.format()?, es.timescale()),
+            Es::Dts(es) => (es.format()?, es.timescale()),
             Es::Lpcm(es) => (es.format()?, es.timescale()),
         };
         Some(TrackInfo { number: self.id, format, language: None, timescale })

@@ -48,6 +48,15 @@ impl Shape {
 /// # Errors
 /// Why ASF can't carry it, for people.
 pub(super) fn wrapper(stream: u8, format: &Format) -> Result<Wrapper, String> {
+    let mut wrapper = undescribed(stream, format)?;
+    if let Format::Asf { codec, .. } = &mut wrapper.format {
+        // People know it by its own name, whatever it is called in ASF.
+        *codec = format.describe();
+    }
+    Ok(wrapper)
+}
+
+fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
     let video = |fourcc: &[u8; 4], width: u32, height: u32, private: &[u8]| {
         Wrapper::video_of(stream, *fourcc, width, height, 24, private)
     };

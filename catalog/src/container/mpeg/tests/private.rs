@@ -97,9 +97,10 @@ fn lpcm() {
 }
 
 #[test]
-fn others_have_names() {
+fn dts_travels_in_packets_of_asf() {
     let dts = [MPEG2, &["-c:a", "dca", "-strict", "-2", "-f", "vob"]].concat();
     let demuxed = drive_bytes(Kind::MpegPs, &film(PICTURE_25, SOUND_48, &[], &dts)).unwrap();
-    assert_eq!(demuxed.tracks.len(), 1);
-    assert!(demuxed.notes.iter().any(|note| note.contains("DTS")), "{:?}", demuxed.notes);
+    let described: Vec<String> = demuxed.tracks.iter().map(|track| track.format.describe()).collect();
+    assert_eq!(described, ["MPEG-2 video 176x144", "DTS 48000 Hz 2 channels"], "{:?}", demuxed.notes);
+    assert!(demuxed.tracks.iter().all(|track| track.format.encoding_name() == "x-asf-pf"));
 }

@@ -20,7 +20,7 @@ const MAX_GATHERED: usize = 100_000;
 
 /// MPEG transport streams with packets of 188, 192 or 204 bytes.
 ///
-/// The first program with video is taken. Track numbers are PIDs. A file is read once from start to end, after its
+/// The first program with video is taken, or the one that is asked for. Track numbers are PIDs. A file is read once from start to end, after its
 /// first megabytes were looked through for the program.
 #[derive(Debug)]
 pub struct Ts {
@@ -50,7 +50,12 @@ enum Stage {
 impl Ts {
     /// A file of `len` bytes.
     pub fn new(len: u64) -> Self {
-        let stage = Stage::Scouting(Box::default());
+        Self::of_program(len, None)
+    }
+
+    /// The same; `program`: its `program_number`.
+    pub fn of_program(len: u64, program: Option<u16>) -> Self {
+        let stage = Stage::Scouting(Box::new(Scout::new(program)));
         Self { len, at: 0, packets: Packets::default(), events: VecDeque::new(), stage }
     }
 

@@ -11,7 +11,7 @@ use super::nal_es::NalEs;
 use super::sniffed::Sniffed;
 use super::syntax::Syntax;
 use crate::container::DemuxedSample;
-use rtp::codec::{aac, ac3, mpeg_audio};
+use rtp::codec::{aac, ac3, dts, mpeg_audio};
 use rtp::format::Format;
 use std::collections::VecDeque;
 
@@ -49,6 +49,7 @@ pub(super) fn new(kind: Kind, track: u32) -> Box<dyn Elementary> {
         Kind::Adts => Box::new(AudioEs::<aac::AdtsHeader>::new(track)),
         Kind::Latm => Box::new(LatmEs::new(track)),
         Kind::Ac3 | Kind::Eac3 => Box::new(AudioEs::<ac3::FrameHeader>::new(track)),
+        Kind::Dts => Box::new(AudioEs::<dts::FrameHeader>::new(track)),
         Kind::Unknown => Box::new(Sniffed::new(track)),
     }
 }

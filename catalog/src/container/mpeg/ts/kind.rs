@@ -14,6 +14,7 @@ pub(super) enum Kind {
     Latm,
     Ac3,
     Eac3,
+    Dts,
     /// Private data that nothing describes: its content may say.
     Unknown,
 }
@@ -34,6 +35,7 @@ impl Kind {
             Kind::Latm => "AAC in LATM",
             Kind::Ac3 => "AC-3",
             Kind::Eac3 => "E-AC-3",
+            Kind::Dts => "DTS",
             Kind::Unknown => "private data",
         }
     }
@@ -81,8 +83,10 @@ impl StreamKind {
             0x87 => known(Kind::Eac3),
             PRIVATE | 0x80..=0xFF => by_descriptors(own, registration(own)).unwrap_or(match stream_type {
                 0x80 if blu_ray => (None, "LPCM audio"),
-                0x82 if blu_ray => (None, "DTS audio"),
-                0x8A => (None, "DTS audio"),
+                0x82 if blu_ray => known(Kind::Dts),
+                0x8A => known(Kind::Dts),
+                // Subtitles by ANSI/SCTE 27, but ffmpeg writes DTS so.
+                0x82 => known(Kind::Unknown),
                 0x83 if blu_ray => (None, "Dolby TrueHD audio"),
                 0x85 | 0x86 | 0xA2 if blu_ray => (None, "DTS-HD audio"),
                 0x90 if blu_ray => (None, "Blu-ray subtitles"),
@@ -118,7 +122,7 @@ fn by_descriptors(own: &[(u8, &[u8])], registration: Option<[u8; 4]>) -> Option<
     let by_tag = own.iter().find_map(|(tag, body)| match (*tag, body.first()) {
         (AC3, _) => Some(known(Kind::Ac3)),
         (ENHANCED_AC3, _) => Some(known(Kind::Eac3)),
-        (DTS, _) => Some((None, "DTS audio")),
+        (DTS, _) => Some(known(Kind::Dts)),
         (TELETEXT, _) => Some((None, "teletext")),
         (SUBTITLING, _) => Some((None, "DVB subtitles")),
         (EXTENSION, Some(0x0E)) => Some((None, "DTS-HD audio")),
@@ -130,7 +134,7 @@ fn by_descriptors(own: &[(u8, &[u8])], registration: Option<[u8; 4]>) -> Option<
             b"AC-3" => known(Kind::Ac3),
             b"EAC3" => known(Kind::Eac3),
             b"HEVC" => known(Kind::H265),
-            b"DTS1" | b"DTS2" | b"DTS3" => (None, "DTS audio"),
+            b"DTS1" | b"DTS2" | b"DTS3" => known(Kind::Dts),
             b"BSSD" => (None, "SMPTE 302M audio"),
             b"Opus" => (None, "Opus audio"),
             b"AV01" => (None, "AV1 video"),
@@ -162,8 +166,11 @@ mod tests {
             (0x06, nothing, &[(0x0A, b"deu\0"), (0x59, &[])], None, "DVB subtitles"),
             (0x06, nothing, nothing, Some(Kind::Unknown), "private data"),
             (0x06, nothing, &[(0x05, b"XYZ ")], None, "private data"),
-            (0x82, blu_ray, nothing, None, "DTS audio"),
-            (0x82, nothing, nothing, None, "private data"),
+            (0x82, blu_ray, nothing, Some(Kind::Dts), "DTS"),
+            (0x8A, nothing, nothing, Some(Kind::Dts), "DTS"),
+            (0x06, nothing, &[(0x7B, &[])], Some(Kind::Dts), "DTS"),
+            (0x86, blu_ray, nothing, None, "DTS-HD audio"),
+            (0x82, nothing, nothing, Some(Kind::Unknown), "private data"),
             (0x84, blu_ray, nothing, Some(Kind::Eac3), "E-AC-3"),
             (0x83, blu_ray, nothing, None, "Dolby TrueHD audio"),
             (0xEA, nothing, nothing, None, "VC-1 video"),

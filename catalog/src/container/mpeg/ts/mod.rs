@@ -3,13 +3,14 @@
 //! - [`Ts`]: the demuxer
 //! - `packet`: transport packets by their sync bytes, over junk and damage
 //! - `psi`: program lists and maps; `kind`: what a stream in one is
-//! - `scout`: which program to take
+//! - `scout`: which program to take; `guess`: what is in a file without tables
 //! - `program`: its streams; `pes_reader`: transport packets to PES packets
 //! - `elementary`: their payload to access units, shared with program streams where those have the same;
 //!   `nal_es` with `syntax` for H.264 and H.265, `latm_es` for AAC in LATM, `sniffed` for what isn't named
 
 mod demuxer;
 mod elementary;
+mod guess;
 mod kind;
 mod latm_es;
 mod nal_es;

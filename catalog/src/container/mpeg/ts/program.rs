@@ -56,7 +56,7 @@ struct Stream {
 
 impl Program {
     pub fn new(choice: &Choice) -> Self {
-        let Choice { map_pid, map, programs } = choice;
+        let Choice { map_pid, map, programs, guessed } = choice;
         let mut program = Self {
             number: map.number,
             map_pid: *map_pid,
@@ -75,6 +75,9 @@ impl Program {
         };
         if *programs > 1 {
             program.note(format!("of {programs} programs, program {} is taken", map.number));
+        }
+        if *guessed {
+            program.note("it has no program tables: its streams are told by their content".into());
         }
         program.apply(map);
         program

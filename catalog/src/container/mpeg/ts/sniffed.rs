@@ -6,7 +6,7 @@ use super::elementary::{self, Elementary};
 use super::kind::Kind;
 use crate::container::DemuxedSample;
 use rtp::codec::frames::{FrameHeader, Scan, Scanner};
-use rtp::codec::{aac, ac3, mpeg_audio};
+use rtp::codec::{aac, ac3, dts, mpeg_audio};
 use rtp::format::Format;
 use std::collections::VecDeque;
 
@@ -87,9 +87,10 @@ impl Elementary for Sniffed {
 
 /// The kind of which `bytes` begin with two frames, but for the rest of one before.
 fn tell(bytes: &[u8]) -> Option<Kind> {
-    let (mut aac, mut ac3, mut mpeg) = (Scanner::new(), Scanner::new(), Scanner::new());
+    let (mut aac, mut ac3, mut mpeg, mut dts) = (Scanner::new(), Scanner::new(), Scanner::new(), Scanner::new());
     let found = [
         (skipped::<ac3::FrameHeader>(&mut ac3, bytes), Kind::Ac3),
+        (skipped::<dts::FrameHeader>(&mut dts, bytes), Kind::Dts),
         (skipped::<aac::AdtsHeader>(&mut aac, bytes), Kind::Adts),
         (skipped::<mpeg_audio::FrameHeader>(&mut mpeg, bytes), Kind::MpegAudio),
     ];

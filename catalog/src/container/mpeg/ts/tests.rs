@@ -4,8 +4,8 @@ mod damage;
 mod made;
 
 use super::super::tests::{Decoded, MPEG2, PICTURE_25, PICTURE_30, SOUND_44, SOUND_48, decode, film, times};
-use crate::container::testing::{Demuxed, drive_bytes, media, probe_bytes};
-use crate::container::{Kind, TrackInfo};
+use crate::container::testing::{Demuxed, drive, drive_bytes, media, probe_bytes};
+use crate::container::{Kind, TrackInfo, open_program};
 use rtp::codec::nal;
 use rtp::format::{Format, Media};
 use std::sync::LazyLock;

@@ -175,11 +175,31 @@ fn scrambled_streams_are_left_out() {
     assert!(error.reason.contains("H.264, which is scrambled"), "{error}");
 }
 
+/// Streams of a file without tables are told by their content.
 #[test]
-fn files_without_tables_say_so() {
-    for (without, reason) in [(0, "no program association table"), (MAP, "no program map table")] {
-        let file = changed(|_, packet| if pid(packet) == without { vec![] } else { packet.to_vec() });
-        let error = drive_bytes(Kind::MpegTs, &file).unwrap_err();
+fn tables_may_be_missing() {
+    let hevc = film(PICTURE_25, SOUND_48, HEVC, &["-f", "mpegts"]);
+    let mpeg2 = film(PICTURE_25, SOUND_48, MPEG2, &["-f", "mpegts"]);
+    for (name, film) in [("H.264", H264_FILM.as_slice()), ("H.265", &hevc), ("MPEG-2", &mpeg2)] {
+        let whole = demux(film);
+        for without in [0, MAP] {
+            let kept = film.chunks(PACKET_LEN).filter(|packet| pid(packet) != without);
+            let seen = demux(&kept.flatten().copied().collect::<Vec<u8>>());
+            assert_eq!(seen.samples, whole.samples, "{name} without {without}: {:?}", seen.notes);
+            assert_eq!(seen.tracks, whole.tracks, "{name} without {without}");
+            assert_eq!(seen.notes, ["it has no program tables: its streams are told by their content"]);
+        }
+    }
+}
+
+#[test]
+fn files_with_nothing_in_them_say_so() {
+    let tables = |packet: &[u8]| pid(packet) == 0 || pid(packet) == MAP;
+    for (keep, reason) in [(true, "has no whole access unit"), (false, "no program association table")] {
+        let file = changed(|_, packet| if tables(packet) == keep { packet.to_vec() } else { vec![] });
+        let junk: Vec<u8> =
+            file.chunks(PACKET_LEN).filter(|packet| keep || packet[1] & 0x40 == 0).flatten().copied().collect();
+        let error = drive_bytes(Kind::MpegTs, &junk).unwrap_err();
         assert!(error.reason.contains(reason), "{error}");
     }
 }
@@ -194,6 +214,41 @@ fn the_program_with_video_is_chosen() {
     let seen: Vec<_> = demuxed.tracks.iter().map(|track| (track.number, track.language.as_deref())).collect();
     assert_eq!(seen, [(0x100, None), (0x102, Some("deu"))]);
     assert!(demuxed.notes.iter().any(|note| note.contains("of 2 programs")), "{:?}", demuxed.notes);
+}
+
+#[test]
+fn a_program_can_be_asked_for() {
+    let two = ["-program", "program_num=3:st=1", "-program", "program_num=7:st=0:st=2"];
+    let maps = ["-map", "0", "-map", "1", "-map", "1", "-f", "mpegts"];
+    let file = film(PICTURE_25, SOUND_44, H264, &[&two[..], &maps].concat());
+    let of = |program: u16| {
+        let mut demuxer = open_program(Kind::MpegTs, file.len() as u64, program).unwrap();
+        drive(demuxer.as_mut(), &mut std::io::Cursor::new(&file))
+    };
+    for (program, want) in [(3, &[0x101][..]), (7, &[0x100, 0x102])] {
+        let demuxed = of(program).unwrap();
+        assert_eq!(demuxed.tracks.iter().map(|track| track.number).collect::<Vec<_>>(), want);
+        assert!(demuxed.notes.is_empty(), "{:?}", demuxed.notes);
+    }
+    assert_eq!(of(4).unwrap_err().reason, "no program 4; it has 3, 7");
+    let error = open_program(Kind::Avi, 9, 1).err().unwrap();
+    assert_eq!(error.reason, "program 1 asked for, but only transport streams have programs");
+}
+
+/// DTS travels in packets of ASF, with the picture, where there is no other sound.
+#[test]
+fn dts_is_taken_where_it_is_the_only_sound() {
+    let dts = ["-c:v", "mpeg2video", "-bf", "2", "-strict", "-2", "-c:a:0", "dca"];
+    let alone = film(PICTURE_25, SOUND_48, &dts, &["-f", "mpegts"]);
+    let demuxed = drive_bytes(Kind::MpegTs, &alone).unwrap();
+    let described: Vec<String> = demuxed.tracks.iter().map(|track| track.format.describe()).collect();
+    assert_eq!(described, ["MPEG-2 video 176x144", "DTS 48000 Hz 2 channels"], "{:?}", demuxed.notes);
+    assert!(demuxed.tracks.iter().all(|track| track.format.encoding_name() == "x-asf-pf"));
+    let both = ["-map", "0", "-map", "1", "-map", "1", "-c:a:1", "ac3", "-f", "mpegts"];
+    let demuxed = drive_bytes(Kind::MpegTs, &film(PICTURE_25, SOUND_48, &dts, &both)).unwrap();
+    let named: Vec<_> = demuxed.tracks.iter().map(|track| track.format.encoding_name()).collect();
+    assert_eq!(named, ["MPV", "AC3"]);
+    assert!(demuxed.notes[0].contains("DTS 48000 Hz 2 channels: it would take all tracks"), "{:?}", demuxed.notes);
 }
 
 /// Pictures after the first in a packet have no time of their own; their order of showing gives it.
