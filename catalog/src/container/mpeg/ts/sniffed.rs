@@ -87,10 +87,13 @@ impl Elementary for Sniffed {
 
 /// The kind of which `bytes` begin with two frames, but for the rest of one before.
 fn tell(bytes: &[u8]) -> Option<Kind> {
-    let (mut aac, mut ac3, mut mpeg, mut dts) = (Scanner::new(), Scanner::new(), Scanner::new(), Scanner::new());
+    // Its sync word of 32 bits is sure by itself, and its frames are long enough to look like others inside.
+    if dts::FrameHeader::parse(bytes).is_ok() {
+        return Some(Kind::Dts);
+    }
+    let (mut aac, mut ac3, mut mpeg) = (Scanner::new(), Scanner::new(), Scanner::new());
     let found = [
         (skipped::<ac3::FrameHeader>(&mut ac3, bytes), Kind::Ac3),
-        (skipped::<dts::FrameHeader>(&mut dts, bytes), Kind::Dts),
         (skipped::<aac::AdtsHeader>(&mut aac, bytes), Kind::Adts),
         (skipped::<mpeg_audio::FrameHeader>(&mut mpeg, bytes), Kind::MpegAudio),
     ];
