@@ -29,6 +29,8 @@
 //!
 //! Invariants: a unit that was acknowledged survives its node's process; an object that was sealed survives what
 //! its disks survive; what a crash cut off reads as absent, what a disk changed as damaged, never as good.
+//! Of any row `m` units can be lost or late and every byte still reads. While an object moves its old layout reads,
+//! until whoever keeps the catalog says otherwise.
 
 pub mod id;
 pub mod layout;

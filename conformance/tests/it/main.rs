@@ -9,3 +9,4 @@ mod loss;
 mod mp2t;
 mod robust;
 mod seek;
+mod simulator;

@@ -68,7 +68,8 @@ impl Inner {
                         Some((from, result)) = under_way.next() => match result {
                             Ok(data) => core.handle_unit(from, data),
                             Err(error) => {
-                                core.handle_failure(from);
+                                let passes = matches!(error.failure, NodeFailure::Unreachable(_) | NodeFailure::Busy(_));
+                                core.handle_failure(from, passes, Instant::now());
                                 // The unit's own node's word says most.
                                 if from == address || first_error.is_none() {
                                     first_error = Some(error);

@@ -173,7 +173,7 @@ impl UnitSource {
     pub async fn unit(&self, layout: &Arc<Layout>, unit: u64, deadline: Duration) -> Result<Bytes, NodeError> {
         let inner = &self.0;
         inner.cluster.watch();
-        let layout = &self.newest(layout);
+        let layout = &mut self.newest(layout);
         let give_up = Instant::now() + deadline;
         let key = (layout.object, unit);
         let hit = || {
@@ -197,15 +197,15 @@ impl UnitSource {
                 }
                 Err(work) => work,
             };
-            if begun {
-                return work.await;
-            }
-            match timeout(left, work).await {
+            let result = if begun { Ok(work.await) } else { timeout(left, work).await };
+            match result {
                 Err(_) => return Err(inner.cluster.late(layout, layout.address(unit), deadline)),
+                // It was moved away meanwhile.
+                Ok(Err(_)) if self.newest(layout).generation > layout.generation => *layout = self.newest(layout),
                 // Whoever began had less time.
-                Ok(Err(NodeError { failure: NodeFailure::Late(_), .. })) if Instant::now() < give_up => {}
+                Ok(Err(NodeError { failure: NodeFailure::Late(_), .. })) if !begun && Instant::now() < give_up => {}
                 Ok(result) => {
-                    result.is_ok().then(hit);
+                    (!begun && result.is_ok()).then(hit);
                     return result;
                 }
             }

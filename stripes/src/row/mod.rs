@@ -39,6 +39,8 @@ pub struct RowRead {
     begun: Instant,
     deadline: Instant,
     sources: Vec<Source>,
+    /// Positions that were asked for once more.
+    tried_again: Vec<u8>,
     /// The rest of the row is being read.
     rebuilding: bool,
 }
@@ -52,9 +54,14 @@ enum Source {
     Asked { since: Instant, told: bool },
     /// Here; empty past the object's end.
     Here(Bytes),
+    /// The connection broke, or the node had too much to do: once more then, if there is nobody else.
+    Again { after: Instant },
     /// Can't be had.
     Failed,
 }
+
+/// Before a unit is asked for once more.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +86,7 @@ impl RowRead {
             if nothing { Source::Here(Bytes::new()) } else { Source::Idle }
         };
         let sources = (0..layout.row_width() as u8).map(source).collect();
-        Self { layout, wanted, begun: now, deadline, sources, rebuilding: false }
+        Self { layout, wanted, begun: now, deadline, sources, tried_again: Vec::new(), rebuilding: false }
     }
 
     /// A unit of the row came. Its length must be the right one.
@@ -87,9 +94,15 @@ impl RowRead {
         self.settle(address, Source::Here(data));
     }
 
-    /// A unit of the row can't be had from its node.
-    pub fn handle_failure(&mut self, address: UnitAddress) {
-        self.settle(address, Source::Failed);
+    /// A unit of the row can't be had from its node. What `passes`, as a connection that broke does, is tried once more
+    /// when nobody else is left to ask.
+    pub fn handle_failure(&mut self, address: UnitAddress, passes: bool, now: Instant) {
+        if passes && !self.tried_again.contains(&address.position) {
+            self.tried_again.push(address.position);
+            self.settle(address, Source::Again { after: now + PAUSE });
+        } else {
+            self.settle(address, Source::Failed);
+        }
     }
 
     /// What to do next.
@@ -97,7 +110,7 @@ impl RowRead {
         let own = usize::from(self.wanted.position);
         match &self.sources[own] {
             Source::Here(data) => return RowStep::Done(data.clone(), Vec::new()),
-            Source::Failed => self.rebuilding = true,
+            Source::Failed | Source::Again { .. } => self.rebuilding = true,
             Source::Idle if !self.rebuilding => {
                 let node = self.layout.node(self.wanted);
                 if !nodes.is_avoided(node) || !self.can_rebuild(nodes) {
@@ -120,21 +133,17 @@ impl RowRead {
             self.rebuilding = true;
         }
         if self.rebuilding {
-            if self.promised(now, nodes) < usize::from(self.layout.policy.data)
-                && let Some(next) = self.next_source(nodes)
-            {
-                return self.ask(next, now);
-            }
-            // The last resort is its own node, avoided or not.
             let possible = self.sources.iter().filter(|source| !matches!(source, Source::Failed)).count();
-            if matches!(self.sources[own], Source::Idle)
-                && self.promised(now, nodes) < usize::from(self.layout.policy.data)
-            {
-                return self.ask(own, now);
-            }
             let own_failed = matches!(self.sources[own], Source::Failed);
             if own_failed && possible < usize::from(self.layout.policy.data) {
                 return RowStep::Lost;
+            }
+            if self.promised(now, nodes) < usize::from(self.layout.policy.data) {
+                // The last resort is its own node, avoided or not, and then those that failed in passing.
+                let own_idle = matches!(self.sources[own], Source::Idle).then_some(own);
+                if let Some(next) = self.next_source(nodes).or(own_idle).or_else(|| self.next_again(now)) {
+                    return self.ask(next, now);
+                }
             }
         }
         RowStep::Wait(self.next_look(now, nodes))
@@ -164,7 +173,7 @@ impl RowRead {
             *at != usize::from(self.wanted.position)
                 && match &self.sources[*at] {
                     Source::Here(_) => true,
-                    Source::Failed => false,
+                    Source::Failed | Source::Again { .. } => false,
                     Source::Idle | Source::Asked { .. } => !nodes.is_avoided(self.layout.node(self.address(*at))),
                 }
         };
@@ -177,7 +186,7 @@ impl RowRead {
         let promised = |(at, source): &(usize, &Source)| match source {
             Source::Here(_) => true,
             Source::Asked { .. } => *at != own && !self.is_late(*at, now, nodes),
-            Source::Idle | Source::Failed => false,
+            Source::Idle | Source::Again { .. } | Source::Failed => false,
         };
         self.sources.iter().enumerate().filter(promised).count()
     }
@@ -187,6 +196,10 @@ impl RowRead {
         let own = usize::from(self.wanted.position);
         let idle = (0..self.sources.len()).filter(|at| *at != own && matches!(self.sources[*at], Source::Idle));
         idle.min_by_key(|at| nodes.is_avoided(self.layout.node(self.address(*at))))
+    }
+
+    fn next_again(&self, now: Instant) -> Option<usize> {
+        self.sources.iter().position(|source| matches!(source, Source::Again { after } if *after <= now))
     }
 
     fn should_hedge(&self, now: Instant, nodes: &mut impl Nodes) -> bool {
@@ -225,6 +238,7 @@ impl RowRead {
     fn next_look(&self, now: Instant, nodes: &impl Nodes) -> Option<Instant> {
         let times = self.sources.iter().enumerate().filter_map(|(position, source)| match source {
             Source::Asked { since, .. } => Some(*since + nodes.patience(self.layout.node(self.address(position)))),
+            Source::Again { after } => Some(*after),
             _ => None,
         });
         times.chain([self.half_time()]).filter(|time| *time > now).min()

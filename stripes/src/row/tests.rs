@@ -94,7 +94,7 @@ impl World {
     }
 
     fn fail(&mut self, position: u8) {
-        self.core.handle_failure(UnitAddress { row: 0, position });
+        self.core.handle_failure(UnitAddress { row: 0, position }, false, self.now);
     }
 
     fn done(&mut self, rebuilt: &[u8]) {
@@ -194,6 +194,27 @@ fn who_is_avoided_is_asked_when_nobody_else_is_left() {
     assert_eq!(plain.asked(), [0u8; 0]);
     plain.fail(1);
     assert_eq!(plain.poll(), RowStep::Lost);
+}
+
+#[test]
+fn what_failed_in_passing_is_tried_once_more_when_nobody_is_left() {
+    let mut world = World::new(layout(3, 1, 9), 0, Fake::default());
+    assert_eq!(world.asked(), [0]);
+    let passing = |world: &mut World, position| {
+        world.core.handle_failure(UnitAddress { row: 0, position }, true, world.now);
+    };
+    passing(&mut world, 0);
+    assert_eq!(world.asked(), [1, 2, 3]);
+    passing(&mut world, 3);
+    world.bring(1);
+    assert_eq!(world.asked(), [0u8; 0]);
+    world.now += PAUSE;
+    assert_eq!(world.asked(), [0, 3]);
+    passing(&mut world, 0);
+    world.bring(2);
+    assert!(matches!(world.poll(), RowStep::Wait(_)));
+    passing(&mut world, 3);
+    assert_eq!(world.poll(), RowStep::Lost);
 }
 
 #[test]

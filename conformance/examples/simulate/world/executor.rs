@@ -1,0 +1,163 @@
+//! A clock that jumps from one thing to do to the next, and the tasks that wait for it. Single-threaded: what happens
+//! is a function of the order in which tasks are begun, and of nothing else.
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use std::{
+    cell::{Cell, RefCell},
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    future::{Future, poll_fn},
+    rc::Rc,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Wake, Waker},
+    time::{Duration, Instant},
+};
+
+/// Runs tasks in simulated time.
+#[derive(Clone)]
+pub struct Executor(Rc<Inner>);
+
+struct Inner {
+    base: Instant,
+    now: Cell<Duration>,
+    tasks: RefCell<Vec<Option<LocalBoxFuture<'static, ()>>>>,
+    ready: Arc<Mutex<VecDeque<usize>>>,
+    timers: RefCell<BinaryHeap<Reverse<(Duration, u64)>>>,
+    /// By the timers' numbers.
+    wakers: RefCell<std::collections::BTreeMap<u64, Waker>>,
+    next_timer: Cell<u64>,
+}
+
+struct Ready {
+    task: usize,
+    ready: Arc<Mutex<VecDeque<usize>>>,
+}
+
+impl Wake for Ready {
+    fn wake(self: Arc<Self>) {
+        self.ready.lock().unwrap().push_back(self.task);
+    }
+}
+
+impl Executor {
+    pub fn new() -> Self {
+        Self(Rc::new(Inner {
+            base: Instant::now(),
+            now: Cell::default(),
+            tasks: RefCell::default(),
+            ready: Arc::default(),
+            timers: RefCell::default(),
+            wakers: RefCell::default(),
+            next_timer: Cell::default(),
+        }))
+    }
+
+    /// Since the begin.
+    pub fn elapsed(&self) -> Duration {
+        self.0.now.get()
+    }
+
+    pub fn now(&self) -> Instant {
+        self.0.base + self.0.now.get()
+    }
+
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> usize {
+        let mut tasks = self.0.tasks.borrow_mut();
+        tasks.push(Some(task.boxed_local()));
+        self.0.ready.lock().unwrap().push_back(tasks.len() - 1);
+        tasks.len() - 1
+    }
+
+    /// Ends a task where it stands, as a crash would.
+    pub fn cut_off(&self, task: usize) {
+        let task = self.0.tasks.borrow_mut()[task].take();
+        drop(task);
+    }
+
+    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + use<> {
+        let (inner, due) = (self.0.clone(), self.0.now.get() + time);
+        let mut number = None;
+        poll_fn(move |cx: &mut Context<'_>| {
+            if inner.now.get() >= due {
+                return Poll::Ready(());
+            }
+            let number = *number.get_or_insert_with(|| {
+                let number = inner.next_timer.replace(inner.next_timer.get() + 1);
+                inner.timers.borrow_mut().push(Reverse((due, number)));
+                number
+            });
+            inner.wakers.borrow_mut().insert(number, cx.waker().clone());
+            Poll::Pending
+        })
+    }
+
+    /// `None` if it takes longer.
+    pub async fn within<T>(&self, time: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let (work, sleep) = (std::pin::pin!(work), std::pin::pin!(self.sleep(time)));
+        match futures_util::future::select(work, sleep).await {
+            futures_util::future::Either::Left((result, _)) => Some(result),
+            futures_util::future::Either::Right(_) => None,
+        }
+    }
+
+    /// Runs until `task` has ended; false if that is not within `limit` of the simulated clock, or nothing is left to
+    /// do before.
+    pub fn run(&self, task: usize, limit: Duration) -> bool {
+        loop {
+            loop {
+                let next = self.0.ready.lock().unwrap().pop_front();
+                let Some(next) = next else { break };
+                self.poll(next);
+            }
+            if self.0.tasks.borrow()[task].is_none() {
+                return true;
+            }
+            let Some(Reverse((due, number))) = self.0.timers.borrow_mut().pop() else { return false };
+            if due > limit {
+                return false;
+            }
+            self.0.now.set(due.max(self.0.now.get()));
+            if let Some(waker) = self.0.wakers.borrow_mut().remove(&number) {
+                waker.wake();
+            }
+        }
+    }
+
+    fn poll(&self, number: usize) {
+        let Some(mut task) = self.0.tasks.borrow_mut()[number].take() else { return };
+        let waker = Waker::from(Arc::new(Ready { task: number, ready: self.0.ready.clone() }));
+        if task.poll_unpin(&mut Context::from_waker(&waker)).is_pending() {
+            self.0.tasks.borrow_mut()[number] = Some(task);
+        }
+    }
+}
+
+/// Wakes all who wait.
+#[derive(Default)]
+pub struct Bell {
+    rings: Cell<u64>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Bell {
+    pub fn ring(&self) {
+        self.rings.set(self.rings.get() + 1);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    pub fn rings(&self) -> u64 {
+        self.rings.get()
+    }
+
+    /// When it has rung more often than `heard`.
+    pub async fn after(&self, heard: u64) {
+        poll_fn(|cx| {
+            if self.rings.get() > heard {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
