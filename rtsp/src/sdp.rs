@@ -99,6 +99,7 @@ pub fn describe(index: &Index, local: IpAddr, lines: Lines) -> String {
         attribute("tool", crate::message::SERVER),
         attribute("control", "*"),
         attribute("range", &range(index, lines)),
+        attribute("mtag", &entity_tag(index)),
         attribute("etag", &entity_tag(index)),
     ];
     let sized = index.tracks.iter().map(|track| (&track.format, track.samples.bytes()));
@@ -249,6 +250,7 @@ mod tests {
             "a=tool:mobidic/",
             "a=control:*",
             "a=range:npt=0-60.000",
+            "a=mtag:\"",
             "a=etag:\"",
             "m=video 0 RTP/AVP 32",
             "b=AS:1000",

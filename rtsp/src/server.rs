@@ -8,6 +8,7 @@
 //! | [`Answer`] | a reply and what is to happen once it lies in the outbox |
 //! | [`Rules`] | what the operator has laid down: users, redirects |
 //! | [`Target`] | what a request URI names |
+//! | [`Notify`] | how a viewer that speaks RTSP 2.0 is told something |
 //! | [`Presentations`], [`Media`] | who is asked |
 //!
 //! No sockets, no clock: `net::listener` drives it. Call [`Server::begin`] with a request; as long as that
@@ -28,11 +29,13 @@ mod target;
 mod teardown;
 #[cfg(test)]
 mod tests;
+mod v2;
 
 pub use access::Rules;
 pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
 pub use media::{Media, OpenError, Presentations};
 pub use target::{BadTarget, Target, presentation_url};
+pub use v2::Notify;
 
 use crate::admission::Admission;
 use crate::headers::{FeatureTags, SessionField};
@@ -53,9 +56,6 @@ use std::time::Instant;
 /// What we do, in the order of RFC 2326 section 10. ffmpeg and VLC keep alive by GET_PARAMETER only if it is
 /// listed; MPlayer turns away where DESCRIBE, SETUP, PLAY or TEARDOWN is missing.
 const METHODS: &str = "OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER";
-
-/// Option tags that we know: none, so any `Require` is refused.
-const FEATURES: &[&str] = &[];
 
 /// What the connections of a front share.
 pub struct Server {
@@ -243,8 +243,16 @@ impl Server {
 
     /// Ends the sessions that have run out or failed; call it about once a second.
     pub fn sweep(&self, now: Instant) {
-        let ended = self.sessions().sweep(now);
-        for (id, session, why) in ended {
+        let ended = {
+            let mut sessions = self.sessions();
+            let ended = sessions.sweep(now);
+            for (id, session) in sessions.ended() {
+                v2::end_of_stream(id, session);
+            }
+            ended
+        };
+        for (id, mut session, why) in ended {
+            v2::terminate(&id, &mut session, &why);
             self.end(&id, &session, &why);
         }
     }
@@ -291,6 +299,9 @@ impl Server {
         require(request)?;
         let target = Target::parse(&request.uri)
             .map_err(|BadTarget| Refusal::new(StatusCode::BadRequest, "not the URL of a presentation"))?;
+        if v2::speaks(request) && request.uri.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("rtspu:")) {
+            return Err(Refusal::new(StatusCode::NotImplemented, "RTSP over UDP"));
+        }
         // Before anything is said about presentations or sessions.
         self.authorize(connection, request, now)?;
         if let Some(place) = self.redirect(request, &target) {
@@ -306,8 +317,8 @@ impl Server {
             Method::Describe => self.describe_target(request, target),
             Method::Setup => self.setup(connection, request, target, session, now),
             Method::Play => self.play(request, &target, session, now),
-            Method::Pause => self.pause(request, &target, session),
-            Method::Teardown => self.teardown(&target, session),
+            Method::Pause => self.pause(request, &target, session, now),
+            Method::Teardown => self.teardown(request, &target, session),
             Method::GetParameter => self.get_parameters(request, session),
             Method::SetParameter => parameters::set(request),
             _ => Err(Refusal::new(StatusCode::NotImplemented, "unknown method")),
@@ -321,9 +332,13 @@ impl Server {
         request: &Request,
         now: Instant,
     ) -> Result<Option<SessionId>, Box<Refusal>> {
-        let Some(field) = request.headers.get(SESSION) else { return Ok(None) };
-        let field = SessionField::parse(field).map_err(|_| Refusal::no_session())?;
-        let id = SessionId::new(field.id);
+        let id = match request.headers.get(SESSION) {
+            Some(field) => SessionId::new(SessionField::parse(field).map_err(|_| Refusal::no_session())?.id),
+            None => match self.pipelined(connection, request) {
+                Some(id) => id,
+                None => return Ok(None),
+            },
+        };
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
         // An id that somebody has overheard is of no use to it.
@@ -350,9 +365,11 @@ impl Server {
         if let Some(field) = field
             && answer.reply.status() != StatusCode::SessionNotFound
             && answer.reply.header(&SESSION).is_none()
+            && v2::names_session(request, self.sessions().contains(&SessionId::new(field.id.clone())))
         {
             answer.reply.insert_header(SESSION, field.id);
         }
+        v2::finish(request, &mut answer.reply);
         if connection.asf {
             answer.reply.insert_header(SERVER, ASF_SERVER);
         }
@@ -382,7 +399,7 @@ fn options() -> Step {
 fn require(request: &Request) -> Result<(), Box<Refusal>> {
     for name in [REQUIRE, PROXY_REQUIRE] {
         let tags = request.headers.list(name).unwrap_or_default();
-        let unknown = FeatureTags::parse(&tags).without(FEATURES);
+        let unknown = FeatureTags::parse(&tags).without(v2::FEATURES);
         if !unknown.is_empty() {
             let refusal = Refusal::new(StatusCode::OptionNotSupported, "an option is required that we don't know");
             return Err(refusal.field(UNSUPPORTED, unknown.to_string()));

@@ -11,6 +11,7 @@ pub use table::{Ended, SessionOptions, SessionTable};
 
 use crate::admission::Promise;
 use crate::playback::Rate;
+use crate::server::Notify;
 use crate::worker::{Destination, PlayTrack, ViewerEvent, ViewerId, WorkerId};
 use catalog::index::Index;
 use rtp::clock::MediaTime;
@@ -100,6 +101,10 @@ pub struct Session {
     pub name: String,
     /// Whose it is, where users are told apart: nobody else may use it.
     pub user: Option<String>,
+    /// How its viewer is told something, where it speaks RTSP 2.0.
+    pub notify: Option<Notify>,
+    /// The range was played to its end, and nobody was told yet.
+    pub ended: bool,
     /// The presentation.
     pub index: Arc<Index>,
     /// The thread that sends, or will.
@@ -109,6 +114,7 @@ pub struct Session {
     /// What was set up, in the order of the index, each track once.
     tracks: Vec<SetUp>,
     playing: Option<Playing>,
+    range_start: Option<MediaTime>,
     /// Where the last range that was played ends.
     range_end: Option<MediaTime>,
     /// How fast it plays, or did.
@@ -132,11 +138,14 @@ impl Session {
         Self {
             name,
             user: None,
+            notify: None,
+            ended: false,
             index,
             worker,
             viewer,
             tracks: Vec::new(),
             playing: None,
+            range_start: None,
             range_end: None,
             rate: Rate::NORMAL,
             blocksize: None,
@@ -212,7 +221,9 @@ impl Session {
     /// PLAY has succeeded.
     pub fn played(&mut self, from: MediaTime, end: MediaTime, rate: Rate, now: Instant) {
         self.playing = Some(Playing { from, end, rate, since: now });
+        self.range_start = Some(from);
         self.range_end = Some(end);
+        self.ended = false;
         self.rate = rate;
         self.has_played = true;
     }
@@ -281,6 +292,11 @@ impl Session {
         self.blocksize = Some(bytes);
     }
 
+    /// Where the last range that was played began.
+    pub fn started(&self) -> Option<MediaTime> {
+        self.range_start
+    }
+
     /// Where the last range that was played ends.
     pub fn range_end(&self) -> Option<MediaTime> {
         self.range_end
@@ -301,7 +317,10 @@ impl Session {
                 Ok(ViewerEvent::Alive) => self.touch(now),
                 Ok(ViewerEvent::Next(range, rate)) => self.played(range.start, range.end, rate, now),
                 // A.2: Ready at the end of the range; the session stays until TEARDOWN or its timeout.
-                Ok(ViewerEvent::EndOfStream) => self.stop(),
+                Ok(ViewerEvent::EndOfStream) => {
+                    self.stop();
+                    self.ended = true;
+                }
                 Ok(ViewerEvent::Failed(reason)) => return Err(reason),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
             }

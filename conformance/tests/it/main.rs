@@ -1,5 +1,6 @@
 //! The tests of the whole, in one program: it is linked once, and its runs, which mostly wait for players, share the time.
 
+mod access;
 mod cluster;
 mod dialogues;
 mod frames;
@@ -10,3 +11,4 @@ mod mp2t;
 mod robust;
 mod seek;
 mod simulator;
+mod trick;

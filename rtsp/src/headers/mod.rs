@@ -34,7 +34,7 @@ pub use rate::{Scale, Speed};
 pub use rtp_info::{RtpInfo, RtpInfoEntry};
 pub use session::SessionField;
 pub use smpte::{SmpteRange, SmpteType, Timecode};
-pub use transport::{Delivery, Lower, MAX_ALTERNATIVES, Pair, Transport};
+pub use transport::{Addresses, Delivery, Lower, MAX_ALTERNATIVES, Pair, Transport};
 
 /// Why a field's value was not understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -127,6 +127,8 @@ mod tests {
         "unicast",
         "multicast",
         "client_port=",
+        "dest_addr=",
+        "\":5000\"/\":5001\"",
         "interleaved=",
         "0-1",
         "5000",

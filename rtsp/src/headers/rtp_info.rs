@@ -58,6 +58,23 @@ impl RtpInfo {
     }
 }
 
+impl RtpInfo {
+    /// As RTSP 2.0 writes it (RFC 7826 18.45), with each track's SSRC.
+    pub fn v2(&self, ssrc: impl Fn(usize) -> u32) -> String {
+        let entry = |(at, entry): (usize, &RtpInfoEntry)| {
+            let mut text = format!("url=\"{}\" ssrc={:08X}", entry.url, ssrc(at));
+            let numbers = [("seq", entry.sequence.map(u32::from)), ("rtptime", entry.rtptime)];
+            let said = numbers.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
+            let said: Vec<String> = said.collect();
+            if !said.is_empty() {
+                text += &format!(":{}", said.join(";"));
+            }
+            text
+        };
+        self.0.iter().enumerate().map(entry).collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl fmt::Display for RtpInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, entry) in self.0.iter().enumerate() {
@@ -89,6 +106,9 @@ mod tests {
             let info = RtpInfo::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(info.to_string(), text);
         }
+        let info = RtpInfo::parse("url=rtsp://h/a;seq=3;rtptime=4,url=rtsp://h/b;seq=5").expect("good");
+        let v2 = "url=\"rtsp://h/a\" ssrc=0000000A:seq=3;rtptime=4, url=\"rtsp://h/b\" ssrc=0000000B:seq=5";
+        assert_eq!(info.v2(|at| 10 + at as u32), v2);
         for text in ["", "url=", "seq=1", "url=a;seq=65536", "url=a;rtptime=-1", "url=a,url="] {
             assert!(RtpInfo::parse(text).is_err(), "{text}");
         }

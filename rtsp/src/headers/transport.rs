@@ -55,6 +55,10 @@ pub struct Transport {
     pub client_port: Option<Pair<u16>>,
     /// Ours.
     pub server_port: Option<Pair<u16>>,
+    /// Where it shall go, as RTSP 2.0 says it.
+    pub dest_addr: Option<Addresses>,
+    /// From where it comes, as RTSP 2.0 says it.
+    pub src_addr: Option<Addresses>,
     /// Multicast time to live.
     pub ttl: Option<u8>,
     /// The stream's SSRC.
@@ -77,6 +81,8 @@ impl Transport {
             port: None,
             client_port: None,
             server_port: None,
+            dest_addr: None,
+            src_addr: None,
             ttl: None,
             ssrc: None,
             mode: Vec::new(),
@@ -89,7 +95,21 @@ impl Transport {
     /// # Errors
     /// In place of an alternative that is no transport that we know, or a malformed one.
     pub fn parse_list(text: &str) -> Vec<Result<Self, FieldError>> {
-        split_quoted(text, ',').filter(|part| !part.is_empty()).take(MAX_ALTERNATIVES).map(Self::parse).collect()
+        Self::parse_each(text, false)
+    }
+
+    /// The same by RTSP 2.0's rules: an alternative with a parameter that is not known, or neither unicast nor multicast,
+    /// is none (RFC 7826 18.54).
+    ///
+    /// # Errors
+    /// As [`Transport::parse_list`].
+    pub fn parse_strict_list(text: &str) -> Vec<Result<Self, FieldError>> {
+        Self::parse_each(text, true)
+    }
+
+    fn parse_each(text: &str, strict: bool) -> Vec<Result<Self, FieldError>> {
+        let parts = split_quoted(text, ',').filter(|part| !part.is_empty()).take(MAX_ALTERNATIVES);
+        parts.map(|part| Self::parse(part, strict)).collect()
     }
 
     /// Whether `mode` allows PLAY.
@@ -97,7 +117,7 @@ impl Transport {
         self.mode.is_empty() || self.mode.iter().any(|mode| mode == "PLAY")
     }
 
-    fn parse(text: &str) -> Result<Self, FieldError> {
+    fn parse(text: &str, strict: bool) -> Result<Self, FieldError> {
         let mut parts = split_quoted(text, ';');
         let mut spec = parts.next().unwrap_or_default().split('/').map(str::trim);
         let is = |word: Option<&str>, name: &str| word.is_some_and(|word| word.eq_ignore_ascii_case(name));
@@ -112,17 +132,24 @@ impl Transport {
         };
         let mut transport = Self { delivery: None, ..Self::unicast(lower) };
         for part in parts {
-            transport.parameter(part)?;
+            let known = transport.parameter(part)?;
+            if strict && !known && !part.is_empty() {
+                return Err(error("a parameter that is not known"));
+            }
         }
-        Ok(transport)
+        match strict && transport.delivery.is_none() {
+            true => Err(error("neither unicast nor multicast")),
+            false => Ok(transport),
+        }
     }
 
-    /// Unknown parameters are passed over.
-    fn parameter(&mut self, text: &str) -> Result<(), FieldError> {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name.trim(), unquote(value.trim())),
+    /// Unknown parameters are passed over: false.
+    fn parameter(&mut self, text: &str) -> Result<bool, FieldError> {
+        let (name, raw) = match text.split_once('=') {
+            Some((name, value)) => (name.trim(), value.trim()),
             None => (text, ""),
         };
+        let value = unquote(raw);
         match name.to_ascii_lowercase().as_str() {
             "unicast" => self.delivery = Some(Delivery::Unicast),
             "multicast" => self.delivery = Some(Delivery::Multicast),
@@ -132,6 +159,8 @@ impl Transport {
             "port" => self.port = Some(ports(value)?),
             "client_port" => self.client_port = Some(ports(value)?),
             "server_port" => self.server_port = Some(ports(value)?),
+            "dest_addr" => self.dest_addr = Some(Addresses::parse(raw)?),
+            "src_addr" => self.src_addr = Some(Addresses::parse(raw)?),
             "ttl" => self.ttl = Some(value.parse().map_err(|_| error("ttl is not within 0 to 255"))?),
             "ssrc" => self.ssrc = u32::from_str_radix(value, 16).ok(),
             "mode" => {
@@ -140,9 +169,51 @@ impl Transport {
                     modes.filter(|mode| mode.bytes().all(|b| b.is_ascii_alphabetic()) && !mode.is_empty()).collect();
             }
             "append" => self.append = true,
-            _ => {}
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// `"host:port"/"host:port"`: RTP and RTCP, with or without hosts (RFC 7826 18.54).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Empty: the one that the connection has.
+    pub host: String,
+    /// Both ports; the second address has the first one's host.
+    pub ports: Pair<u16>,
+}
+
+impl Addresses {
+    fn parse(text: &str) -> Result<Self, FieldError> {
+        let one = |text: &str| {
+            let (name, port) = unquote(text.trim()).rsplit_once(':').ok_or(error("an address without a port"))?;
+            let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or(error("a port that is none"))?;
+            Ok((host(name)?, port))
+        };
+        let mut parts = text.split('/');
+        let (first, rtp) = one(parts.next().unwrap_or_default())?;
+        let rtcp = match parts.next() {
+            Some(second) => {
+                let (name, port) = one(second)?;
+                if name != first {
+                    return Err(error("RTP and RTCP to different hosts"));
+                }
+                port
+            }
+            None => rtp.checked_add(1).ok_or(error("no port behind the last"))?,
+        };
+        if parts.next().is_some() || rtp == rtcp {
+            return Err(error("neither one address nor two with different ports"));
+        }
+        Ok(Self { host: first, ports: Pair { rtp, rtcp } })
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        write!(f, "\"{host}:{}\"/\"{host}:{}\"", self.ports.rtp, self.ports.rtcp)
     }
 }
 
@@ -214,6 +285,11 @@ impl fmt::Display for Transport {
                 write!(f, ";{name}={rtp}-{rtcp}")?;
             }
         }
+        for (name, addresses) in [("dest_addr", &self.dest_addr), ("src_addr", &self.src_addr)] {
+            if let Some(addresses) = addresses {
+                write!(f, ";{name}={addresses}")?;
+            }
+        }
         if let Some(ttl) = self.ttl {
             write!(f, ";ttl={ttl}")?;
         }
@@ -254,6 +330,11 @@ mod tests {
             ("RTP/AVP;unicast;x-new=\"a;b\";ssrc=1a2b3c4d", "RTP/AVP;unicast;ssrc=1A2B3C4D"),
             ("RTP/AVP;unicast;append;mode=\"PLAY,RECORD\"", "RTP/AVP;unicast;append;mode=\"PLAY,RECORD\""),
             ("RTP/AVP;unicast;mode=\"", "RTP/AVP;unicast"),
+            ("RTP/AVP;unicast;dest_addr=\":5000\"/\":5001\"", "RTP/AVP;unicast;dest_addr=\":5000\"/\":5001\""),
+            (
+                "RTP/AVP/UDP;unicast;dest_addr=\"[::1]:5000\";src_addr=\"h:6\"/\"h:7\"",
+                "RTP/AVP;unicast;dest_addr=\"[::1]:5000\"/\"[::1]:5001\";src_addr=\"h:6\"/\"h:7\"",
+            ),
             ("RTP/AVP;unicast;client_port=5-6;server_port=7-8", "RTP/AVP;unicast;client_port=5-6;server_port=7-8"),
         ];
         for (text, written) in cases {
@@ -284,6 +365,10 @@ mod tests {
             "RTP/AVP;client_port=",
             "RTP/AVP;client_port=+5-6",
             "RTP/AVP;ttl=256",
+            "RTP/AVP;dest_addr=\"h\"",
+            "RTP/AVP;dest_addr=\"h:0\"",
+            "RTP/AVP;dest_addr=\"a:5\"/\"b:6\"",
+            "RTP/AVP;dest_addr=\":65535\"",
             "RTP/AVP;destination=a b",
             "RTP/AVP/TCP;interleaved=x",
         ];

@@ -1,7 +1,7 @@
 //! The lines of one head: start line and fields (RFC 2326 sections 4 to 7).
 
 use super::framer::{MAX_BODY, MAX_HEADERS, MAX_REQUEST_LINE};
-use super::{FrameError, Headers, Method, Request, StatusCode};
+use super::{FrameError, Headers, Method, Request, StatusCode, Version};
 use bytes::Bytes;
 use rtsp_types::headers::{CONTENT_LENGTH, CSEQ};
 
@@ -57,9 +57,10 @@ pub(super) fn parse(lines: &[&[u8]]) -> Result<Head, FrameError> {
         (Err(error), _) if error.fatal => return Err(error),
         (Err(error), _) | (_, Err(error)) => Start::Bad(with_cseq(error)),
         (Ok(StartLine::Response(status)), Ok(_)) => Start::Response { status, cseq },
-        (Ok(StartLine::Request { method, uri }), Ok(headers)) => match the_cseq(&headers) {
+        (Ok(StartLine::Request { method, uri, version }), Ok(headers)) => match the_cseq(&headers) {
             Ok(cseq) => Start::Request(Request {
                 method: Method::from(method),
+                version,
                 uri: uri.to_owned(),
                 cseq,
                 headers,
@@ -72,7 +73,7 @@ pub(super) fn parse(lines: &[&[u8]]) -> Result<Head, FrameError> {
 }
 
 enum StartLine<'a> {
-    Request { method: &'a str, uri: &'a str },
+    Request { method: &'a str, uri: &'a str, version: Version },
     Response(StatusCode),
 }
 
@@ -102,7 +103,8 @@ fn start_line(line: &[u8]) -> Result<StartLine<'_>, FrameError> {
         return Err(bad());
     }
     match version.split_once('.') {
-        Some(("1", "0")) => Ok(StartLine::Request { method, uri }),
+        Some(("1", "0")) => Ok(StartLine::Request { method, uri, version: Version::V1_0 }),
+        Some(("2", "0")) => Ok(StartLine::Request { method, uri, version: Version::V2_0 }),
         Some((major, minor)) if is_digits(major) && is_digits(minor) => {
             Err(FrameError::new(StatusCode::RTSPVersionNotSupported, format!("version {version}")))
         }

@@ -20,7 +20,7 @@ mod tests;
 pub use framer::{Framer, MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_REQUEST_LINE};
 pub use head::MAX_METHOD;
 pub use reply::{ASF_SERVER, CHALLENGES_END, Reply, SERVER, reply, serialize};
-pub use rtsp_types::{Method, StatusCode, headers::HeaderName};
+pub use rtsp_types::{Method, StatusCode, Version, headers::HeaderName};
 
 use bytes::Bytes;
 
@@ -45,11 +45,13 @@ pub enum Incoming {
     },
 }
 
-/// A request with a version that we speak and exactly one good CSeq.
+/// A request with a version that we speak (1.0 or 2.0) and exactly one good CSeq.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Case-sensitive; what RFC 2326 doesn't know is an extension.
     pub method: Method,
+    /// The answer has it, too.
+    pub version: Version,
     /// The request URI as it came: neither decoded nor normalized, without blanks or control characters.
     pub uri: String,
     /// The digits as they came, to be echoed as they are (`007` stays `007`).

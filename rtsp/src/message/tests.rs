@@ -82,7 +82,7 @@ fn what_is_bad_is_answered_and_what_follows_is_read() {
     let after = "OPTIONS * RTSP/1.0\r\nCSeq: 9\r\n\r\n";
     let cases: &[(&str, &str)] = &[
         ("OPTIONS rtsp://h/r RTSP/1.1\r\nCSeq: 1\r\n\r\n", "505 1"),
-        ("OPTIONS rtsp://h/r RTSP/2.0\r\nCSeq: 1\r\n\r\n", "505 1"),
+        ("OPTIONS rtsp://h/r RTSP/2.1\r\nCSeq: 1\r\n\r\n", "505 1"),
         ("OPTIONS rtsp://h/r RTSP/30.1\r\nContent-Length: 3\r\nCSeq: 1\r\n\r\nabc", "505 1"),
         ("OPTIONS rtsp://h/r RTSP/x\r\nCSeq: 1\r\n\r\n", "400 1"),
         ("OPTIONS rtsp://h/r\r\nCSeq: 1\r\n\r\n", "400 1"),

@@ -30,6 +30,8 @@ pub struct Connection {
     pub secure: bool,
     /// Who asks now; `None` where nobody need say.
     pub(super) user: Option<String>,
+    /// `Pipelined-Requests` and the sessions that they mean (RFC 7826 section 12).
+    pub(super) pipelined: Vec<(String, SessionId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -52,6 +54,7 @@ impl Connection {
             asf: false,
             secure: false,
             user: None,
+            pipelined: Vec::new(),
         }
     }
 

@@ -1,11 +1,13 @@
 //! DESCRIBE (RFC 2326 section 10.2).
 
-use super::{Connection, Outcome, Refusal, Server, Step, Target};
+use super::{Connection, Outcome, Refusal, Server, Step, Target, v2};
 use crate::headers::Accept;
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
 use catalog::index::Index;
-use rtsp_types::headers::{ACCEPT, CONTENT_BASE, CONTENT_TYPE, IF_MODIFIED_SINCE, LAST_MODIFIED, USER_AGENT};
+use rtsp_types::headers::{
+    ACCEPT, CONTENT_BASE, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, MTAG, USER_AGENT,
+};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Server {
@@ -22,7 +24,11 @@ impl Server {
     }
 
     pub(super) fn describe(&self, connection: &Connection, request: &Request, index: &Index) -> Outcome {
-        if not_modified(request, index) {
+        let tag = sdp::entity_tag(index);
+        let has = request.headers.list(IF_NONE_MATCH).unwrap_or_default();
+        // RFC 7826 18.26; there is no such field in 1.0.
+        let same = v2::speaks(request) && has.split(',').map(str::trim).any(|given| given == "*" || given == tag);
+        if same || not_modified(request, index) {
             return Ok(Step::done(reply(StatusCode::NotModified)));
         }
         let Ok(Target::Presentation { base, .. }) = Target::parse(&request.uri) else {
@@ -37,6 +43,9 @@ impl Server {
         let mut reply = reply(StatusCode::Ok);
         reply.insert_header(CONTENT_BASE, base);
         reply.insert_header(CONTENT_TYPE, "application/sdp");
+        if v2::speaks(request) {
+            reply.insert_header(MTAG, tag);
+        }
         reply.insert_header(LAST_MODIFIED, httpdate::fmt_http_date(modified(index)));
         Ok(Step::done(reply.replace_body(description.into_bytes())))
     }

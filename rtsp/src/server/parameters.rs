@@ -13,12 +13,13 @@
 //!
 //! All can be read and none written. A body is `text/parameters`: a name a line, `name: value` in the answer.
 
-use super::{Outcome, Refusal, Server, Step};
+use super::{Outcome, Refusal, Server, Step, v2};
 use crate::headers::MediaType;
 use crate::message::{Request, StatusCode, reply};
 use crate::session::{Session, SessionId};
 use crate::worker::ViewerStatistics;
-use rtsp_types::headers::CONTENT_TYPE;
+use rtp::clock::MediaTime;
+use rtsp_types::headers::{CONTENT_TYPE, MEDIA_RANGE, RANGE};
 use std::time::Instant;
 
 const TEXT_PARAMETERS: &str = "text/parameters";
@@ -44,7 +45,9 @@ impl Server {
     /// No body: a ping. A body asks for parameters: if one of them is unknown, 451 with its name.
     pub(super) fn get_parameters(&self, request: &Request, session: Option<SessionId>) -> Outcome {
         let names = names(request)?;
-        if names.is_empty() {
+        // RFC 7826 13.8: or by an empty field.
+        let fields = v2::speaks(request) && session.is_some() && asks_fields(request);
+        if names.is_empty() && !fields {
             return Ok(Step::done(reply(StatusCode::Ok)));
         }
         known(&names)?;
@@ -67,9 +70,21 @@ impl Server {
         let line = |name: &String| format!("{name}: {}\r\n", value(name, session, counted.as_ref(), now));
         let body: String = names.iter().map(line).collect();
         let mut reply = reply(StatusCode::Ok);
+        if asks_fields(request) {
+            let position = session.position(now).map(|(position, _)| position);
+            let position = position.or(counted.map(|counted| counted.position)).unwrap_or(MediaTime::ZERO);
+            v2::fill_fields(request, &mut reply, session, position);
+        }
+        if names.is_empty() {
+            return Ok(Step::done(reply));
+        }
         reply.insert_header(CONTENT_TYPE, TEXT_PARAMETERS);
         Ok(Step::done(reply.replace_body(body.into_bytes())))
     }
+}
+
+fn asks_fields(request: &Request) -> bool {
+    [RANGE, MEDIA_RANGE].into_iter().any(|name| request.headers.get(name).is_some_and(str::is_empty))
 }
 
 /// No body: a ping. Nothing can be set: 451 where a name is unknown, else 458.

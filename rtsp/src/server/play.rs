@@ -1,7 +1,7 @@
 //! PLAY and PAUSE (RFC 2326 sections 10.5 and 10.6).
 
 use super::setup::blocksize;
-use super::{Answer, Outcome, Refusal, Server, Step, Target};
+use super::{Answer, Outcome, Refusal, Server, Step, Target, v2};
 use crate::admission::Demand;
 use crate::headers::{Blocksize, Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, Speed};
 use crate::message::{Method, Reply, Request, StatusCode, reply};
@@ -10,7 +10,7 @@ use crate::sdp;
 use crate::session::{Session, SessionId, State};
 use crate::worker::{PlayError, PlayReply, PlayRequest, Start};
 use rtp::clock::MediaTime;
-use rtsp_types::headers::{RANGE, RTP_INFO, SCALE, SPEED};
+use rtsp_types::headers::{MEDIA_RANGE, RANGE, RTP_INFO, SCALE, SPEED, USER_AGENT};
 use std::time::{Duration, Instant};
 
 /// Players round the end of `a=range`: a start or end this close to the film's end is the end.
@@ -43,6 +43,9 @@ impl Server {
                 let mut reply = reply(StatusCode::Ok);
                 reply.insert_header(RANGE, said_range(session, &Range::npt(position, None), position, end).to_string());
                 say_rate(request, session.rate(), &mut reply);
+                if v2::speaks(request) {
+                    v2::say_play(&mut reply, &session.index);
+                }
                 return Ok(Step::done(reply));
             }
         }
@@ -50,10 +53,14 @@ impl Server {
         let rate = rate.unwrap_or((Scale::NORMAL, Speed::NORMAL));
         let backward = rate.0.0 < 0.0;
         let duration = session.index.duration;
-        check_range(start, end, duration, backward)?;
+        check_range(start, end, duration, backward).map_err(|refusal| match v2::speaks(request) {
+            true => refusal.field(MEDIA_RANGE, v2::media_range(&session.index)),
+            false => refusal,
+        })?;
         let end = end.filter(|end| backward || end.plus(ROUNDING) < duration);
         // 10.5: it waits for what plays, where that will end by itself.
-        let queue = matches!(start, Start::At(_)) && unchanged && session.is_bounded();
+        // RFC 7826 13.4.3 has it replaced.
+        let queue = matches!(start, Start::At(_)) && unchanged && session.is_bounded() && !v2::speaks(request);
         if !session.has_promise() {
             let demand = Demand::of(&session.index, session.tracks().iter().map(|track| track.track));
             let promise = self.admission.promise(&session.index.media.nodes, demand);
@@ -108,7 +115,20 @@ impl Server {
             let said = said_range(session, &unit, played.range.start, played.range.end);
             reply.insert_header(RANGE, said.to_string());
             if !waits {
-                reply.insert_header(RTP_INFO, rtp_info(session, &played).to_string());
+                let info = rtp_info(session, &played);
+                // GStreamer reads 1.0's form only, whatever it speaks.
+                let agent = request.headers.get(USER_AGENT).unwrap_or_default();
+                let text = match v2::speaks(request) && !agent.starts_with("GStreamer") {
+                    true => info.v2(|at| session.tracks().get(at).map_or(0, |track| track.ssrc)),
+                    false => info.to_string(),
+                };
+                reply.insert_header(RTP_INFO, text);
+            }
+            if v2::speaks(request) {
+                v2::say_play(&mut reply, &session.index);
+                if let Some(notify) = &mut session.notify {
+                    notify.play = Some(request.cseq.clone());
+                }
             }
             say_rate(request, played.rate, &mut reply);
         }
@@ -117,7 +137,13 @@ impl Server {
         Ok(Step::Done(Box::new(Answer { reply, go, close: false })))
     }
 
-    pub(super) fn pause(&self, request: &Request, target: &Target, session: Option<SessionId>) -> Outcome {
+    pub(super) fn pause(
+        &self,
+        request: &Request,
+        target: &Target,
+        session: Option<SessionId>,
+        now: Instant,
+    ) -> Outcome {
         let id = session.ok_or_else(Refusal::no_session)?;
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
@@ -128,6 +154,11 @@ impl Server {
         }
         if at.is_some() {
             return Err(invalid_range("nothing plays that could be paused then"));
+        }
+        if v2::speaks(request) {
+            // RFC 7826 13.6: in Ready it changes nothing, and says where it stands.
+            session.touch(now);
+            return Ok(Step::Pause(session.worker, session.viewer, None, id));
         }
         match session.has_played() {
             // GStreamer says PAUSE before TEARDOWN even after the end: late is not wrong (RFC 7826 13.6 has it so).
@@ -153,7 +184,10 @@ impl Server {
         }
         if let Some(position) = position {
             let (_, unit) = asked_range(request)?;
-            reply.insert_header(RANGE, unit.like(position, None).to_string());
+            let end = session.range_end().filter(|_| v2::speaks(request));
+            reply.insert_header(RANGE, unit.like(position, end).to_string());
+        } else if v2::speaks(request) {
+            reply.insert_header(RANGE, v2::media_range(&session.index));
         }
         tracing::info!(session = %id, ?at, "pauses");
         Ok(Step::done(reply))

@@ -1,8 +1,8 @@
 //! SETUP (RFC 2326 section 10.4).
 
 use super::describe::not_modified;
-use super::{Connection, Outcome, Refusal, Server, Step, Target};
-use crate::headers::{Blocksize, Delivery, Lower, Pair, SessionField, Transport};
+use super::{Connection, Notify, Outcome, Refusal, Server, Step, Target, v2};
+use crate::headers::{Addresses, Blocksize, Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
 use crate::sdp;
 use crate::session::{Session, SessionId, SessionTable, SetUp};
@@ -26,6 +26,7 @@ impl Server {
         now: Instant,
     ) -> Outcome {
         transports(request)?;
+        v2::check_ranges(request)?;
         let Target::Presentation { name, .. } = target else {
             return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
         };
@@ -75,7 +76,18 @@ impl Server {
         }
         let outcome = self.set_up(connection, request, &mut sessions, &id, &index, &track, now);
         match &outcome {
-            Ok(_) => connection.speaks_of(id),
+            Ok(_) => {
+                v2::bind(connection, request, &id);
+                if let Some(session) = sessions.get(&id).filter(|_| v2::speaks(request)) {
+                    let (outbox, uri) = (connection.outbox.clone(), request.uri.clone());
+                    let uri = match Target::parse(&uri) {
+                        Ok(Target::Presentation { base, .. }) => base,
+                        _ => uri,
+                    };
+                    session.notify = Some(Notify { outbox, uri, play: None, asked: 0 });
+                }
+                connection.speaks_of(id);
+            }
             Err(_) => drop(sessions.remove(&id)),
         }
         outcome
@@ -103,7 +115,16 @@ impl Server {
         }
         let elsewhere = session.carrier().is_some_and(|carrier| carrier != connection.id);
         let server_port = self.media.ports(session.worker);
-        let agreed = transports(request)?.into_iter().find_map(|asked| match asked.lower {
+        let asked = transports(request)?;
+        if v2::speaks(request) && asked.iter().any(|asked| sends_elsewhere(asked, connection.viewer_address())) {
+            return Err(Refusal::new(StatusCode::DestinationProhibited, "packets go to the asker only"));
+        }
+        let agreed = asked.into_iter().find_map(|asked| match asked.lower {
+            // By RFC 7826 C.2.2 that would be a connection of its own.
+            Lower::Tcp if v2::speaks(request) && asked.interleaved.is_none() => None,
+            Lower::Udp if asked.dest_addr.is_some() => {
+                agree_addresses(&asked, connection.viewer_address(), connection.local.ip(), server_port)
+            }
             Lower::Udp => agree_udp(&asked, connection.viewer_address(), server_port),
             // Packets of one session on two connections would end with either.
             Lower::Tcp if elsewhere => None,
@@ -141,6 +162,9 @@ impl Server {
         let mut reply = reply(StatusCode::Ok);
         reply.insert_header(SESSION, SessionField { id: id.to_string(), timeout }.to_string());
         reply.insert_header(TRANSPORT, transport.to_string());
+        if v2::speaks(request) {
+            v2::say_media(&mut reply, index);
+        }
         Ok(Step::done(reply))
     }
 }
@@ -151,7 +175,11 @@ fn transports(request: &Request) -> Result<Vec<Transport>, Box<Refusal>> {
     let Some(list) = request.headers.list(NAME) else {
         return Err(Refusal::new(StatusCode::BadRequest, "SETUP without Transport"));
     };
-    Ok(Transport::parse_list(&list).into_iter().flatten().collect())
+    let alternatives = match v2::speaks(request) {
+        true => Transport::parse_strict_list(&list),
+        false => Transport::parse_list(&list),
+    };
+    Ok(alternatives.into_iter().flatten().collect())
 }
 
 /// RFC 2326 12.22: the description that the viewer has must still be good.
@@ -246,6 +274,33 @@ fn agree_udp(asked: &Transport, viewer: IpAddr, server_port: (u16, u16)) -> Opti
     let transport = Transport {
         client_port: Some(ports),
         server_port: Some(Pair { rtp: server_port.0, rtcp: server_port.1 }),
+        ..Transport::unicast(Lower::Udp)
+    };
+    Some((transport, Destination::Udp { rtp: to(ports.rtp), rtcp: to(ports.rtcp) }))
+}
+
+/// Whether RTSP 2.0's addresses name a third party.
+fn sends_elsewhere(asked: &Transport, viewer: IpAddr) -> bool {
+    let host = asked.dest_addr.as_ref().map(|addresses| addresses.host.as_str()).filter(|host| !host.is_empty());
+    host.is_some_and(|host| host.parse::<IpAddr>().ok().map(|address| address.to_canonical()) != Some(viewer))
+}
+
+/// The same in RTSP 2.0's words.
+fn agree_addresses(
+    asked: &Transport,
+    viewer: IpAddr,
+    local: IpAddr,
+    server_port: (u16, u16),
+) -> Option<(Transport, Destination)> {
+    let ports = asked.dest_addr.as_ref()?.ports;
+    if !asked.plays() || asked.delivery == Some(Delivery::Multicast) {
+        return None;
+    }
+    let to = |port| SocketAddr::new(viewer, port);
+    let addresses = |host: IpAddr, ports| Some(Addresses { host: host.to_canonical().to_string(), ports });
+    let transport = Transport {
+        dest_addr: addresses(viewer, ports),
+        src_addr: addresses(local, Pair { rtp: server_port.0, rtcp: server_port.1 }),
         ..Transport::unicast(Lower::Udp)
     };
     Some((transport, Destination::Udp { rtp: to(ports.rtp), rtcp: to(ports.rtcp) }))

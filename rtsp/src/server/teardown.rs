@@ -1,7 +1,7 @@
 //! TEARDOWN (RFC 2326 section 10.7).
 
 use super::play::is_set_up;
-use super::{Outcome, Refusal, Server, Step, Target};
+use super::{Outcome, Refusal, Server, Step, Target, v2};
 use crate::headers::{Scale, Speed};
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
@@ -9,7 +9,7 @@ use crate::session::{Session, SessionId, State};
 use crate::worker::{PlayRequest, Start};
 
 impl Server {
-    pub(super) fn teardown(&self, target: &Target, session: Option<SessionId>) -> Outcome {
+    pub(super) fn teardown(&self, request: &Request, target: &Target, session: Option<SessionId>) -> Outcome {
         let id = session.ok_or_else(Refusal::no_session)?;
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
@@ -23,6 +23,10 @@ impl Server {
                 }
                 if session.tracks().len() > 1 {
                     return match session.state() {
+                        // RFC 7826 13.7.1.
+                        State::Playing if v2::speaks(request) => {
+                            Err(Refusal::wrong_state("OPTIONS, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER"))
+                        }
                         // The others go on without it: from where they stand.
                         State::Playing => Ok(Step::Pause(session.worker, session.viewer, None, id)),
                         _ => {

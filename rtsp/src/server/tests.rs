@@ -2,16 +2,20 @@
 //!
 //! A dialogue is text: `> METHOD url | Header: value`, then what must come, `< status | Header: part of the
 //! value`; `!Header` says that there is none, `body=` gives or wants a body, `= a, b` what the worker was
-//! asked since the last time. `$S` is the last session id that came. Urls are
+//! asked since the last time. `> 2.0 METHOD` asks in RTSP 2.0, `< 200 2.0` wants an answer in it.
+//! `$S` is the last session id that came. Urls are
 //! relative to the server's, which is `.`.
 
+mod access;
 mod admission;
 mod asf;
 mod dialogues;
 mod form;
 mod framing;
+mod fuzz;
 mod sessions;
 mod table;
+mod v2;
 
 use super::fake::{FakeWorkers, Films};
 use crate::admission::Admission;
@@ -44,9 +48,13 @@ impl Setting {
     }
 
     fn admitting(sessions: SessionOptions, limits: ListenerLimits, admission: Admission) -> Self {
-        let runtime = Runtime::new().expect("a runtime");
         let workers = FakeWorkers::start();
         let front = Front::new(Arc::new(Films), workers.clone(), sessions, limits, admission);
+        Self::of(front, workers)
+    }
+
+    fn of(front: Arc<Front>, workers: Arc<FakeWorkers>) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = watch::channel(false);
@@ -168,9 +176,10 @@ impl Client {
     /// Sends `METHOD url | Header: value | ...`.
     fn ask(&mut self, line: &str) {
         self.cseq += 1;
+        let (version, line) = line.strip_prefix("2.0 ").map_or(("1.0", line), |line| ("2.0", line));
         let mut parts = line.split(" | ").map(str::trim);
         let (method, path) = parts.next().and_then(|words| words.split_once(' ')).expect("a method and a url");
-        let mut text = format!("{method} {} RTSP/1.0\r\nCSeq: {}\r\n", self.url(path), self.cseq);
+        let mut text = format!("{method} {} RTSP/{version}\r\nCSeq: {}\r\n", self.url(path), self.cseq);
         let mut body = String::new();
         for part in parts {
             match part.strip_prefix("body=") {
@@ -210,7 +219,9 @@ impl Client {
     fn expect(&mut self, at: &str, wanted: &str) {
         let got = self.receive().unwrap_or_else(|| panic!("{at}: closed"));
         let mut parts = wanted.split(" | ").map(str::trim);
-        assert_eq!(Some(got.status.to_string().as_str()), parts.next(), "{at}\n{}", got.head);
+        let (status, version) = parts.next().map_or(("", ""), |word| word.split_once(' ').unwrap_or((word, "")));
+        assert_eq!(got.status.to_string(), status, "{at}\n{}", got.head);
+        assert!(got.head.starts_with(&format!("RTSP/{version}")), "{at}\n{}", got.head);
         assert_eq!(got.header("CSeq"), Some(self.cseq.to_string().as_str()), "{at}\n{}", got.head);
         assert!(got.header("Server").is_some_and(|server| server.contains("mobidic/")), "{at}");
         assert!(got.header("Date").is_some(), "{at}");

@@ -96,6 +96,15 @@ impl SessionTable {
         self.sessions.extract_if(|_, session| session.carrier == Some(connection)).collect()
     }
 
+    /// The sessions whose range was played to its end since the last call.
+    pub fn ended(&mut self) -> impl Iterator<Item = (&SessionId, &mut Session)> {
+        let ended = |(_, session): &(&SessionId, &mut Session)| session.ended;
+        self.sessions.iter_mut().filter(ended).map(|(id, session)| {
+            session.ended = false;
+            (id, session)
+        })
+    }
+
     /// Takes out the sessions that have ended by themselves. A session that a connection carries lives as long
     /// as that: VLC and GStreamer send nothing at all while paused.
     pub fn sweep(&mut self, now: Instant) -> Vec<(SessionId, Session, Ended)> {
