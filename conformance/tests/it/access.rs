@@ -94,11 +94,11 @@ fn players_log_in_and_nobody_else_does() {
         });
         threads.spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
-            let url: retina::Url = format!("rtsp://127.0.0.1:{port}/door").parse().unwrap();
+            let url = format!("rtsp://127.0.0.1:{port}/door");
             let describe = |password: &str| {
                 let credentials = retina::client::Credentials { username: "ann".into(), password: password.into() };
                 let options = retina::client::SessionOptions::default().creds(Some(credentials));
-                runtime.block_on(retina::client::Session::describe(url.clone(), options)).map(drop)
+                runtime.block_on(retina::client::Session::describe(url.parse().unwrap(), options)).map(drop)
             };
             describe("secret").unwrap();
             assert!(describe("guess").is_err());
