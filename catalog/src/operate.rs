@@ -17,7 +17,7 @@ use crate::db::{Begun, Catalog, CatalogError, Intent, Job, JobKind, JobProgress,
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use stripes::id::{NodeId, ObjectId};
-use stripes::net::{Cluster, Limit, MoveError};
+use stripes::net::{Cluster, ClusterError, Limit, MoveError, NodeAddress};
 use stripes::rebalance::PlanError;
 
 /// How often progress is told and kept.
@@ -68,6 +68,9 @@ pub enum OperateError {
     /// Another task runs.
     #[error("another task runs: {} (number {}), {} of {} bytes done", .0.kind.word(), .0.id, .0.done, .0.total)]
     Busy(Box<Job>),
+    /// The catalog has a node's address wrong.
+    #[error(transparent)]
+    Address(#[from] ClusterError),
     /// The catalog knows no such node.
     #[error("no node {0} in the catalog")]
     NoNode(NodeId),
@@ -178,7 +181,11 @@ impl Operator {
 
     async fn work(&self, task: Task, counters: &Counters) -> Result<Done, OperateError> {
         match task {
-            Task::Rebalance => self.spread(None, counters).await,
+            Task::Rebalance => {
+                let mut done = self.spread(None, counters).await?;
+                self.delete_strays(None, &mut done).await?;
+                Ok(done)
+            }
             Task::Drain(node) => self.empty(node, counters).await,
             Task::Remove(node) => {
                 let mut done = self.empty(node, counters).await?;
@@ -197,6 +204,7 @@ impl Operator {
                 if objects > 0 {
                     return Err(OperateError::Left { node, objects });
                 }
+                self.delete_strays(Some(node), &mut done).await?;
                 self.catalog.set_intent(node, Intent::Removed).await?;
                 done.untidy = self.tidy(Duration::ZERO).await?;
                 Ok(done)
@@ -209,8 +217,17 @@ impl Operator {
     /// Moves everything off a node; if that can't be, it stays what it was.
     async fn empty(&self, node: NodeId, counters: &Counters) -> Result<Done, OperateError> {
         let members = self.catalog.members().await?;
-        let before = members.iter().find(|member| member.node.id == node).map(|member| member.intent);
+        let member = members.into_iter().find(|member| member.node.id == node);
+        let before = member.as_ref().map(|member| member.intent);
         self.catalog.set_intent(node, Intent::Draining).await?;
+        // Removed before, as a lost one that is back now: asked again to see whether it is empty.
+        let mut nodes = self.cluster.nodes();
+        if let Some(member) = member
+            && !nodes.iter().any(|other| other.id == node)
+        {
+            nodes.push(NodeAddress { id: node, url: member.node.url });
+            self.cluster.set_nodes(nodes)?;
+        }
         let done = self.spread(Some(node), counters).await;
         if let (Err(OperateError::Plan { .. }), Some(before)) = (&done, before) {
             self.catalog.set_intent(node, before).await?;

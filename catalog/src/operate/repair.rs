@@ -43,7 +43,7 @@ impl Operator {
                 ));
             }
         }
-        self.delete_strays(&mut done).await?;
+        self.delete_strays(None, &mut done).await?;
         done.untidy = self.tidy(self.grace).await?;
         Ok(done)
     }
@@ -68,10 +68,11 @@ impl Operator {
         false
     }
 
-    /// Deletes what nodes have of objects that lie elsewhere, as one may that was away while they moved.
-    async fn delete_strays(&self, done: &mut Done) -> Result<(), OperateError> {
+    /// Deletes what nodes (all, or that one) have of objects that lie elsewhere, as one may that was away while they
+    /// moved.
+    pub(super) async fn delete_strays(&self, only: Option<NodeId>, done: &mut Done) -> Result<(), OperateError> {
         let mut found: Vec<(NodeId, ObjectId)> = Vec::new();
-        for node in self.answering().await {
+        for node in self.answering().await.into_iter().filter(|node| only.is_none_or(|only| only == *node)) {
             match self.cluster.list_objects(node).await {
                 Ok(objects) => found.extend(objects.into_iter().map(|listing| (node, listing.object))),
                 Err(error) => done.problem(error.to_string()),
