@@ -15,7 +15,8 @@ use std::{
 use stripes::{
     id::NodeId,
     layout::Layout,
-    net::{NodeAddress, UnitSource},
+    membership::NodeState,
+    net::{Limit, NodeAddress, UnitSource},
     wire::NodeStatistics,
 };
 
@@ -25,6 +26,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// What was promised is told the catalog when it changes, and at least so often, in turns of [`ASK_EVERY`].
 const TELL_EVERY: u32 = 10;
+/// This part of what the slowest node reads may go into writing anew what viewers found bad.
+const REPAIR_SHARE: u64 = 4;
 /// A node's measured rate says something once so much was read of it, bytes.
 const MEASURED_AT: u64 = 64 << 20;
 
@@ -43,12 +46,17 @@ pub struct WatchOptions {
 #[derive(Clone, Default)]
 pub struct ClusterWatch(Arc<Mutex<HashMap<NodeId, String>>>);
 
+/// What a node says of itself, or why it does not.
+type Answer = Result<NodeStatistics, String>;
+
 /// What one turn of asking needs.
 struct Asking {
     catalog: Catalog,
     source: UnitSource,
     admission: Admission,
     options: WatchOptions,
+    /// Of the repairs of what reads found bad.
+    repairs: Limit,
     /// Up to which number changed layouts are known.
     moved: i64,
     /// The nodes by intent, as last heard.
@@ -59,7 +67,8 @@ struct Asking {
 }
 
 impl ClusterWatch {
-    /// Asks catalog and nodes once, so that what follows knows of them, and then until the runtime ends.
+    /// Asks catalog and nodes once, so that what follows knows of them, and then until the runtime ends. From then on
+    /// too, units that viewers find bad or missing are written anew.
     pub async fn start(catalog: Catalog, source: UnitSource, admission: Admission, options: WatchOptions) -> Self {
         let watch = Self::default();
         let mut asking = Asking {
@@ -67,12 +76,16 @@ impl ClusterWatch {
             source,
             admission,
             options,
+            repairs: Limit::default(),
             moved: 0,
             members: Vec::new(),
             told: None,
             lost_catalog: false,
         };
+        asking.source.cluster().watch();
         asking.turn(&watch, 0).await;
+        let (source, limit) = (asking.source.clone(), asking.repairs.clone());
+        tokio::spawn(async move { source.keep_repairing(&limit).await });
         let own = watch.clone();
         tokio::spawn(async move {
             for turn in 1u32.. {
@@ -93,24 +106,30 @@ impl ClusterWatch {
         (more + 1 > spare).then(|| format!("{} nodes are down, {spare} may be; node {node}: {reason}", more + 1))
     }
 
-    /// Takes in what each node said of itself, or why it did not.
-    fn observe(&self, answers: &[(NodeId, Result<NodeStatistics, String>)]) {
+    /// Takes in what each node said of itself, or why it did not, beside what its checks and the reads came to. Only
+    /// where both agree anything changes: one answer that got lost takes no film away.
+    fn observe(&self, answers: &[(NodeId, Answer)], state: impl Fn(NodeId) -> NodeState) {
         let mut down = self.down();
         down.retain(|node, _| answers.iter().any(|(asked, _)| asked == node));
         for (node, answer) in answers {
-            match answer {
-                Ok(_) => {
+            match (answer, state(*node)) {
+                (Ok(_), NodeState::Up | NodeState::Slow) => {
                     if down.remove(node).is_some() {
                         tracing::info!(%node, "node up again");
                     }
                 }
-                Err(error) => {
+                (Err(error), NodeState::Suspect | NodeState::Down) => {
                     if down.insert(*node, error.clone()).is_none() {
                         tracing::error!(%node, error, "node down");
                     }
                 }
+                _ => {}
             }
         }
+    }
+
+    fn is_down(&self, node: NodeId) -> bool {
+        self.down().contains_key(&node)
     }
 
     fn down(&self) -> MutexGuard<'_, HashMap<NodeId, String>> {
@@ -137,15 +156,19 @@ impl Asking {
             (node.id, answer)
         });
         let answers = join_all(asks).await;
-        watch.observe(&answers);
+        watch.observe(&answers, |node| cluster.node_state(node));
         let told: BTreeMap<NodeId, u64> =
             self.members.iter().filter_map(|member| Some((member.node.id, member.read_rate?))).collect();
-        let budget = |(node, answer): &(NodeId, Result<NodeStatistics, String>)| {
+        let budget = |(node, answer): &(NodeId, Answer)| {
             let rate = answer.as_ref().ok().and_then(|statistics| read_rate(statistics, told.get(node).copied()));
-            (*node, NodeBudget { bps: rate.map(|rate| usable(rate, self.options.usable)), up: answer.is_ok() })
+            (*node, NodeBudget { bps: rate.map(|rate| usable(rate, self.options.usable)), up: !watch.is_down(*node) })
         };
         let nodes = answers.iter().map(budget).collect();
         self.admission.set_budgets(Budgets { front_bps: self.options.front_bps, nodes });
+        let rates = answers.iter().filter_map(|(_, answer)| Some(answer.as_ref().ok()?.read_rate));
+        if let Some(slowest) = rates.filter(|rate| *rate > 0).min() {
+            self.repairs.set(Some((slowest / REPAIR_SHARE).max(1)));
+        }
         self.tell(turn).await;
     }
 
@@ -225,7 +248,9 @@ mod tests {
         ] {
             let watch = ClusterWatch::default();
             let gone: Vec<_> = down.iter().map(|node| (NodeId(*node), Err("gone".to_owned()))).collect();
-            watch.observe(&gone);
+            watch.observe(&gone, |_| NodeState::Up);
+            assert_eq!(watch.unreadable(&layout(0)), None, "only one of two says so");
+            watch.observe(&gone, |_| NodeState::Suspect);
             let found = watch.unreadable(&layout(parity));
             match words {
                 None => assert_eq!(found, None, "{down:?}, {parity}"),
@@ -233,7 +258,7 @@ mod tests {
             }
             // Back, or not asked any more.
             let back: Vec<_> = gone.iter().skip(1).map(|(node, _)| (*node, Ok(NodeStatistics::default()))).collect();
-            watch.observe(&back);
+            watch.observe(&back, |_| NodeState::Up);
             assert_eq!(watch.unreadable(&layout(0)), None);
         }
     }
