@@ -1,6 +1,7 @@
 //! The tests of the whole, in one program: it is linked once, and its runs, which mostly wait for players, share the time.
 
 mod access;
+mod admission;
 mod cluster;
 mod dialogues;
 mod frames;
@@ -8,6 +9,7 @@ mod house;
 mod independent;
 mod loss;
 mod mp2t;
+mod raid;
 mod robust;
 mod seek;
 mod simulator;

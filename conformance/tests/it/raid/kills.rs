@@ -1,0 +1,152 @@
+//! `kill -9` at random moments of everything that changes the cluster. A few in the checks; as many as wanted by
+//! `MOBIDIC_KILLS=200 cargo test -p conformance --test it raid::kills -- --nocapture`, with a seed of choice in
+//! `MOBIDIC_SEED`.
+
+use super::world::World;
+use catalog::db::{Catalog, CatalogOptions};
+use conformance::films::Recipe;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{process::Stdio, sync::Arc, time::Duration};
+use stripes::{
+    id::NodeId,
+    net::{Cluster, ClusterOptions, NodeAddress, UnitSource},
+};
+
+const FILMS: [Recipe; 2] = [
+    Recipe { file: "first.mpg", length: 12, options: "-c:v mpeg1video -b:v 3M -minrate 3M -c:a mp2 -f mpeg" },
+    Recipe { file: "second.mp4", length: 6, options: "-c:v libx264 -preset ultrafast -c:a aac" },
+];
+const MORE: Recipe = Recipe { file: "more.mpg", length: 10, options: "-c:v mpeg1video -b:v 4M -c:a mp2 -f mpeg" };
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_lost_and_nothing_left() {
+    let (kills, seed) = (number("MOBIDIC_KILLS", 6), number("MOBIDIC_SEED", rand::random::<u32>().into()));
+    println!("seed {seed}, {kills} kills");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut world = World::new(4, 1, &FILMS);
+    world.start_node();
+    let more = MORE.make(&world.folder).unwrap().to_string_lossy().into_owned();
+    let books = Books::open(&world);
+    // The node that is not one of the cluster, if any: at first the fifth.
+    let mut out = Some(4);
+    let mut broken_off = 0;
+    for kill in 0..kills {
+        let any = random.random_range(0..5);
+        let (node, url) = (world.nodes[any].id.clone(), world.nodes[any].url.clone());
+        let (what, then_out) = match (random.random_range(0..4), out) {
+            (0, _) => (vec!["add".to_owned(), more.clone(), "--name".to_owned(), "more".to_owned()], out),
+            (1, None) => {
+                books.lose_an_object(&node, &mut random);
+                (cluster("rebuild", None), None)
+            }
+            (_, Some(at)) => (cluster("add-node", Some(&world.nodes[at].url)), None),
+            (2, None) => (cluster("drain", Some(&node)), Some(any)),
+            (_, None) => (cluster("remove", Some(&url)), Some(any)),
+        };
+        let what: Vec<&str> = what.iter().map(String::as_str).collect();
+        let mut child = world.command(&what).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(random.random_range(20..500)));
+        let node_too = random.random_range(0..3) == 0;
+        if node_too {
+            world.nodes[any].kill();
+            std::thread::sleep(Duration::from_millis(random.random_range(0..200)));
+        }
+        broken_off += u64::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if node_too {
+            world.nodes[any].restart();
+        }
+        let context = format!("seed {seed}, kill {kill}: {what:?}");
+        books.every_film_reads(&context);
+        // The same again, as a person would.
+        world.run(&what);
+        if what[0] == "add" {
+            books.every_film_reads(&context);
+            world.run(&["rm", "more"]);
+        }
+        out = then_out;
+        books.all_is_tidy(&context);
+    }
+    println!("{broken_off} of {kills} were in the middle");
+}
+
+/// A command on the cluster that takes a moment, so that it can be killed in the middle.
+fn cluster(command: &str, argument: Option<&str>) -> Vec<String> {
+    let words = ["cluster", command].into_iter().chain(argument).chain(["--grace", "0", "--limit", "4"]);
+    words.map(str::to_owned).collect()
+}
+
+/// The catalog and the nodes, read past every program.
+struct Books {
+    runtime: tokio::runtime::Runtime,
+    catalog: Catalog,
+    cluster: Cluster,
+}
+
+impl Books {
+    fn open(world: &World) -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let path = world.data.join("catalog.db");
+        let catalog = runtime.block_on(Catalog::open(&path, CatalogOptions::default())).unwrap();
+        let address = |node: &super::world::Node| NodeAddress { id: node.id.parse().unwrap(), url: node.url.clone() };
+        let nodes = world.nodes.iter().map(address).collect();
+        let cluster = runtime.block_on(async { Cluster::new(nodes, ClusterOptions::default()) }).unwrap();
+        Self { runtime, catalog, cluster }
+    }
+
+    /// What the catalog names reads back whole and byte for byte: every unit has its checksum.
+    fn every_film_reads(&self, context: &str) {
+        self.runtime.block_on(async {
+            let presentations = self.catalog.presentations().await.unwrap();
+            assert!(presentations.len() >= FILMS.len(), "{context}: {} films", presentations.len());
+            for presentation in &presentations {
+                // By the rows where a unit is missing, as a viewer reads.
+                let source = UnitSource::new(self.cluster.clone(), 0);
+                for layout in [&presentation.index, &presentation.media] {
+                    let layout = Arc::new(layout.clone());
+                    let read = source.read_object(&layout, 1 << 30).await;
+                    assert!(read.is_ok(), "{context}: {}: {:?}", presentation.name, read.err());
+                }
+            }
+        });
+    }
+
+    /// Every unit is where it belongs, and nowhere is one that does not.
+    fn all_is_tidy(&self, context: &str) {
+        self.runtime.block_on(async {
+            catalog::sweep::sweep(&self.catalog, &self.cluster).await.unwrap();
+            assert_eq!(self.catalog.moves().await.unwrap(), [], "{context}");
+            for presentation in self.catalog.presentations().await.unwrap() {
+                let report = catalog::check::check(&self.cluster, &presentation, |_, _| {}).await;
+                assert!(report.is_good(), "{context}: {}: {report:?}", presentation.name);
+            }
+            let layouts = self.catalog.sealed_layouts().await.unwrap();
+            for node in self.cluster.nodes() {
+                for listing in self.cluster.list_objects(node.id).await.unwrap() {
+                    let object = listing.object;
+                    let layout = layouts.iter().find(|layout| layout.object == object);
+                    let layout = layout.unwrap_or_else(|| panic!("{context}: {object} on {} is nobody's", node.id));
+                    let expected = (0..layout.rows()).flat_map(|row| layout.row_units(row));
+                    let expected = expected.filter(|address| layout.node(*address) == node.id).count() as u64;
+                    let units = self.cluster.object_summary(node.id, object).await.unwrap().units;
+                    assert_eq!(units, expected, "{context}: units of {object} on {}", node.id);
+                }
+            }
+        });
+    }
+
+    /// As if a disk had lost it.
+    fn lose_an_object(&self, node: &str, random: &mut StdRng) {
+        let node: NodeId = node.parse().unwrap();
+        self.runtime.block_on(async {
+            let objects = self.cluster.list_objects(node).await.unwrap();
+            let object = objects[random.random_range(0..objects.len())].object;
+            self.cluster.delete_object_at(node, object).await.unwrap();
+        });
+    }
+}
