@@ -14,6 +14,7 @@ mod repair;
 mod tests;
 
 use crate::db::{Begun, Catalog, CatalogError, Intent, Job, JobKind, JobProgress, ObjectState, now};
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use stripes::id::{NodeId, ObjectId};
@@ -150,23 +151,10 @@ impl Operator {
             Begun::Busy(other) => return Err(OperateError::Busy(other)),
         };
         let counters = Counters::default();
-        let result = {
-            let work = self.work(task, &counters);
-            tokio::pin!(work);
-            let mut told = JobProgress::default();
-            loop {
-                tokio::select! {
-                    result = &mut work => break result,
-                    () = tokio::time::sleep(TELL_EVERY) => {
-                        let progress = counters.progress();
-                        heard(progress);
-                        if progress != told {
-                            self.catalog.job_progress(job, &progress).await?;
-                            told = progress;
-                        }
-                    }
-                }
-            }
+        // Both go on all the time: the one may wait for the catalog while the other has it.
+        let result = tokio::select! {
+            result = self.work(task, &counters) => result,
+            Err(error) = self.tell(job, &counters, &mut heard) => Err(error),
         };
         let progress = counters.progress();
         heard(progress);
@@ -177,6 +165,25 @@ impl Operator {
         };
         self.catalog.end_job(job, result.is_ok(), &note).await?;
         result.map(|done| Done { progress, ..done })
+    }
+
+    /// Says how far the task is, again and again.
+    async fn tell(
+        &self,
+        job: i64,
+        counters: &Counters,
+        heard: &mut impl FnMut(JobProgress),
+    ) -> Result<Infallible, OperateError> {
+        let mut told = JobProgress::default();
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            let progress = counters.progress();
+            heard(progress);
+            if progress != told {
+                self.catalog.job_progress(job, &progress).await?;
+                told = progress;
+            }
+        }
     }
 
     async fn work(&self, task: Task, counters: &Counters) -> Result<Done, OperateError> {

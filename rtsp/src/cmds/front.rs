@@ -84,8 +84,10 @@ impl Front {
         let source = UnitSource::new(cluster, config.front.cache_mib << 20);
         let admission = Admission::default();
         let network = config.front.network_mbit_s;
+        // Fronts of several machines may all listen on the same address.
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let watching = WatchOptions {
-            name: listener.local_addr()?.to_string(),
+            name: format!("{} {}", host.trim(), listener.local_addr()?),
             front_bps: (network > 0).then(|| network * 1_000_000),
             usable: config.nodes.usable_percent as f64 / 100.0,
         };

@@ -93,15 +93,14 @@ pub async fn show(config: Config, args: ShowArgs) -> Result<()> {
     Ok(())
 }
 
-/// Units and bytes of a presentation's objects on each node.
+/// Units and bytes of a presentation's objects on each node, parity included.
 fn units_by_node(presentation: &Presentation) -> BTreeMap<NodeId, (u64, u64)> {
     let mut nodes = BTreeMap::new();
     let mut count = |layout: &Layout| {
-        for unit in 0..layout.units() {
-            let range = layout.unit_bytes(unit);
-            let entry: &mut (u64, u64) = nodes.entry(layout.node(layout.address(unit))).or_default();
+        for address in (0..layout.rows()).flat_map(|row| layout.row_units(row)) {
+            let entry: &mut (u64, u64) = nodes.entry(layout.node(address)).or_default();
             entry.0 += 1;
-            entry.1 += range.end - range.start;
+            entry.1 += layout.unit_length(address);
         }
     };
     count(&presentation.media);
