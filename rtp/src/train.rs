@@ -248,6 +248,11 @@ impl Sends {
         self.count
     }
 
+    /// The longest packet of the last send.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// Packets so far.
     pub(crate) fn packets(&self) -> usize {
         self.packets

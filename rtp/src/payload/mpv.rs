@@ -73,8 +73,9 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     let max = out.max_payload() - HEADER;
     let max = if out.shares_sends() { limit(&hints, picture.len(), max) } else { max };
     let start = out.take_start();
-    let mut cutter =
-        Cutter { unit, picture, max, out, start, field: 0, open: Cut::at(0), context: Context::Empty, done: None };
+    let sends = out.shares_sends().then(Sends::default);
+    let (open, context) = (Cut::at(0), Context::Empty);
+    let mut cutter = Cutter { unit, picture, max, out, start, field: 0, open, context, done: None, sends };
     for hint in hints {
         let Hint { offset, piece, value } = hint?;
         let length = usize::try_from(value).unwrap_or(usize::MAX);
@@ -105,15 +106,16 @@ fn limit(hints: &Hints<'_>, length: usize, max: usize) -> usize {
         return max;
     }
     let limits = [8, 7, 6, 5, 4].map(|eighths| (max * eighths / 8).max(MIN_PAYLOAD - HEADER));
-    limits.into_iter().min_by_key(|limit| cost(hints.clone(), *limit)).unwrap_or(max)
+    limits.into_iter().min_by_key(|limit| cost(hints.clone(), length, *limit)).unwrap_or(max)
 }
 
 /// What a picture costs cut by `limit`, in packets.
-fn cost(hints: Hints<'_>, limit: usize) -> usize {
+fn cost(hints: Hints<'_>, picture: usize, limit: usize) -> usize {
     let mut sends = Sends::default();
-    let mut filled = 0;
+    let (mut filled, mut rest) = (0, picture);
     for Hint { piece, value, .. } in hints.flatten() {
         let length = value as usize;
+        rest = rest.saturating_sub(if piece == Piece::Field { 0 } else { length });
         match piece {
             Piece::Field => {
                 sends.add(filled);
@@ -121,10 +123,10 @@ fn cost(hints: Hints<'_>, limit: usize) -> usize {
             }
             _ if filled + length <= limit => filled += length,
             Piece::Slice if length > limit => {
-                let parts = (filled + length).div_ceil(limit);
-                let part = (filled + length).div_ceil(parts);
-                (0..parts - 1).for_each(|_| sends.add(part));
-                sends.add(filled + length - part * (parts - 1));
+                let part = part(filled + length, limit, (rest == 0).then_some(&sends));
+                let whole = (filled + length - 1) / part;
+                (0..whole).for_each(|_| sends.add(part));
+                sends.add(filled + length - part * whole);
                 filled = 0;
             }
             _ => {
@@ -135,6 +137,17 @@ fn cost(hints: Hints<'_>, limit: usize) -> usize {
     }
     sends.add(filled);
     sends.packets() + PACKETS_FOR_A_SEND * sends.count()
+}
+
+/// The bytes of each part of a slice that doesn't fit a payload: equal parts, or, for the picture's last slice, parts as
+/// long as the payloads before, so that they leave with these and only the very last is shorter.
+fn part(length: usize, limit: usize, before: Option<&Sends>) -> usize {
+    let fewest = length.div_ceil(limit);
+    let run = before.map_or(0, Sends::longest);
+    if run > 0 && run <= limit && length.div_ceil(run) < fewest + PACKETS_FOR_A_SEND {
+        return run;
+    }
+    length.div_ceil(fewest)
 }
 
 /// Fills payloads with pieces. A finished one waits until the next is finished, for only then is it known
@@ -151,6 +164,8 @@ struct Cutter<'u, 'w, 't> {
     open: Cut,
     context: Context,
     done: Option<Cut>,
+    /// Of the payloads so far, where that matters.
+    sends: Option<Sends>,
 }
 
 /// A payload: bytes of the picture, and the header before them.
@@ -238,11 +253,13 @@ impl Cutter<'_, '_, '_> {
             self.context = Context::Slices;
             return;
         }
-        let equal = |length: usize, max: usize| length.div_ceil(length.div_ceil(max));
-        if equal(self.open.bytes.len() + length, self.max) < self.open.bytes.len() + WORD {
+        let last = self.open.bytes.end + length == self.picture.len();
+        let before = self.sends.filter(|_| last);
+        if part(self.open.bytes.len() + length, self.max, before.as_ref()) < self.open.bytes.len() + WORD {
             self.close();
         }
-        let size = equal(self.open.bytes.len() + length, self.max);
+        let before = self.sends.filter(|_| last);
+        let size = part(self.open.bytes.len() + length, self.max, before.as_ref());
         let first = size - self.open.bytes.len();
         self.add(first, SLICE_BEGINS);
         let mut rest = length - first;
@@ -258,6 +275,9 @@ impl Cutter<'_, '_, '_> {
     fn close(&mut self) {
         let next = Cut::at(self.open.bytes.end);
         let cut = std::mem::replace(&mut self.open, next);
+        if let Some(sends) = &mut self.sends {
+            sends.add(cut.bytes.len());
+        }
         self.context = Context::Empty;
         if !cut.bytes.is_empty()
             && let Some(done) = self.done.replace(cut)
