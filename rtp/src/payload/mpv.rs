@@ -105,12 +105,24 @@ fn limit(hints: &Hints<'_>, length: usize, max: usize) -> usize {
     if length <= max {
         return max;
     }
-    let limits = [8, 7, 6, 5, 4].map(|eighths| (max * eighths / 8).max(MIN_PAYLOAD - HEADER));
-    limits.into_iter().min_by_key(|limit| cost(hints.clone(), length, *limit)).unwrap_or(max)
+    let (mut best, mut least) = (max, usize::MAX);
+    for eighths in [8, 7, 6, 5, 4] {
+        let limit = (max * eighths / 8).max(MIN_PAYLOAD - HEADER);
+        let sends = sends(hints.clone(), length, limit);
+        let cost = sends.packets() + PACKETS_FOR_A_SEND * sends.count();
+        if cost < least {
+            (best, least) = (limit, cost);
+        }
+        if sends.count() == 1 {
+            // Shorter payloads only make more packets.
+            break;
+        }
+    }
+    best
 }
 
-/// What a picture costs cut by `limit`, in packets.
-fn cost(hints: Hints<'_>, picture: usize, limit: usize) -> usize {
+/// In how many sends and packets a picture leaves, cut by `limit`.
+fn sends(hints: Hints<'_>, picture: usize, limit: usize) -> Sends {
     let mut sends = Sends::default();
     let (mut filled, mut rest) = (0, picture);
     for Hint { piece, value, .. } in hints.flatten() {
@@ -136,7 +148,7 @@ fn cost(hints: Hints<'_>, picture: usize, limit: usize) -> usize {
         }
     }
     sends.add(filled);
-    sends.packets() + PACKETS_FOR_A_SEND * sends.count()
+    sends
 }
 
 /// The bytes of each part of a slice that doesn't fit a payload: equal parts, or, for the picture's last slice, parts as

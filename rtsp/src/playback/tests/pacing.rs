@@ -48,16 +48,59 @@ fn large_pictures_are_spread() {
         world.play(Start::Resume, None);
         world.pass(20.0);
         world.check();
-        let trains: Vec<(Duration, usize)> = world.of(0).filter_map(|sent| Some((sent.at, sent.together?))).collect();
-        assert!(trains.iter().all(|(_, packets)| *packets <= 16));
-        for (index, (at, _)) in trains.iter().enumerate() {
-            let window = trains[index..].iter().take_while(|(next, _)| *next < *at + Duration::from_millis(5));
-            let packets: usize = window.map(|(_, packets)| packets).sum();
-            assert!(packets <= 16, "{packets} packets within 5 ms with pictures of {key} bytes");
-        }
+        check_spread(&world, &format!("pictures of {key} bytes"));
         let count = world.film.index.tracks[0].samples.len();
         assert_eq!(world.numbers(0), (0..count).collect::<Vec<_>>());
     }
+}
+
+/// No more than 16 packets of the pictures' track within 5 ms.
+fn check_spread(world: &World, what: &str) {
+    let trains: Vec<(Duration, usize)> = world.of(0).filter_map(|sent| Some((sent.at, sent.together?))).collect();
+    assert!(trains.iter().all(|(_, packets)| *packets <= 16));
+    for (index, (at, _)) in trains.iter().enumerate() {
+        let window = trains[index..].iter().take_while(|(next, _)| *next < *at + Duration::from_millis(5));
+        let packets: usize = window.map(|(_, packets)| packets).sum();
+        assert!(packets <= 16, "{packets} packets within 5 ms: {what}");
+    }
+}
+
+#[test]
+fn what_a_late_wake_up_left_is_spread_too() {
+    for late in [30, 150, 700, 3_000] {
+        let mut world = World::new(film(12, |sync, _| if sync { 23_000 } else { 5_000 }), PlaybackOptions::default());
+        world.play(Start::Resume, None);
+        world.pass(0.5);
+        // The units are there: the window reaches two seconds ahead, and what is behind that comes at once.
+        world.now += Duration::from_millis(late);
+        world.poll();
+        world.pass(20.0);
+        world.check();
+        check_spread(&world, &format!("woken {late} ms late"));
+        let count = world.film.index.tracks[0].samples.len();
+        assert_eq!(world.numbers(0), (0..count).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn who_stands_still_holds_no_units_and_who_is_told_to_reads_less_ahead() {
+    let mut world = World::new(film(12, |sync, _| if sync { 40_000 } else { 20_000 }), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(1.0);
+    let far = world.playback.held_bytes();
+    world.playback.set_read_ahead(Duration::from_millis(250));
+    world.pass(2.0);
+    let near = world.playback.held_bytes();
+    assert!(near > 0 && near * 3 < far, "{near} of {far} bytes");
+    world.playback.pause(world.now);
+    world.pass(0.5);
+    assert_eq!(world.playback.held_bytes(), 0);
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    world.check();
+    let count = world.film.index.tracks[0].samples.len();
+    assert_eq!(world.numbers(0), (0..count).collect::<Vec<_>>());
+    assert_eq!(world.playback.take_counts().stalls, 0);
 }
 
 #[test]
