@@ -12,7 +12,7 @@
 //! - [`digest::Credentials`]: what is said to a 401. [`record::Record`]: the dialogue kept for the report.
 //! - [`Report`]: table, JSON, JUnit XML, HTML; and the exit status.
 //! - [`unseen::UNSEEN`]: the statements that can't be tested from outside, and why.
-//! - [`rtsp10`], [`rtsp20`], [`rtp`], [`multicast`]: the cases, by chapter.
+//! - [`rtsp10`], [`rtsp20`], [`rtp`], [`payload`], [`multicast`], [`hostile`]: the cases, by chapter.
 
 pub mod capture;
 pub mod case;
@@ -20,11 +20,13 @@ pub mod context;
 pub mod description;
 pub mod digest;
 
+pub mod hostile;
 pub mod message;
 pub mod multicast;
 pub mod offer;
 pub mod packets;
 
+pub mod payload;
 pub mod record;
 pub mod report;
 pub mod rtp;
@@ -43,7 +45,8 @@ pub use report::Report;
 
 /// All cases, by chapter.
 pub fn cases() -> Vec<Case> {
-    let chapters = [rtsp10::cases(), rtsp20::cases(), rtp::cases(), multicast::cases()];
+    let chapters =
+        [rtsp10::cases(), rtsp20::cases(), rtp::cases(), payload::cases(), multicast::cases(), hostile::cases()];
     chapters.concat()
 }
 

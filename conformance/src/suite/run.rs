@@ -143,7 +143,9 @@ fn jobs(targets: &[Target], cases: &[Case], options: &Options) -> Vec<Job> {
         let presentation = if place == 0 { String::new() } else { format!("@{}", target.offer.name) };
         for &case in cases {
             let each = case.needs(Need::EachTransport);
-            if place > 0 && !each {
+            let elsewhere =
+                matches!(case.needs.first(), Some(Need::Encoding(_))) && unmet(&case, &target.offer, options).is_some();
+            if place > 0 && (!each || elsewhere) {
                 continue;
             }
             let job = |lower, suffix: &str| {
