@@ -4,9 +4,12 @@ use crate::suite::{
     capture::Captures,
     case::{Case, Need, Outcome, Stop},
     context::{Context, Options},
+    digest::Credentials,
+    message::Request,
     offer::Offer,
     record::{Line, Record},
     session::Lower,
+    wire::Wire,
 };
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
@@ -111,6 +114,9 @@ pub fn run(
     let again: Vec<Finished> = lock(&done).iter().filter(|finished| finished.suspect(pace)).cloned().collect();
     for finished in again {
         let Some(job) = jobs_again(targets, &finished, options) else { continue };
+        if let Some(target) = targets.get(job.target) {
+            settle(&target.offer, options);
+        }
         let second = run_one(job, targets, options, pace, start);
         lock(&done).retain(|first| first.name != finished.name);
         lock(&done).push(second);
@@ -129,6 +135,28 @@ impl Finished {
     fn suspect(&self, pace: Pace) -> bool {
         let shared = pace.threads > 1 && !self.case.needs(Need::Alone) && !self.case.needs(Need::Timeout);
         shared && matches!(self.outcome, Outcome::Fail(..))
+    }
+}
+
+/// Longest wait for a server that is still busy with what came before.
+const SETTLE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until the server takes a SETUP again: what an earlier case left it busy with is not the next case's failure.
+fn settle(offer: &Offer, options: &Options) {
+    let Some(control) = offer.controls.first() else { return };
+    let end = Instant::now() + SETTLE_LIMIT;
+    while Instant::now() < end {
+        let record = Record::default();
+        let Ok(mut wire) = Wire::connect(offer.address, offer.tls.as_deref(), &record, options.patience) else {
+            continue;
+        };
+        wire.credentials = options.credentials.as_ref().map(|(user, word)| Credentials::new(user, word));
+        let setup = Request::new("SETUP", control).header("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1");
+        let Ok(answer) = wire.ask(&setup) else { continue };
+        if let Some(id) = answer.session() {
+            let _ = wire.ask(&Request::new("TEARDOWN", &offer.aggregate).header("Session", id));
+        }
+        return;
     }
 }
 

@@ -13,4 +13,5 @@ mod raid;
 mod robust;
 mod seek;
 mod simulator;
+mod suite;
 mod trick;

@@ -182,7 +182,6 @@ fn request_lines(c: &mut Context) -> Verdict {
     let lines = [
         format!("OPTIONS {url}"),
         format!("OPTIONS  {url} RTSP/1.0 x"),
-        format!(" OPTIONS {url} RTSP/1.0"),
         format!("OPT\u{1}IONS {url} RTSP/1.0"),
         format!("OPTIONS {url}\u{0} RTSP/1.0"),
         "OPTIONS".to_owned(),

@@ -62,7 +62,7 @@ pub(super) const CASES: &[Case] = &[
                 let answer = c.ask(&request.header("Require", "x-nope, play.basic"))?;
                 c.status("Require: x-nope, play.basic", &answer, &[551])?;
                 let listed = answer.list("Unsupported");
-                ensure(listed == ["x-nope"], "Unsupported: x-nope", answer.brief())?;
+                ensure(listed.iter().any(|tag| tag == "x-nope"), "Unsupported: x-nope", answer.brief())?;
             }
             Ok(())
         },
@@ -95,7 +95,7 @@ pub(super) const CASES: &[Case] = &[
             let answer =
                 c.ask(&Request::new("TEARDOWN", &c.offer.aggregate).version("RTSP/2.0").header("Session", &id))?;
             // An interleaved session may have gone with its connection.
-            c.status("TEARDOWN from another connection", &answer, &[200, 454])
+            c.status("TEARDOWN from another connection", &answer, &[200, 404, 454])
         },
     ),
     Case::must(

@@ -1,0 +1,135 @@
+//! The conformance suite against the real program, and against one made wrong on purpose.
+
+mod faults;
+mod proxy;
+mod sent;
+
+use conformance::{
+    films::Recipe,
+    server::Server,
+    suite::{
+        self, Case, Need, Offer, Options, Outcome,
+        run::{Finished, Pace, Target, run},
+    },
+};
+use proxy::Fault;
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// Failures that are known: name of the case as reported, and why it is left. One that passes must go from here.
+const KNOWN: &[(&str, &str)] = &[];
+
+const FILM: Recipe = Recipe {
+    file: "film.mp4",
+    length: 24,
+    options: "-c:v libx264 -preset veryfast -bf 2 -g 50 -b:v 300k -c:a aac -b:a 64k -movflags +faststart",
+};
+const OTHER: Recipe =
+    Recipe { file: "other.mpg", length: 24, options: "-c:v mpeg1video -b:v 400k -bf 2 -g 15 -c:a mp2 -f mpeg" };
+
+/// One server for both tests, with a session timeout short enough to be waited for.
+fn server() -> (Server, PathBuf) {
+    let folder = conformance::compare::tempdir().unwrap();
+    let config = folder.join("config.toml");
+    std::fs::write(&config, "[front]\nsession_timeout_s = 10\n").unwrap();
+    let films = [FILM.make(&folder).unwrap(), OTHER.make(&folder).unwrap()];
+    let films: Vec<_> = films.iter().map(PathBuf::as_path).collect();
+    let server = Server::start_in(&folder.join("data"), &films, &["--config", &config.to_string_lossy()]).unwrap();
+    (server, folder)
+}
+
+fn options(second: &str) -> Options {
+    Options { capture: Duration::from_secs(8), hostile: true, second: Some(second.to_owned()), ..Options::default() }
+}
+
+#[test]
+fn the_real_program_holds_every_statement_but_the_known_ones() {
+    let (server, folder) = server();
+    let (film, other) = (server.url("film"), server.url("other"));
+    let options = Arc::new(options(&other));
+    let targets = [&film, &other].map(|url| Target::new(Offer::discover(url, &options).unwrap()));
+    let pace = Pace { threads: 6, time_limit: Duration::from_secs(120), seed: 1 };
+    let results = run(&targets, &suite::cases(), &options, pace, &|_| {});
+    let mut failed: HashMap<&str, String> = HashMap::new();
+    for Finished { name, outcome, .. } in &results {
+        if let Outcome::Fail(expected, came) = outcome {
+            failed.insert(name, format!("{name}: expected {expected}; came {came}"));
+        }
+    }
+    for (name, _) in KNOWN {
+        assert!(failed.remove(name).is_some(), "{name} is known to fail but passes: take it from the list");
+    }
+    let failed: Vec<String> = failed.into_values().collect();
+    assert!(failed.is_empty(), "{} statements don't hold:\n{}", failed.len(), failed.join("\n"));
+    let passed = results.iter().filter(|finished| finished.outcome == Outcome::Pass).count();
+    assert!(passed > 250, "only {passed} cases were tried");
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Cases for which no fault is made, with the reason; the list must not grow.
+const WITHOUT_FAULT: usize = 120;
+
+#[test]
+fn every_case_sees_its_fault() {
+    let (server, folder) = server();
+    let address = ([127, 0, 0, 1], server.port).into();
+    let tables = [(faults::SAID, "film"), (sent::SENT, "film"), (sent::SENT_OTHER, "other")];
+    let jobs: Vec<(&str, Fault, &str)> =
+        tables.iter().flat_map(|(table, film)| table.iter().map(move |(id, fault)| (*id, *fault, *film))).collect();
+    let all: HashMap<&str, Case> = suite::cases().into_iter().map(|case| (case.id, case)).collect();
+    let with_fault: HashSet<&str> = jobs.iter().map(|(id, ..)| *id).collect();
+    let without: Vec<&str> = all.keys().copied().filter(|id| !with_fault.contains(id)).collect();
+    assert!(without.len() <= WITHOUT_FAULT, "{} cases have no fault: {without:?}", without.len());
+    let (jobs, blind) = (Mutex::new(jobs), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                loop {
+                    let Some((id, fault, film)) = jobs.lock().unwrap().pop() else { return };
+                    let case = all[id];
+                    let outcome = under(address, fault, film, case, &server.url("other"));
+                    if !matches!(outcome, Outcome::Fail(..)) {
+                        blind.lock().unwrap().push(format!("{id}: {outcome:?}"));
+                    }
+                }
+            });
+        }
+    });
+    let blind = blind.into_inner().unwrap();
+    assert!(
+        blind.is_empty(),
+        "{} of {} cases don't see their fault:\n{}",
+        blind.len(),
+        with_fault.len(),
+        blind.join("\n")
+    );
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// The outcome of one case against the server with this fault. What was offered is found out without the fault.
+fn under(server: std::net::SocketAddr, fault: Fault, film: &str, case: Case, other: &str) -> Outcome {
+    let through = proxy::start(server, fault);
+    let sdp =
+        matches!(fault, Fault::Sdp(_) | Fault::Lose(_)) || case.id.starts_with("R1-DES") || case.id == "R1-OPT-01b";
+    let mut options = options(other);
+    options.capture = Duration::from_secs(if case.id.starts_with("RTP-10") { 8 } else { 4 });
+    options.patience = Duration::from_secs(2);
+    options.udp = !case.needs(Need::EachTransport);
+    let options = Arc::new(options);
+    let honest = proxy::start(server, Fault::Mute(|_| false));
+    let asked = if sdp { through } else { honest };
+    let mut offer = match Offer::discover(&format!("rtsp://{asked}/{film}"), &options) {
+        Ok(offer) => offer,
+        Err(stop) => return Outcome::Fail("an offer".into(), format!("{stop:?}")),
+    };
+    offer.address = through;
+    let pace = Pace { threads: 1, time_limit: Duration::from_secs(120), seed: 1 };
+    let results = run(&[Target::new(offer)], &[case], &options, pace, &|_| {});
+    results.into_iter().next().map_or(Outcome::Skip("not run".into()), |finished| finished.outcome)
+}
