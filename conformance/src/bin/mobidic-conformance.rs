@@ -6,7 +6,7 @@ use conformance::suite::{
     self, Case, Offer, Options, Report,
     case::Stop,
     report::{html, junit, line, list, table},
-    run::{Pace, Target, run},
+    run::{Pace, Target, count, run},
     unseen::UNSEEN,
 };
 use std::{
@@ -121,11 +121,11 @@ fn conduct(arguments: &Arguments) -> Result<u8> {
             server = offer.describe.header("Server").unwrap_or("unnamed").to_owned();
             targets.push(Target::new(offer));
         }
-        let done = AtomicUsize::new(0);
+        let (done, all) = (AtomicUsize::new(0), count(&targets, &cases, &options));
         let progress = |finished: &suite::run::Finished| {
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if !arguments.quiet {
-                println!("{}", line(done, cases.len(), finished));
+                println!("{}", line(done, all, finished));
             }
         };
         let seed = arguments.seed.wrapping_add(u64::from(round));

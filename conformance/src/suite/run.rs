@@ -126,6 +126,11 @@ pub fn run(
     done
 }
 
+/// How many runs of cases that will be.
+pub fn count(targets: &[Target], cases: &[Case], options: &Options) -> usize {
+    jobs(targets, cases, options).len()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,6 +15,7 @@ use conformance::{
 use proxy::Fault;
 use std::{
     collections::{HashMap, HashSet},
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -31,11 +32,14 @@ const FILM: Recipe = Recipe {
 const OTHER: Recipe =
     Recipe { file: "other.mpg", length: 24, options: "-c:v mpeg1video -b:v 400k -bf 2 -g 15 -c:a mp2 -f mpeg" };
 
-/// One server for both tests, with a session timeout short enough to be waited for.
-fn server() -> (Server, PathBuf) {
+/// A session timeout short enough to be waited for.
+const PATIENT: &str = "[front]\nsession_timeout_s = 10\n";
+
+/// A server of both films.
+fn server(settings: &str) -> (Server, PathBuf) {
     let folder = conformance::compare::tempdir().unwrap();
     let config = folder.join("config.toml");
-    std::fs::write(&config, "[front]\nsession_timeout_s = 10\n").unwrap();
+    std::fs::write(&config, settings).unwrap();
     let films = [FILM.make(&folder).unwrap(), OTHER.make(&folder).unwrap()];
     let films: Vec<_> = films.iter().map(PathBuf::as_path).collect();
     let server = Server::start_in(&folder.join("data"), &films, &["--config", &config.to_string_lossy()]).unwrap();
@@ -43,16 +47,16 @@ fn server() -> (Server, PathBuf) {
 }
 
 fn options(second: &str) -> Options {
-    Options { capture: Duration::from_secs(8), hostile: true, second: Some(second.to_owned()), ..Options::default() }
+    Options { capture: Duration::from_secs(7), hostile: true, second: Some(second.to_owned()), ..Options::default() }
 }
 
 #[test]
 fn the_real_program_holds_every_statement_but_the_known_ones() {
-    let (server, folder) = server();
+    let (server, folder) = server(PATIENT);
     let (film, other) = (server.url("film"), server.url("other"));
     let options = Arc::new(options(&other));
     let targets = [&film, &other].map(|url| Target::new(Offer::discover(url, &options).unwrap()));
-    let pace = Pace { threads: 6, time_limit: Duration::from_secs(120), seed: 1 };
+    let pace = Pace { threads: 10, time_limit: Duration::from_secs(120), seed: 1 };
     let results = run(&targets, &suite::cases(), &options, pace, &|_| {});
     let mut failed: HashMap<&str, String> = HashMap::new();
     for Finished { name, outcome, .. } in &results {
@@ -71,28 +75,82 @@ fn the_real_program_holds_every_statement_but_the_known_ones() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
+#[test]
+fn it_holds_over_tls_with_passwords_too() {
+    let folder = conformance::compare::tempdir().unwrap();
+    let key = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let (chain, secret) = (folder.join("chain.pem"), folder.join("key.pem"));
+    std::fs::write(&chain, key.cert.pem()).unwrap();
+    std::fs::write(&secret, key.signing_key.serialize_pem()).unwrap();
+    // The suite says wrong passwords on purpose, more of them than a viewer may.
+    let settings = format!(
+        "{PATIENT}[auth]\nattempts_a_minute = 10000\n[auth.users]\nann = \"secret\"\n[tls]\ncertificate = {chain:?}\nkey = {secret:?}\n"
+    );
+    let (server, data) = self::server(&settings);
+    let mut options = options(&server.url("other"));
+    options.credentials = Some(("ann".into(), "secret".into()));
+    let options = Arc::new(options);
+    let skipped = |case: &Case| case.needs(Need::Timeout) || case.needs(Need::Hostile) || case.needs(Need::Udp);
+    let cases: Vec<Case> = suite::cases().into_iter().filter(|case| !skipped(case)).collect();
+    for (scheme, names) in [("rtsp", vec!["R1-AUT"]), ("rtsps", vec!["R1-", "RTP", "RTCP", "R2-"])] {
+        let url = server.url("film").replacen("rtsp", scheme, 1);
+        let mut offer = Offer::discover(&url, &options).unwrap();
+        assert!(offer.protected && offer.tls.is_some() == (scheme == "rtsps"), "{url}");
+        // Over TLS packets stay in the connection: what UDP does is no matter of it.
+        offer.udp &= scheme == "rtsp";
+        let mine: Vec<Case> =
+            cases.iter().copied().filter(|case| names.iter().any(|name| case.id.starts_with(name))).collect();
+        let pace = Pace { threads: 8, time_limit: Duration::from_secs(120), seed: 1 };
+        let results = run(&[Target::new(offer)], &mine, &options, pace, &|_| {});
+        let failed: Vec<String> = results
+            .iter()
+            .filter(|finished| matches!(finished.outcome, Outcome::Fail(..)))
+            .filter(|finished| !KNOWN.iter().any(|(name, _)| *name == finished.name))
+            .map(|finished| format!("{scheme} {}: {:?}", finished.name, finished.outcome))
+            .collect();
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+        assert!(results.iter().filter(|finished| finished.outcome == Outcome::Pass).count() >= 8);
+    }
+    let blind: Vec<String> = faults::ASKED
+        .iter()
+        .map(|(id, fault)| {
+            let case = cases.iter().find(|case| case.id == *id).unwrap();
+            (id, under(([127, 0, 0, 1], server.port).into(), *fault, "film", *case, &options))
+        })
+        .filter(|(_, outcome)| !matches!(outcome, Outcome::Fail(..)))
+        .map(|(id, outcome)| format!("{id}: {outcome:?}"))
+        .collect();
+    assert!(blind.is_empty(), "cases don't see their fault:\n{}", blind.join("\n"));
+    server.stop().unwrap();
+    for folder in [folder, data] {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
 /// Cases for which no fault is made, with the reason; the list must not grow.
 const WITHOUT_FAULT: usize = 120;
 
 #[test]
 fn every_case_sees_its_fault() {
-    let (server, folder) = server();
+    let (server, folder) = server(PATIENT);
     let address = ([127, 0, 0, 1], server.port).into();
     let tables = [(faults::SAID, "film"), (sent::SENT, "film"), (sent::SENT_OTHER, "other")];
     let jobs: Vec<(&str, Fault, &str)> =
         tables.iter().flat_map(|(table, film)| table.iter().map(move |(id, fault)| (*id, *fault, *film))).collect();
     let all: HashMap<&str, Case> = suite::cases().into_iter().map(|case| (case.id, case)).collect();
-    let with_fault: HashSet<&str> = jobs.iter().map(|(id, ..)| *id).collect();
+    let with_fault: HashSet<&str> =
+        jobs.iter().map(|(id, ..)| *id).chain(faults::ASKED.iter().map(|(id, _)| *id)).collect();
     let without: Vec<&str> = all.keys().copied().filter(|id| !with_fault.contains(id)).collect();
     assert!(without.len() <= WITHOUT_FAULT, "{} cases have no fault: {without:?}", without.len());
+    let options = options(&server.url("other"));
     let (jobs, blind) = (Mutex::new(jobs), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..16 {
+        for _ in 0..24 {
             scope.spawn(|| {
                 loop {
                     let Some((id, fault, film)) = jobs.lock().unwrap().pop() else { return };
                     let case = all[id];
-                    let outcome = under(address, fault, film, case, &server.url("other"));
+                    let outcome = under(address, fault, film, case, &options);
                     if !matches!(outcome, Outcome::Fail(..)) {
                         blind.lock().unwrap().push(format!("{id}: {outcome:?}"));
                     }
@@ -113,12 +171,12 @@ fn every_case_sees_its_fault() {
 }
 
 /// The outcome of one case against the server with this fault. What was offered is found out without the fault.
-fn under(server: std::net::SocketAddr, fault: Fault, film: &str, case: Case, other: &str) -> Outcome {
+fn under(server: SocketAddr, fault: Fault, film: &str, case: Case, options: &Options) -> Outcome {
     let through = proxy::start(server, fault);
     let sdp =
         matches!(fault, Fault::Sdp(_) | Fault::Lose(_)) || case.id.starts_with("R1-DES") || case.id == "R1-OPT-01b";
-    let mut options = options(other);
-    options.capture = Duration::from_secs(if case.id.starts_with("RTP-10") { 8 } else { 4 });
+    let mut options = options.clone();
+    options.capture = Duration::from_secs(if case.id.starts_with("RTP-10") { 8 } else { 3 });
     options.patience = Duration::from_secs(2);
     options.udp = !case.needs(Need::EachTransport);
     let options = Arc::new(options);

@@ -20,6 +20,16 @@ fn is_audio(packet: &[u8]) -> bool {
 
 /// Faults in what is sent. The film is H.264 with AAC, the other one MPEG-1 with layer II.
 pub const SENT: &[(&str, Fault)] = &[
+    (
+        "R1-PLA-05",
+        Rtp(|p, n| {
+            *n += 1;
+            if *n > 60 {
+                edit(p, 4, |v| v.wrapping_add(9_000_000))
+            }
+        }),
+    ),
+    ("R1-SCA-02", Rtp(|p, _| edit(p, 4, |v| v.wrapping_mul(2)))),
     ("R1-INT-01", Rtp(|p, _| p[0] = 0x40)),
     (
         "R1-INT-02",
@@ -35,18 +45,15 @@ pub const SENT: &[(&str, Fault)] = &[
         "R1-PLA-21",
         Rtp(|p, n| {
             *n += 1;
-            if *n > 40 {
-                p[8] ^= 1
-            }
+            p[11] = *n as u8
         }),
     ),
     (
         "R1-PLA-21b",
         Rtp(|p, n| {
             *n += 1;
-            if *n > 40 {
-                edit(p, 4, |v| v.wrapping_sub(90_000_000))
-            }
+            let back = *n * 1000;
+            edit(p, 4, |_| 0x7fff_ffff - back)
         }),
     ),
     ("R1-PLA-22", Rtp(|p, _| p[1] &= 0x7f)),
@@ -56,7 +63,7 @@ pub const SENT: &[(&str, Fault)] = &[
         "RTP-01",
         Rtp(|p, n| {
             if now_and_then(n, 20) {
-                p[0] |= 0x20
+                p[0] &= 0x3f
             }
         }),
     ),
@@ -93,7 +100,6 @@ pub const SENT: &[(&str, Fault)] = &[
     ),
     ("RTP-03b", Rtp(|p, _| edit(p, 4, |v| v.wrapping_mul(3)))),
     ("RTP-04", Rtp(|p, _| edit(p, 8, |_| 7))),
-    ("RTP-07", Rtp(|p, _| p[1] |= 0x80)),
     (
         "RTP-07b",
         Rtp(|p, _| {
@@ -106,7 +112,7 @@ pub const SENT: &[(&str, Fault)] = &[
     (
         "RTP-08",
         Rtp(|p, n| {
-            if is_audio(p) && !now_and_then(n, 30) {
+            if is_audio(p) && !now_and_then(n, 8) {
                 p.clear()
             }
         }),
@@ -272,7 +278,7 @@ pub const SENT_OTHER: &[(&str, Fault)] = &[
     (
         "RTP-08",
         Rtp(|p, n| {
-            if is_audio(p) && !now_and_then(n, 30) {
+            if is_audio(p) && !now_and_then(n, 8) {
                 p.clear()
             }
         }),
