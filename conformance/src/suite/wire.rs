@@ -241,7 +241,7 @@ impl Wire {
             let length = start.len().min(self.read.len());
             self.read.get(..length) == start.get(..length)
         };
-        if !known.iter().any(|start| begins(start)) {
+        if !known.iter().any(begins) {
             let head = self.read.get(..48).unwrap_or(&self.read);
             return Err(fail("an answer or a `$` frame", crate::suite::record::readable(head)));
         }

@@ -215,7 +215,7 @@ pub const SAID: &[(&str, Fault)] = &[
     ("R1-PAU-03", Request(|q| if pause(&q) { with(q, "Range", "npt=1-").replace("Range: npt=1-\r\n", "") } else { q })),
     ("R1-PAU-04", Status(pause, 200)),
     ("R1-PAU-05", Status(pause, 400)),
-    ("R1-PAU-06", Status(|q| pause(q), 404)),
+    ("R1-PAU-06", Status(pause, 404)),
     ("R1-PAU-09", Status(strange, 200)),
     ("R1-TEA-01", Ignore(|q| q.starts_with("TEARDOWN"))),
     ("R1-TEA-01b", Ignore(|q| q.starts_with("TEARDOWN"))),
