@@ -13,6 +13,7 @@
 //! - [`Report`]: table, JSON, JUnit XML, HTML; and the exit status.
 //! - [`unseen::UNSEEN`]: the statements that can't be tested from outside, and why.
 //! - [`rtsp10`], [`rtsp20`], [`rtp`], [`payload`], [`multicast`], [`hostile`]: the cases, by chapter.
+#![doc = include_str!("suite/gst-rtsp-server.md")]
 
 pub mod capture;
 pub mod case;

@@ -66,6 +66,7 @@ impl Captures {
         let capture = cell.get_or_init(|| Capture::make(context).map(Arc::new)).clone()?;
         if context.record.lines().is_empty() {
             context.record.remark(0, "this case looks at the capture that all cases on packets share");
+            context.record.extend(&capture.lines);
         }
         Ok(capture)
     }

@@ -91,6 +91,11 @@ impl Record {
         self.lock().lines.clone()
     }
 
+    /// Adds what was said elsewhere.
+    pub fn extend(&self, lines: &[Line]) {
+        self.lock().lines.extend(lines.iter().cloned());
+    }
+
     fn push(&self, connection: u32, direction: char, text: String) {
         let at_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut inner = self.lock();

@@ -13,7 +13,7 @@ use crate::suite::{
 };
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -84,6 +84,9 @@ pub fn run(
 ) -> Vec<Finished> {
     let start = Instant::now();
     let jobs = jobs(targets, cases, options);
+    let packets = |job: &&Job| ["RTP-", "RTCP-", "PAY-"].iter().any(|chapter| job.case.id.starts_with(chapter));
+    let captured = |job: &&Job| job.case.needs(Need::EachTransport) && packets(job);
+    let captures: HashSet<(usize, Lower)> = jobs.iter().filter(captured).map(|job| (job.target, job.lower)).collect();
     let order: Vec<String> = jobs.iter().map(|job| job.name.clone()).collect();
     let (waiting, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.case.needs(Need::Timeout));
     let (alone, shared): (Vec<Job>, Vec<Job>) = rest.into_iter().partition(|job| job.case.needs(Need::Alone));
@@ -95,6 +98,14 @@ pub fn run(
     };
     let shared = Mutex::new(VecDeque::from(shared));
     std::thread::scope(|scope| {
+        // Made all at once: who needs one would otherwise hold up the others.
+        for (place, lower) in captures {
+            let Some(target) = targets.get(place) else { continue };
+            scope.spawn(move || {
+                let mut context = context(target, options, lower, Record::default(), pace.seed);
+                let _ = context.capture();
+            });
+        }
         for job in waiting {
             scope.spawn(|| one(job));
         }
@@ -113,6 +124,9 @@ pub fn run(
     // A server that is busy with one case may fail another: what failed beside others is tried again alone.
     let again: Vec<Finished> = lock(&done).iter().filter(|finished| finished.suspect(pace)).cloned().collect();
     for finished in again {
+        if start.elapsed() > pace.time_limit {
+            break;
+        }
         let Some(job) = jobs_again(targets, &finished, options) else { continue };
         if let Some(target) = targets.get(job.target) {
             settle(&target.offer, options);
@@ -208,20 +222,24 @@ fn run_one(job: Job, targets: &[Target], options: &Arc<Options>, pace: Pace, sta
             Some(reason) => Outcome::Skip(reason),
             None => {
                 let seed = job.name.bytes().fold(pace.seed, |seed, byte| seed.rotate_left(5) ^ u64::from(byte));
-                let mut context = Context {
-                    offer: target.offer.clone(),
-                    options: options.clone(),
-                    record: record.clone(),
-                    lower: job.lower,
-                    rng: StdRng::seed_from_u64(seed),
-                    captures: target.captures.clone(),
-                };
+                let mut context = context(target, options, job.lower, record.clone(), seed);
                 judge(&job.case, &mut context)
             }
         },
     };
     let dialogue = if matches!(outcome, Outcome::Fail(..)) { record.lines() } else { Vec::new() };
     Finished { case: job.case, name: job.name, url, outcome, took: began.elapsed(), dialogue }
+}
+
+fn context(target: &Target, options: &Arc<Options>, lower: Lower, record: Record, seed: u64) -> Context {
+    Context {
+        offer: target.offer.clone(),
+        options: options.clone(),
+        record,
+        lower,
+        rng: StdRng::seed_from_u64(seed),
+        captures: target.captures.clone(),
+    }
 }
 
 fn judge(case: &Case, context: &mut Context) -> Outcome {

@@ -21,12 +21,12 @@ fn strange(request: &str) -> bool {
     request.contains("NoSuchSession42")
 }
 
-fn of(request: &str, name: &str) -> String {
+pub fn of(request: &str, name: &str) -> String {
     header(request, name).unwrap_or_default()
 }
 
 /// The text with every header of this name given another value.
-fn with(text: String, name: &str, value: &str) -> String {
+pub fn with(text: String, name: &str, value: &str) -> String {
     let lower = format!("{}:", name.to_lowercase());
     let lines = text.split("\r\n").map(|line| match line.to_lowercase().starts_with(&lower) {
         true => format!("{name}: {value}"),
@@ -273,7 +273,7 @@ pub const SAID: &[(&str, Fault)] = &[
     ("FUZ-38", Answer(|_, a| if a.contains("CSeq: 60\r\n") { with(a, "CSeq", "61") } else { a })),
 ];
 
-fn session(answer: String, id: &str) -> String {
+pub fn session(answer: String, id: &str) -> String {
     if header(&answer, "Session").is_some() { with(answer, "Session", id) } else { answer }
 }
 

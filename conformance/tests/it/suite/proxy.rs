@@ -172,7 +172,7 @@ fn answer(message: Vec<u8>, fault: Fault, asked: &Mutex<Asked>) -> Vec<u8> {
     match fault {
         Fault::Status(when, status) if when(&request) => {
             let (_, rest) = text.split_once("\r\n").unwrap_or_default();
-            format!("RTSP/1.0 {status} Broken\r\n{rest}").into_bytes()
+            format!("{} {status} Broken\r\n{rest}", text.split(' ').next().unwrap_or_default()).into_bytes()
         }
         Fault::Lose(name) => {
             let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));

@@ -1,0 +1,71 @@
+//! One fault for each case on RTSP 2.0.
+
+use super::{
+    faults::{of, session, with},
+    proxy::Fault::{self, Answer, Close, Lose, Rtp, Sdp, Status},
+};
+
+fn torn(request: &str) -> bool {
+    request.starts_with("TEARDOWN ")
+}
+
+fn play(request: &str) -> bool {
+    request.starts_with("PLAY ")
+}
+
+/// Faults in what is said in 2.0.
+pub const TWO: &[(&str, Fault)] = &[
+    ("R2-VER-01", Answer(|_, a| a.replacen("RTSP/2.0", "RTSP/1.0", 1))),
+    ("R2-VER-02", Status(|q| q.contains("RTSP/3.0"), 400)),
+    ("R2-URI-01", Status(|q| q.contains("rtspu"), 200)),
+    ("R2-HDR-01", Status(|q| !q.contains("CSeq"), 200)),
+    ("R2-HDR-02", Lose("Date")),
+    ("R2-HDR-03", Answer(|q, a| if torn(q) { a.replacen("\r\n", "\r\nSession: x\r\n", 1) } else { a })),
+    ("R2-HDR-03b", Answer(|_, a| a.replacen("\r\n", "\r\nSession: x\r\n", 1))),
+    ("R2-HDR-04", Answer(|_, a| session(a, "short"))),
+    ("R2-HDR-05", Status(|q| q.contains("NoSuchSession42"), 200)),
+    ("R2-CAP-01", Lose("Supported")),
+    ("R2-CAP-02", Lose("Unsupported")),
+    ("R2-OPT-01", Answer(|_, a| a.replace("SET_PARAMETER", "X"))),
+    ("R2-CON-01", Status(torn, 500)),
+    ("R2-CON-02", Close(|q| q.contains("no-such-presentation"))),
+    ("R2-COND-01", Status(|q| q.contains("If-None-Match"), 200)),
+    ("R2-SDP-01", Sdp(|s| s.replacen("a=control:", "a=none:", 1))),
+    ("R2-PAR-02", Status(|q| q.contains("x-nope"), 200)),
+    (
+        "R2-KA-01",
+        Answer(
+            |q, a| if q.starts_with("OPTIONS") { with(a, "Session", &(of(q, "Session") + ";timeout=7")) } else { a },
+        ),
+    ),
+    ("R2-KA-02", Status(|q| q.starts_with("GET_PARAMETER"), 400)),
+    ("R2-SET-01", Lose("Accept-Ranges")),
+    ("R2-SET-01b", Status(|q| q.contains("Accept-Ranges: x-nope"), 200)),
+    ("R2-SET-02", Lose("Media-Properties")),
+    ("R2-SET-04", Status(|q| q.contains("x-nope=1"), 461)),
+    ("R2-SET-04b", Status(|q| q.contains("RTP/FOO"), 400)),
+    ("R2-SET-05", Status(|q| q.contains("Transport: RTP/AVP;unicast\r\n"), 500)),
+    ("R2-SET-06", Status(|q| q.contains("198.51"), 461)),
+    ("R2-SET-07", Answer(|_, a| a.replace("src_addr", "x_addr"))),
+    ("R2-SET-07b", Lose("Media-Properties")),
+    ("R2-SET-09", Status(|q| q.contains("connection=new"), 400)),
+    ("R2-SET-10", Status(|q| q.contains("RTCP-mux"), 500)),
+    ("R2-SET-11", Status(|q| q.contains("interleaved=4-5"), 500)),
+    ("R2-SET-12", Status(|q| q.contains("RTP/FOO"), 200)),
+    ("R2-PIP-01", Lose("Session")),
+    ("R2-PLA-01", Lose("Seek-Style")),
+    ("R2-PLA-02", Lose("Media-Range")),
+    ("R2-PLA-03", Answer(|q, a| if play(q) { with(a, "Range", "npt=0-24") } else { a })),
+    ("R2-PLA-04", Status(|q| q.contains("npt=-4"), 400)),
+    ("R2-PLA-07", Status(play, 200)),
+    ("R2-PLA-08", Answer(|_, a| a.replace("ssrc=", "s="))),
+    ("R2-PAU-01", Lose("Range")),
+    ("R2-TEA-01", Status(torn, 200)),
+    (
+        "R2-RTP-01",
+        Rtp(|p, n| {
+            *n += 1;
+            p[11] = *n as u8;
+        }),
+    ),
+];
