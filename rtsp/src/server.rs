@@ -362,12 +362,14 @@ impl Server {
         let step = outcome.unwrap_or_else(|refusal| refusal.into_step());
         let Step::Done(mut answer) = step else { return step };
         let field = request.headers.get(SESSION).and_then(|field| SessionField::parse(field).ok());
-        if let Some(field) = field
+        // RFC 7826 18.33: an answer to what was pipelined names the session, too.
+        let pipelined = || self.pipelined(connection, request).map(|id| id.to_string());
+        if let Some(id) = field.map(|field| field.id).or_else(pipelined)
             && answer.reply.status() != StatusCode::SessionNotFound
             && answer.reply.header(&SESSION).is_none()
-            && v2::names_session(request, self.sessions().contains(&SessionId::new(field.id.clone())))
+            && v2::names_session(request, self.sessions().contains(&SessionId::new(id.clone())))
         {
-            answer.reply.insert_header(SESSION, field.id);
+            answer.reply.insert_header(SESSION, id);
         }
         v2::finish(request, &mut answer.reply);
         if connection.asf {

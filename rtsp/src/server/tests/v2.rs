@@ -67,7 +67,7 @@ fn a_session_in_one_go_and_to_its_end() {
             > 2.0 SETUP film/track1 | Transport: RTP/AVP/TCP;unicast;interleaved=0-1 | Pipelined-Requests: 7387 \n < 200 | Session: ;
             > 2.0 SETUP film/track2 | Transport: RTP/AVP/TCP;unicast;interleaved=2-3 | Pipelined-Requests: 7387 \n < 200 | Session: $S
             > 2.0 PLAY film | Pipelined-Requests: 7387
-            < 200 | Range: = npt=0.000- | Seek-Style: = RAP | Media-Range: npt=0 | RTP-Info: ssrc= | RTP-Info: film/track2\" ssrc=
+            < 200 | Session: $S | Range: = npt=0.000- | Seek-Style: = RAP | Media-Range: npt=0 | RTP-Info: ssrc= | RTP-Info: film/track2\" ssrc=
             = play Resume None 2 tracks, go
             > 2.0 PLAY film | Pipelined-Requests: 1 \n < 454"),
         ("replacing, pausing, ending", "
