@@ -44,7 +44,6 @@ pub const RECIPES: &[Recipe] = &[
     film("sorenson-mp3.flv", "-c:v flv -b:v 600k -c:a libmp3lame"),
     film("h264-b.mkv", "-c:v libx264 -preset veryfast -bf 3 -g 25 -c:a ac3 -ar 48000"),
     film("vp8-ac3.mkv", "-c:v libvpx -deadline realtime -b:v 600k -c:a ac3 -ar 48000"),
-    film("dts.ts", "-c:v mpeg2video -bf 2 -c:a dca -strict -2 -ar 32000 -f mpegts"),
     film("flash.flv", "-c:v libx264 -preset veryfast -bf 2 -g 50 -c:a aac"),
 ];
 
@@ -85,6 +84,7 @@ pub const MORE: &[Recipe] = &[
     film("msmpeg4v2.asf", "-c:v msmpeg4v2 -c:a libmp3lame"),
     film("msmpeg4v3.asf", "-c:v msmpeg4 -c:a wmav2"),
     film("mpeg4.asf", "-c:v mpeg4 -c:a ac3"),
+    film("dts.ts", "-c:v mpeg2video -bf 2 -c:a dca -strict -2 -ar 32000 -f mpegts"),
     film("latm.ts", "-c:v libx264 -preset veryfast -bf 2 -c:a aac -mpegts_flags latm -f mpegts"),
     film("hevc-ac3.ts", "-c:v libx265 -preset ultrafast -x265-params log-level=error -c:a ac3 -f mpegts"),
     film("mpeg4-mp3.ts", "-c:v mpeg4 -bf 2 -c:a libmp3lame -f mpegts"),

@@ -15,6 +15,25 @@
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`es`]: elementary streams, one track without a container
 //! - [`limits`]: what any file may make us do at most
+//! - `loader`: ranges of the file that a demuxer wants, and the reads that bring them
+//! - `wrapping`: all tracks in packets of ASF where one has no payload format of its own
+//!
+//! # A new container
+//!
+//! 1. One file here, or a folder if it has more than one part: a type with `new(len)` that is a [`Demuxer`], and
+//!    `looks_like(head)`. It is told bytes and tells events; it holds no file, and a `loader::Loader` does the reads.
+//!    Headers are parsed with nom; every length that the file claims is held against a named limit in `limits`, of the
+//!    container or of all; an error says the offset and the path of elements to it.
+//! 2. One variant of [`Kind`] with its row in [`probe()`], which goes by content alone, and one in [`open`].
+//! 3. Samples come in decode order on one timeline that begins at zero with what is shown or heard first; what only
+//!    primes a decoder comes before zero. Where the container says only when pictures are shown, `mkv::order` and
+//!    `es::order` find out when they are decoded.
+//! 4. A codec with a payload format becomes a [`rtp::format::Format`]; `mp4::Codec` does it for what several containers
+//!    hold alike. One without becomes [`rtp::format::Format::Asf`] by [`asf::wrap::Wrapper`], with its samples bare, and
+//!    `open` puts `wrapping::Wrapping` around the demuxer. What even ASF has no name for is an [`Event::Note`] that names
+//!    track and codec.
+//! 5. Tests: one table of files that ffmpeg makes, held against what ffprobe finds in them; files cut and damaged
+//!    everywhere; any bytes at all (`proptest`). One row in `conformance::films::RECIPES`, by which real players receive it.
 
 pub mod asf;
 pub mod avi;

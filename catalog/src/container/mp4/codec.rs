@@ -2,6 +2,7 @@
 
 pub(super) mod ima4;
 mod pcm;
+mod text;
 
 use super::ticks::Frame;
 use crate::container::asf::wrap::Wrapper;
@@ -79,6 +80,8 @@ pub(in crate::container) enum Codec {
         rate: u32,
         channels: u8,
     },
+    /// Timed text.
+    Text,
     /// One without a payload format: [`Format::Asf`] describes it. `frame`: as [`Codec::frame`] has it.
     Foreign {
         format: Format,
@@ -221,6 +224,7 @@ impl Codec {
                 0 => Err("audio samples without a rate".into()),
                 sample_rate => Ok(Format::Pcm { coding: PcmCoding::L16, sample_rate, channels }),
             },
+            Codec::Text => Ok(Format::T140 {}),
             Codec::Foreign { format, .. } => Ok(format.clone()),
         }
     }
@@ -246,6 +250,7 @@ impl Codec {
                 prefixed(&data, *length_size, vps.iter().chain(sps).chain(pps).filter(|_| parameters))
             }
             Codec::Pcm { layout, channels, .. } => layout.on_the_wire(data, *channels),
+            Codec::Text => text::text(&data),
             _ => (data, false),
         }
     }

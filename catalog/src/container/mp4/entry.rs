@@ -11,6 +11,7 @@ use super::esds::{self, Descriptor};
 use super::ticks::Frame;
 use crate::container::ContainerError;
 use nom::number::complete::be_u32;
+use rtp::format::Media;
 pub(in crate::container) use video::{avc_codec, hevc_codec};
 
 /// A sample description.
@@ -35,17 +36,17 @@ pub(super) enum Kind {
 /// Most descriptions of one track that are told apart.
 const MAX_DESCRIPTIONS: usize = 64;
 
-/// All descriptions in `stsd`, in order; `audio` and `timescale` are the track's.
-pub(super) fn read(stsd: &Piece, audio: bool, timescale: u32) -> Result<Vec<Description>, ContainerError> {
+/// All descriptions in `stsd`, in order; `media` and `timescale` are the track's.
+pub(super) fn read(stsd: &Piece, media: Media, timescale: u32) -> Result<Vec<Description>, ContainerError> {
     // Version, flags and the entry count come before the entries.
     let entries = stsd.children(8)?;
     if entries.is_empty() {
         return Err(stsd.error(8, "no sample description"));
     }
-    entries.iter().take(MAX_DESCRIPTIONS).map(|entry| read_entry(entry, audio, timescale)).collect()
+    entries.iter().take(MAX_DESCRIPTIONS).map(|entry| read_entry(entry, media, timescale)).collect()
 }
 
-fn read_entry(entry: &Piece, audio: bool, timescale: u32) -> Result<Description, ContainerError> {
+fn read_entry(entry: &Piece, media: Media, timescale: u32) -> Result<Description, ContainerError> {
     let mut frame = None;
     let kind = match &entry.kind.0 {
         b"encv" | b"enca" | b"drmi" | b"drms" => encrypted(entry)?,
@@ -70,8 +71,10 @@ fn read_entry(entry: &Piece, audio: bool, timescale: u32) -> Result<Description,
         [b'h', b'd', b'v', _] | [b'x', b'd', b'v' | b'5' | b'h', _] | [b'm', b'x', b'3'..=b'5', b'n' | b'p'] => {
             video::plain(entry, |width, height| mpeg(true, width, height))?
         }
+        b"tx3g" | b"text" if media == Media::Text => Kind::Known(Codec::Text),
+        _ if media == Media::Text => Kind::Unknown(entry.kind.to_string()),
         // The names of uncompressed pictures are among those of samples.
-        _ if !audio => foreign::video(entry)?,
+        _ if media == Media::Video => foreign::video(entry)?,
         _ => audio::pcm_or_foreign(entry, timescale)?,
     };
     if let Kind::Known(codec) = &kind {

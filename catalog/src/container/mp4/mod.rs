@@ -192,8 +192,9 @@ impl Mp4Demuxer {
 
     /// All that can be known of the times is: sets where the presentation begins and asks for first samples.
     fn begin(&mut self) {
-        // The earliest by cross multiplication: (ticks, timescale).
-        let firsts = self.streams.iter_mut().filter_map(|stream| Some((stream.first_shown()?, stream.timescale)));
+        // The earliest by cross multiplication: (ticks, timescale). Text has no say: it begins whenever someone speaks.
+        let spoken = self.streams.iter_mut().filter(|stream| !stream.text);
+        let firsts = spoken.filter_map(|stream| Some((stream.first_shown()?, stream.timescale)));
         let earlier = |a: (i64, u32), b: (i64, u32)| {
             if i128::from(b.0) * i128::from(a.1) < i128::from(a.0) * i128::from(b.1) { b } else { a }
         };

@@ -34,6 +34,7 @@ pub(super) struct Stream {
     pub timescale: u32,
     pub language: Option<String>,
     pub audio: bool,
+    pub text: bool,
     /// There is no table of sync samples, which some writers leave out though not all are: the bytes must show it.
     pub doubtful_sync: bool,
     /// By sample description; `None` for those that can't be sent.
@@ -87,6 +88,7 @@ impl Stream {
             timescale: track.timescale,
             language: track.language,
             audio: track.audio,
+            text: track.text,
             doubtful_sync: track.tables.count > 0 && track.tables.all_sync(),
             codecs,
             ima4: ima4::State::default(),

@@ -11,6 +11,7 @@ use crate::container::limits::MAX_TRACKS;
 use nom::IResult;
 use nom::bytes::complete::take;
 use nom::number::complete::{be_u16, be_u32, be_u64};
+use rtp::format::Media;
 use std::sync::Arc;
 
 /// What `moov` says.
@@ -35,6 +36,7 @@ pub(super) struct Track {
     pub timescale: u32,
     pub language: Option<String>,
     pub audio: bool,
+    pub text: bool,
     pub descriptions: Vec<Description>,
     pub tables: Arc<Tables>,
     /// In media timescale.
@@ -61,12 +63,14 @@ impl Movie {
             None => 0,
         };
         let fragments = boxes.find(b"mvex").map(read_defaults).transpose()?;
+        let chapters = boxes.iter().filter(|piece| &piece.kind.0 == b"trak").flat_map(chapters).collect::<Vec<u32>>();
         let mut movie = Self { tracks: Vec::new(), notes: Vec::new(), fragments };
         for (piece, number) in boxes.iter().filter(|piece| &piece.kind.0 == b"trak").zip(1u32..) {
             if number as usize > MAX_TRACKS {
                 return Err(piece.error(0, format!("more than {MAX_TRACKS} tracks")));
             }
-            match read_track(piece, number, movie_timescale, movie.fragments.is_some(), &mut movie.notes)? {
+            let context = Context { movie_timescale, fragmented: movie.fragments.is_some(), chapters: &chapters };
+            match read_track(piece, number, context, &mut movie.notes)? {
                 Found::Track(track) => movie.tracks.push(track),
                 Found::Other(what) => movie.notes.push(format!("track {number} is left out: {what}")),
             }
@@ -85,13 +89,31 @@ enum Found {
     Other(String),
 }
 
+/// What the movie says of all its tracks.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    movie_timescale: u32,
+    fragmented: bool,
+    /// Ids of tracks that hold the names of another one's chapters.
+    chapters: &'a [u32],
+}
+
+/// Ids of the tracks that hold the names of this one's chapters (QuickTime File Format, chapter lists).
+fn chapters(trak: &Piece) -> Vec<u32> {
+    let inside = |piece: &Piece, kind| piece.children(0).ok().and_then(|boxes| boxes.find(kind).cloned());
+    let list = inside(trak, b"tref").and_then(|tref| inside(&tref, b"chap"));
+    let ids =
+        list.map(|list| list.body.chunks_exact(4).map(|id| u32::from_be_bytes([id[0], id[1], id[2], id[3]])).collect());
+    ids.unwrap_or_default()
+}
+
 fn read_track(
     trak: &Piece,
     number: u32,
-    movie_timescale: u32,
-    fragmented: bool,
+    context: Context<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Found, ContainerError> {
+    let Context { movie_timescale, fragmented, chapters } = context;
     let boxes = trak.children(0)?;
     let id = boxes.need(b"tkhd", trak)?.parse("a track header", track_id)?;
     let mdia = boxes.need(b"mdia", trak)?;
@@ -102,22 +124,27 @@ fn read_track(
         Some(hdlr) => hdlr.parse("a handler", handler)?,
         None => FourCc(*b"none"),
     };
-    let audio = match &handler.0 {
-        b"vide" => false,
-        b"soun" => true,
+    let media_kind = match &handler.0 {
+        b"vide" => Media::Video,
+        b"soun" => Media::Audio,
         b"hint" => return Ok(Found::Other("a hint track (ready-made packets of another server)".into())),
-        b"text" | b"sbtl" | b"subt" | b"clcp" => {
-            return Ok(Found::Other(format!("a text track (handler {handler})")));
-        }
+        b"text" | b"sbtl" if chapters.contains(&id) => return Ok(Found::Other("the names of chapters".into())),
+        b"text" | b"sbtl" => Media::Text,
+        b"subt" | b"clcp" => return Ok(Found::Other(format!("a text track (handler {handler})"))),
         _ => return Ok(Found::Other(format!("neither video nor audio (handler {handler})"))),
     };
-    let kind = if audio { "audio" } else { "video" };
+    let audio = media_kind == Media::Audio;
+    let kind = match media_kind {
+        Media::Video => "video",
+        Media::Audio => "audio",
+        Media::Text => "text",
+    };
     let minf = media.need(b"minf", mdia)?;
     let inner = minf.children(0)?;
     let stbl = inner.need(b"stbl", minf)?;
     let stsd = stbl.children(0)?;
     let stsd = stsd.need(b"stsd", stbl)?;
-    let descriptions = entry::read(stsd, audio, timescale)?;
+    let descriptions = entry::read(stsd, media_kind, timescale)?;
     match &descriptions[0].kind {
         Kind::Known(_) => {}
         Kind::Unknown(codec) => return Ok(Found::Other(format!("{kind} in a codec not supported ({codec})"))),
@@ -148,7 +175,8 @@ fn read_track(
         },
         None => Vec::new(),
     };
-    Ok(Found::Track(Track { number, id, timescale, language, audio, descriptions, tables, edits }))
+    let text = media_kind == Media::Text;
+    Ok(Found::Track(Track { number, id, timescale, language, audio, text, descriptions, tables, edits }))
 }
 
 /// Ticks per second from which on one is no access unit: none lasts less than 2.5 ms.

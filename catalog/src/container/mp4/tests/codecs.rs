@@ -162,6 +162,47 @@ fn what_only_floats_say_is_left_out() {
 }
 
 #[test]
+fn subtitles_are_text_and_chapters_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = folder.path().join("words.srt");
+    std::fs::write(
+        &words,
+        "1\n00:00:00,500 --> 00:00:01,000\nGr\u{fc}\u{df}e\n\n2\n00:00:01,200 --> 00:00:02,000\nand more\n",
+    )
+    .unwrap();
+    let marks = folder.path().join("marks.txt");
+    std::fs::write(&marks, ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=1\ntitle=one\n").unwrap();
+    let inputs = ["-i", words.to_str().unwrap(), "-i", marks.to_str().unwrap()];
+    let maps = [
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-map",
+        "2",
+        "-map_chapters",
+        "3",
+        "-c:v",
+        "mpeg4",
+        "-c:a",
+        "aac",
+        "-c:s",
+        "mov_text",
+    ];
+    for name in ["text.mp4", "text.mov"] {
+        let path = make(folder.path(), name, &[BOTH, &inputs, &maps]);
+        let found = demux(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(found.notes, ["track 4 is left out: the names of chapters"], "{name}");
+        let text = found.tracks.iter().find(|track| track.format == Format::T140 {}).unwrap();
+        let scale = i64::from(text.timescale);
+        let cues =
+            found.of(text.number).map(|cue| (cue.pts * 1000 / scale, cue.duration * 1000 / scale, cue.data.clone()));
+        let want = [(500, 500, "Gr\u{fc}\u{df}e".into()), (1200, 800, "and more".into())];
+        assert_eq!(cues.collect::<Vec<_>>(), want, "{name}");
+    }
+}
+
+#[test]
 fn a_phone_of_2004_is_read() {
     let Some(bytes) = media("3gp_phone_h263_amr.3gp") else { return };
     let found = demux(&bytes).unwrap();
