@@ -230,13 +230,21 @@ impl Codec {
     }
 
     /// Whether the bytes of a sample that may be a sync sample are against it: H.264 without an IDR picture
-    /// or a recovery point, H.265 without a random access point. Of other codecs the container is believed.
+    /// or a recovery point, H.265 without a random access point, an H.263 picture that refers to another. Of other codecs
+    /// the container is believed.
     pub fn denies_sync(&self, data: &[u8]) -> bool {
         match self {
             Codec::Avc { length_size, .. } => !h264::is_sync(units(data, *length_size)),
             Codec::Hevc { length_size, .. } => !h265::is_sync(units(data, *length_size)),
+            Codec::H263 { .. } => is_inter_h263(data),
             _ => false,
         }
+    }
+
+    /// Whether tables of sync samples are not believed without a look at the bytes: telephones have written ones of
+    /// every so many pictures, whatever these were.
+    pub fn is_often_mistold(&self) -> bool {
+        matches!(self, Codec::H263 { .. })
     }
 
     /// Turns a sample's bytes into the access unit that [`Format::store`] takes; `parameters`: with the
@@ -254,6 +262,13 @@ impl Codec {
             _ => (data, false),
         }
     }
+}
+
+/// The picture coding type of PTYPE (H.263 5.1.3); extended ones, which telephones don't write, are not looked into.
+fn is_inter_h263(data: &[u8]) -> bool {
+    let Some(&[a, b, c, _, ptype, ..]) = data.first_chunk::<5>() else { return false };
+    let (is_picture, source_format) = (a == 0 && b == 0 && c & 0xfc == 0x80, ptype >> 2 & 7);
+    is_picture && source_format != 7 && ptype & 2 != 0
 }
 
 /// NAL units behind lengths of four bytes, after those of `sets`; whether something was cut off at the end.
@@ -296,6 +311,22 @@ mod tests {
 
     fn avc(length_size: usize) -> Codec {
         Codec::Avc { length_size, sps: vec![vec![0x67, 1]], pps: vec![vec![0x68]], width: 16, height: 16 }
+    }
+
+    #[test]
+    fn a_picture_that_refers_to_another_is_no_sync_sample_whatever_the_table_says() {
+        let codec = Codec::H263 { width: 176, height: 144 };
+        let cases: &[(&[u8], bool)] = &[
+            (&[0, 0, 0x80, 0x02, 0x08, 0], false),
+            (&[0, 0, 0x80, 0x06, 0x0a, 0], true),
+            (&[0, 0, 0x80, 0x06, 0x1e, 0], false),
+            (&[0, 1, 0x80, 0x06, 0x0a, 0], false),
+            (&[0, 0, 0x80], false),
+        ];
+        for (data, denied) in cases {
+            assert_eq!(codec.denies_sync(data), *denied, "{data:02x?}");
+        }
+        assert!(codec.is_often_mistold() && !avc(4).is_often_mistold());
     }
 
     #[test]

@@ -371,7 +371,8 @@ impl Mp4Demuxer {
                 return Err(error(offset, "the bytes asked for did not come"));
             };
             let Some(Some(codec)) = stream.codecs.get(planned.description) else { continue };
-            let sync = planned.sync && !(stream.doubtful_sync && codec.denies_sync(&data));
+            let doubtful = stream.doubtful_sync || codec.is_often_mistold();
+            let sync = planned.sync && !(doubtful && codec.denies_sync(&data));
             // With several descriptions a picture where decoding begins must bring its own parameter sets.
             let (data, damaged) = match codec {
                 Codec::Ima4 { channels, .. } => {
