@@ -78,7 +78,8 @@ impl Film {
         let expected = decode(&path, &DecodeOptions::default(), limit);
         if status != 0 {
             let nothing = expected.as_ref().map_or(true, |expected| expected.span() == 0);
-            let why = err.lines().last().unwrap_or_default().rsplit(&*path).next().unwrap_or_default();
+            let why = err.lines().find_map(|line| line.strip_prefix("mobidic: ")).unwrap_or_default();
+            let why = why.rsplit(&*path).next().unwrap_or_default();
             let note = if nothing { "ffmpeg decodes nothing of it either" } else { "ffmpeg decodes it" };
             return Err(refused(format!("refused{why} ({note})"), !nothing));
         }
