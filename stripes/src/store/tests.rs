@@ -4,7 +4,7 @@ use crate::{
     wire::Refusal,
 };
 use record::{FILE_HEADER_BYTES, SLOT_HEADER_BYTES};
-use std::{os::unix::fs::FileExt, path::PathBuf};
+use std::{fs, os::unix::fs::FileExt, path::PathBuf};
 use tempfile::TempDir;
 
 const UNIT: u32 = 8192;
