@@ -195,7 +195,7 @@ async fn a_node_at_a_twentieth_of_its_rate_is_avoided_and_the_others_serve() {
     let longest = world.play(0..UNITS as u64).await;
     assert!(longest < Duration::from_secs(2), "{longest:?} for a unit");
     // At the slow node's pace it would be 12 s.
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     let statistics = world.source.statistics();
     assert!(statistics.units_rebuilt >= 30, "{statistics:?}");
     let read = statistics.bytes_fetched as f64 / world.bytes.len() as f64;

@@ -51,9 +51,9 @@ pub struct MembershipOptions {
     pub up_after: u32,
     /// A read that took so many times what the others' slowest reads take counts as late. Default 8.
     pub slow_factor: u32,
-    /// No read that was faster counts as late. Default 100 ms.
+    /// No read that was faster counts as late. Default 200 ms: when many viewers come at once all nodes lag.
     pub slow_floor: Duration,
-    /// Late reads, less those in time, that make a node slow. Default 3.
+    /// Late reads, less those in time, that make a node slow. Default 4.
     pub slow_after: u32,
     /// Between trial reads of a slow node, at first; doubled, up to 16 times, each time it is slow again soon. Default
     /// 500 ms.
@@ -71,8 +71,8 @@ impl Default for MembershipOptions {
             down_after: Duration::from_secs(5),
             up_after: 2,
             slow_factor: 8,
-            slow_floor: Duration::from_millis(100),
-            slow_after: 3,
+            slow_floor: Duration::from_millis(200),
+            slow_after: 4,
             probe_every: Duration::from_millis(500),
             probes_needed: 3,
         }
@@ -147,6 +147,11 @@ impl Membership {
         p95.map_or(FIRST_PATIENCE, |p95| (p95 + p95 / 2).clamp(LEAST_PATIENCE, 4 * FIRST_PATIENCE))
     }
 
+    /// A read of this node that takes longer is to be told by `handle_late`, even before it is answered.
+    pub fn late_after(&self, node: NodeId) -> Duration {
+        self.late_from(node).max(self.patience(node))
+    }
+
     /// Whether a slow node is due for a trial read, which then counts as begun.
     pub fn poll_probe(&mut self, node: NodeId, now: Instant) -> bool {
         let every = self.options.probe_every;
@@ -217,7 +222,7 @@ impl Membership {
         });
     }
 
-    /// A read was not answered within the patience with this node, or not within its deadline.
+    /// A read was not answered within `late_after`, or not within its deadline.
     pub fn handle_late(&mut self, node: NodeId, now: Instant) {
         let slow_after = self.options.slow_after;
         self.change(node, now, |node| {

@@ -89,7 +89,7 @@ fn a_suspect_is_checked_at_once_and_often() {
 #[test]
 fn a_slow_node_is_avoided_tried_and_taken_back() {
     let mut world = World::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         assert_eq!(world.state(), NodeState::Up);
         world.core.handle_late(NODE, world.now);
     }
@@ -105,7 +105,7 @@ fn a_slow_node_is_avoided_tried_and_taken_back() {
     world.core.handle_answer(NODE, 10 * MS, now);
     assert_eq!(world.state(), NodeState::Up);
     // Slow again soon: tried half as often.
-    (0..3).for_each(|_| world.core.handle_bad(NODE, now));
+    (0..4).for_each(|_| world.core.handle_bad(NODE, now));
     assert_eq!(world.state(), NodeState::Slow);
     assert!(!world.core.poll_probe(NODE, now + 999 * MS));
     assert!(world.core.poll_probe(NODE, now + 1000 * MS));
@@ -121,8 +121,9 @@ fn slow_is_who_is_slower_than_the_others() {
     }
     assert!((0..3).all(|node| world.core.state(NodeId(node)) == NodeState::Up));
     let mut world = World::new();
-    for _ in 0..3 {
-        world.core.handle_answer(NODE, 150 * MS, now);
+    assert_eq!(world.core.late_after(NODE), 200 * MS);
+    for _ in 0..4 {
+        world.core.handle_answer(NODE, 250 * MS, now);
     }
     assert_eq!(world.state(), NodeState::Slow);
     // Now and then one late read is no slow node.

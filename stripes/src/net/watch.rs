@@ -113,6 +113,10 @@ impl Nodes for &Watch {
         self.core().patience(node)
     }
 
+    fn late_after(&self, node: NodeId) -> Duration {
+        self.core().late_after(node)
+    }
+
     fn may_hedge(&mut self, bytes: u64) -> bool {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner).spend(bytes)
     }

@@ -24,6 +24,9 @@ pub trait Nodes {
     fn may_probe(&mut self, node: NodeId, now: Instant) -> bool;
     /// How long to wait for this node.
     fn patience(&self, node: NodeId) -> Duration;
+    /// After how long it is worth telling whoever watches the nodes: a node that is slower than the others, not only
+    /// than it was.
+    fn late_after(&self, node: NodeId) -> Duration;
     /// Whether so many bytes more may be read only because a node is late; then they count as spent.
     fn may_hedge(&mut self, bytes: u64) -> bool;
 }
@@ -68,7 +71,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub enum RowStep {
     /// Fetch this unit from its node, if it is not at hand.
     Fetch(UnitAddress),
-    /// This unit's node is late: for whoever watches the nodes.
+    /// This unit's node is very late: for whoever watches the nodes.
     Late(UnitAddress),
     /// Wait for units, until then at most.
     Wait(Option<Instant>),
@@ -225,7 +228,7 @@ impl RowRead {
             let node = self.layout.node(self.address(position));
             if let Source::Asked { since, told } = &mut self.sources[position]
                 && !*told
-                && now >= *since + nodes.patience(node)
+                && now >= *since + nodes.late_after(node)
             {
                 *told = true;
                 return Some(self.address(position));
@@ -236,11 +239,15 @@ impl RowRead {
 
     /// When something that is asked for becomes late.
     fn next_look(&self, now: Instant, nodes: &impl Nodes) -> Option<Instant> {
-        let times = self.sources.iter().enumerate().filter_map(|(position, source)| match source {
-            Source::Asked { since, .. } => Some(*since + nodes.patience(self.layout.node(self.address(position)))),
-            Source::Again { after } => Some(*after),
-            _ => None,
+        let node = |position| self.layout.node(self.address(position));
+        let times = self.sources.iter().enumerate().flat_map(|(position, source)| match source {
+            Source::Asked { since, .. } => {
+                [nodes.patience(node(position)), nodes.late_after(node(position))].map(|time| Some(*since + time))
+            }
+            Source::Again { after } => [Some(*after), None],
+            Source::Idle | Source::Here(_) | Source::Failed => [None, None],
         });
+        let times = times.flatten();
         times.chain([self.half_time()]).filter(|time| *time > now).min()
     }
 

@@ -30,6 +30,10 @@ impl Nodes for Fake {
         PATIENCE
     }
 
+    fn late_after(&self, _: NodeId) -> Duration {
+        PATIENCE
+    }
+
     fn may_hedge(&mut self, bytes: u64) -> bool {
         let enough = self.budget >= bytes;
         self.budget -= if enough { bytes } else { 0 };

@@ -85,6 +85,10 @@ impl Nodes for &Front {
         self.membership.borrow().patience(node)
     }
 
+    fn late_after(&self, node: NodeId) -> Duration {
+        self.membership.borrow().late_after(node)
+    }
+
     fn may_hedge(&mut self, bytes: u64) -> bool {
         self.budget.borrow_mut().spend(bytes)
     }
