@@ -12,7 +12,7 @@ pub use table::{Ended, SessionOptions, SessionTable};
 use crate::admission::Promise;
 use crate::playback::Rate;
 use crate::server::Notify;
-use crate::worker::{Destination, PlayTrack, ViewerEvent, ViewerId, WorkerId};
+use crate::worker::{Destination, PlayTrack, TrackInfo, ViewerEvent, ViewerId, WorkerId};
 use catalog::index::Index;
 use rtp::clock::MediaTime;
 use rtsp_types::Method;
@@ -105,6 +105,8 @@ pub struct Session {
     pub notify: Option<Notify>,
     /// The range was played to its end, and nobody was told yet.
     pub ended: bool,
+    /// Each track's next packet, where that was.
+    pub reached: Vec<TrackInfo>,
     /// The presentation.
     pub index: Arc<Index>,
     /// The thread that sends, or will.
@@ -140,6 +142,7 @@ impl Session {
             user: None,
             notify: None,
             ended: false,
+            reached: Vec::new(),
             index,
             worker,
             viewer,
@@ -315,6 +318,7 @@ impl Session {
         loop {
             match self.events.try_recv() {
                 Ok(ViewerEvent::Alive) => self.touch(now),
+                Ok(ViewerEvent::Reached(info)) => self.reached = info,
                 Ok(ViewerEvent::Next(range, rate)) => self.played(range.start, range.end, rate, now),
                 // A.2: Ready at the end of the range; the session stays until TEARDOWN or its timeout.
                 Ok(ViewerEvent::EndOfStream) => {

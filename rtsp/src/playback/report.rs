@@ -1,6 +1,7 @@
 //! Sender reports and goodbyes (RFC 3550 section 6).
 
-use super::{Playback, State, range::NANOSECONDS};
+use super::{Playback, State, range::NANOSECONDS, track::TrackPlay};
+use crate::worker::TrackInfo;
 use rtp::{clock::Ticks, rtcp, sender::Sender};
 use std::time::Instant;
 
@@ -32,6 +33,17 @@ impl Playback {
     /// What each source has sent and heard, once a source.
     pub fn senders(&self) -> impl Iterator<Item = &Sender> {
         self.tracks.iter().enumerate().filter(|(at, track)| track.source == *at).map(|(_, track)| &track.sender)
+    }
+
+    /// For each track the next packet's sequence number and the timestamp of where it stands.
+    pub fn infos(&self, now: Instant) -> Vec<TrackInfo> {
+        let position = self.position(now);
+        let info = |track: &TrackPlay| TrackInfo {
+            track: track.number,
+            sequence: self.tracks[track.source].packetizer.next_sequence(),
+            timestamp: track.timestamp(track.clock.ticks(position)),
+        };
+        self.tracks.iter().map(info).collect()
     }
 
     /// Takes a report block about the source `ssrc`; false when that is none of this viewer's.

@@ -19,7 +19,7 @@ use crate::message::{Request, StatusCode, reply};
 use crate::session::{Session, SessionId};
 use crate::worker::ViewerStatistics;
 use rtp::clock::MediaTime;
-use rtsp_types::headers::{CONTENT_TYPE, MEDIA_RANGE, RANGE};
+use rtsp_types::headers::{CONTENT_TYPE, MEDIA_RANGE, RANGE, RTP_INFO};
 use std::time::Instant;
 
 const TEXT_PARAMETERS: &str = "text/parameters";
@@ -72,8 +72,9 @@ impl Server {
         let mut reply = reply(StatusCode::Ok);
         if asks_fields(request) {
             let position = session.position(now).map(|(position, _)| position);
-            let position = position.or(counted.map(|counted| counted.position)).unwrap_or(MediaTime::ZERO);
-            v2::fill_fields(request, &mut reply, session, position);
+            let position = position.or(counted.as_ref().map(|counted| counted.position)).unwrap_or(MediaTime::ZERO);
+            let info = counted.as_ref().map(|counted| counted.info.as_slice()).unwrap_or_default();
+            v2::fill_fields(request, &mut reply, session, position, info);
         }
         if names.is_empty() {
             return Ok(Step::done(reply));
@@ -84,7 +85,7 @@ impl Server {
 }
 
 fn asks_fields(request: &Request) -> bool {
-    [RANGE, MEDIA_RANGE].into_iter().any(|name| request.headers.get(name).is_some_and(str::is_empty))
+    [RANGE, MEDIA_RANGE, RTP_INFO].into_iter().any(|name| request.headers.get(name).is_some_and(str::is_empty))
 }
 
 /// No body: a ping. Nothing can be set: 451 where a name is unknown, else 458.
@@ -100,7 +101,7 @@ pub(super) fn set(request: &Request) -> Outcome {
 }
 
 fn value(name: &str, session: &Session, counted: Option<&ViewerStatistics>, now: Instant) -> String {
-    let counted = counted.copied().unwrap_or_default();
+    let counted = counted.cloned().unwrap_or_default();
     let told = |seconds: f64| if counted.reports > 0 { format!("{seconds:.6}") } else { "unknown".to_owned() };
     match name {
         "position" => {

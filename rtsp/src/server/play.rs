@@ -8,7 +8,7 @@ use crate::message::{Method, Reply, Request, StatusCode, reply};
 use crate::playback::Rate;
 use crate::sdp;
 use crate::session::{Session, SessionId, State};
-use crate::worker::{PlayError, PlayReply, PlayRequest, Start};
+use crate::worker::{PlayError, PlayReply, PlayRequest, Start, TrackInfo};
 use rtp::clock::MediaTime;
 use rtsp_types::headers::{MEDIA_RANGE, RANGE, RTP_INFO, SCALE, SPEED, USER_AGENT};
 use std::time::{Duration, Instant};
@@ -115,11 +115,11 @@ impl Server {
             let said = said_range(session, &unit, played.range.start, played.range.end);
             reply.insert_header(RANGE, said.to_string());
             if !waits {
-                let info = rtp_info(session, &played);
+                let info = rtp_info(session, &played.info);
                 // GStreamer reads 1.0's form only, whatever it speaks.
                 let agent = request.headers.get(USER_AGENT).unwrap_or_default();
                 let text = match v2::speaks(request) && !agent.starts_with("GStreamer") {
-                    true => info.v2(|at| session.tracks().get(at).map_or(0, |track| track.ssrc)),
+                    true => v2::rtp_info(session, &info),
                     false => info.to_string(),
                 };
                 reply.insert_header(RTP_INFO, text);
@@ -288,9 +288,9 @@ fn say_rate(request: &Request, rate: Rate, reply: &mut Reply) {
     }
 }
 
-fn rtp_info(session: &Session, played: &PlayReply) -> RtpInfo {
+pub(super) fn rtp_info(session: &Session, played: &[TrackInfo]) -> RtpInfo {
     let entry = |track: &crate::session::SetUp| {
-        let info = played.info.iter().find(|info| info.track == track.track)?;
+        let info = played.iter().find(|info| info.track == track.track)?;
         let url = track.url.clone();
         Some(RtpInfoEntry { url, sequence: Some(info.sequence), rtptime: Some(info.timestamp.0) })
     };

@@ -2,15 +2,17 @@
 //! has a name, and requests of ours.
 
 use super::{Connection, Refusal, Server};
-use crate::headers::Range;
+use crate::headers::{Range, RtpInfo};
 use crate::message::{Method, Reply, Request, SERVER, StatusCode, Version};
 use crate::net::outbox::Outbox;
-use crate::session::{Ended, Session, SessionId};
+use crate::session::{Ended, Session, SessionId, State};
+use crate::worker::TrackInfo;
 use catalog::index::Index;
 use rtp::clock::MediaTime;
 use rtp::format::Media as Kind;
 use rtsp_types::headers::{
-    ACCEPT_RANGES, HeaderName, MEDIA_PROPERTIES, MEDIA_RANGE, PIPELINED_REQUESTS, RANGE, SEEK_STYLE, SUPPORTED,
+    ACCEPT_RANGES, HeaderName, MEDIA_PROPERTIES, MEDIA_RANGE, PIPELINED_REQUESTS, RANGE, RTP_INFO, SEEK_STYLE,
+    SUPPORTED,
 };
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -105,15 +107,30 @@ pub(super) fn say_play(reply: &mut Reply, index: &Index) {
 }
 
 /// 13.8: empty fields ask to be filled.
-pub(super) fn fill_fields(request: &Request, reply: &mut Reply, session: &Session, position: MediaTime) {
+pub(super) fn fill_fields(
+    request: &Request,
+    reply: &mut Reply,
+    session: &Session,
+    position: MediaTime,
+    info: &[TrackInfo],
+) {
     let asked = |name: HeaderName| request.headers.get(name).is_some_and(str::is_empty);
     if asked(RANGE) {
         let end = session.position(std::time::Instant::now()).map_or(session.index.duration, |(_, end)| end);
         reply.insert_header(RANGE, Range::npt(position, Some(end)).to_string());
     }
+    // Of what plays only.
+    if asked(RTP_INFO) && session.state() == State::Playing {
+        reply.insert_header(RTP_INFO, rtp_info(session, &super::play::rtp_info(session, info)));
+    }
     if asked(MEDIA_RANGE) {
         reply.insert_header(MEDIA_RANGE, media_range(&session.index));
     }
+}
+
+/// 18.45: with each track's SSRC.
+pub(super) fn rtp_info(session: &Session, info: &RtpInfo) -> String {
+    info.v2(|at| session.tracks().get(at).map_or(0, |track| track.ssrc))
 }
 
 /// What every reply has: the asker's version, its pipeline, what we can do if that was asked.
@@ -137,10 +154,15 @@ pub(super) fn names_session(request: &Request, lives: bool) -> bool {
 /// The range was played to its end (13.5.1).
 pub(super) fn end_of_stream(id: &SessionId, session: &mut Session) {
     let range = Range::npt(session.started().unwrap_or(MediaTime::ZERO), session.range_end());
+    // The last packet's number, not the next one's.
+    let last = |info: &TrackInfo| TrackInfo { sequence: info.sequence.wrapping_sub(1), ..*info };
+    let last: Vec<TrackInfo> = session.reached.iter().map(last).collect();
+    let info = rtp_info(session, &super::play::rtp_info(session, &last));
     let Some(notify) = session.notify.as_mut() else { return };
     let play = notify.play.clone().unwrap_or_else(|| "0".into());
     let more = format!(
-        "Notify-Reason: end-of-stream\r\nRequest-Status: cseq={play} status=200 reason=\"OK\"\r\nRange: {range}\r\n"
+        "Notify-Reason: end-of-stream\r\nRequest-Status: cseq={play} status=200 reason=\"OK\"\r\nRange: {range}\r\n\
+         RTP-Info: {info}\r\n"
     );
     ask(notify, "PLAY_NOTIFY", id, &more);
 }

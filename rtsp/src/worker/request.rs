@@ -113,10 +113,12 @@ pub struct TrackInfo {
 }
 
 /// What was sent to a viewer and what it says about that, all tracks together.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ViewerStatistics {
     /// Where it stands.
     pub position: MediaTime,
+    /// Each track's next sequence number and the timestamp of that place.
+    pub info: Vec<TrackInfo>,
     /// RTP packets sent.
     pub packets_sent: u64,
     /// Payload bytes sent.
@@ -169,6 +171,9 @@ pub enum PlayError {
 pub enum ViewerEvent {
     /// The range was sent to its end; at the end of the presentation BYE was sent too. The viewer is paused there.
     EndOfStream,
+    /// The end is reached: each track's next sequence number and the timestamp there. Comes just before
+    /// [`ViewerEvent::EndOfStream`].
+    Reached(Vec<TrackInfo>),
     /// What waited plays now: the real range and rate.
     Next(Range<MediaTime>, Rate),
     /// A sign of life: RTCP came, or the open connection took packets. At most one every few seconds.

@@ -301,6 +301,7 @@ impl Machine {
             self.say_goodbye(key, now);
         }
         if let Some(viewer) = self.viewers.get(key) {
+            viewer.tell(ViewerEvent::Reached(viewer.playback.infos(now)));
             viewer.tell(ViewerEvent::EndOfStream);
         }
     }

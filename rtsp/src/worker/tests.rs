@@ -92,7 +92,7 @@ impl Stage {
         loop {
             let event = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
             match event.expect("no event came").expect("the worker dropped the viewer") {
-                ViewerEvent::Alive => {}
+                ViewerEvent::Alive | ViewerEvent::Reached(_) => {}
                 other => return other,
             }
         }

@@ -188,7 +188,11 @@ impl Viewer {
 
     /// What was sent and what the viewer's reports say.
     pub(super) fn statistics(&self, now: Instant) -> ViewerStatistics {
-        let mut all = ViewerStatistics { position: self.playback.position(now), ..ViewerStatistics::default() };
+        let mut all = ViewerStatistics {
+            position: self.playback.position(now),
+            info: self.playback.infos(now),
+            ..ViewerStatistics::default()
+        };
         for sender in self.playback.senders() {
             all.packets_sent += sender.packets();
             all.octets_sent += sender.octets();

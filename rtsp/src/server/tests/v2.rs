@@ -2,7 +2,8 @@
 
 use super::Setting;
 use crate::session::SessionOptions;
-use crate::worker::ViewerEvent;
+use crate::worker::{TrackInfo, ViewerEvent};
+use rtp::clock::RtpTimestamp;
 use std::time::Duration;
 
 fn check(rows: &[(&str, &str)]) {
@@ -99,12 +100,11 @@ fn a_viewer_is_told_of_the_end_and_of_its_session_s() {
          > 2.0 PLAY single | Session: $S \n < 200",
         &setting.workers,
     );
+    let info = TrackInfo { track: 0, sequence: 8, timestamp: RtpTimestamp(9) };
+    setting.workers.tell(&ViewerEvent::Reached(vec![info]));
     setting.workers.tell(&ViewerEvent::EndOfStream);
     for (line, fields) in [
-        (
-            "PLAY_NOTIFY rtsp://",
-            ["Notify-Reason: end-of-stream", "Request-Status: cseq=2 status=200", "Range: npt=0.000-60.000"],
-        ),
+        ("PLAY_NOTIFY rtsp://", ["Request-Status: cseq=2 status=200", "Range: npt=0.000-60.000", "/single\" ssrc="]),
         ("TEARDOWN rtsp://", ["Terminate-Reason: Session-Timeout", "CSeq: 2", "Session: "]),
     ] {
         while !client.buffer.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
