@@ -92,13 +92,13 @@ fn pass(format: &Format, units: &[Vec<u8>], step: u32, max_packet: usize) -> (Tr
         stored.iter().zip(timestamps).map(|(data, timestamp)| AccessUnit { data, timestamp, sync: false }).collect();
     let mut packetizer = Packetizer::new(format, 96, 7, 65_530, max_packet);
     // Every other length as the server cuts and fills up for segmented sends.
-    packetizer.share_sends(max_packet % 2 == 0);
+    packetizer.share_sends(max_packet.is_multiple_of(2));
     let mut train = Train::new(Framing::Datagram);
     match format.bundling() {
         Bundling::Many => packetizer.packetize(&units, &mut train).unwrap(),
         Bundling::One => units.iter().for_each(|unit| packetizer.packetize(&[*unit], &mut train).unwrap()),
     }
-    if max_packet % 2 == 0 {
+    if max_packet.is_multiple_of(2) {
         train.fill_up(16);
     }
     let mut depacketizer = Depacketizer::new(format);
