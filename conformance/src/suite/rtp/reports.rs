@@ -87,7 +87,11 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::must("RTCP-03", "RFC 3550 6.2, 6.3.1", "sender reports come in the intervals of RFC 3550", EACH, |c| {
         each(c, |track| {
-            let times: Vec<_> = track.reports().iter().map(|(at, _)| *at).collect();
+            // A BYE goes with a report of its own, whenever that is (6.3.7).
+            let left = |blocks: &[Block]| blocks.iter().any(|block| matches!(block, Block::Bye(_)));
+            let sent = |blocks: &[Block]| matches!(blocks.first(), Some(Block::Sender(_))) && !left(blocks);
+            let readable = track.rtcp.iter().filter(|(_, read)| read.as_ref().is_ok_and(|blocks| sent(blocks)));
+            let times: Vec<_> = readable.map(|(at, _)| *at).collect();
             for pair in times.windows(2) {
                 let [a, b] = pair else { continue };
                 let gap = b.duration_since(*a).as_secs_f64();

@@ -21,7 +21,7 @@ pub(super) const CASES: &[Case] = &[
         c.status("RTSP/3.0", &answer, &[505])
     }),
     Case::must("R2-URI-01", "RFC 7826 4.2", "the scheme rtspu gets 501", TWO, |c| {
-        let url = c.url().replacen("rtsp", "rtspu", 1);
+        let url = format!("rtspu://{}", c.url().split("://").nth(1).unwrap_or_default());
         let answer = c.ask(&Request::new("DESCRIBE", &url).version("RTSP/2.0"))?;
         c.status("rtspu://", &answer, &[501])
     }),

@@ -2,10 +2,6 @@
 
 use super::proxy::Fault::{self, Rtp, Sdp};
 
-fn is(packet: &[u8], payload_type: u8) -> bool {
-    packet[1] & 0x7f == payload_type
-}
-
 /// Every seventh packet.
 fn some(count: &mut u32) -> bool {
     *count += 1;
@@ -55,42 +51,6 @@ pub const PART2: &[(&str, Fault)] = &[
     ("PAY-MP4V-02", Rtp(|p, _| p[12] = 9)),
     ("PAY-MP4V-03", Sdp(|s| s.replace("config=000001", "config=X00001"))),
     ("PAY-L16-01", Rtp(|p, _| p.truncate(p.len() - 1))),
-];
-
-/// Motion JPEG and PCMU.
-pub const MOTION: &[(&str, Fault)] = &[
-    (
-        "PAY-JPEG-01",
-        Rtp(|p, _| {
-            if is(p, 26) {
-                p[17] = 0
-            }
-        }),
-    ),
-    (
-        "PAY-JPEG-02",
-        Rtp(|p, n| {
-            if is(p, 26) && some(n) {
-                p[15] ^= 1
-            }
-        }),
-    ),
-    (
-        "PAY-JPEG-03",
-        Rtp(|p, n| {
-            if is(p, 26) && some(n) {
-                p[1] ^= 0x80
-            }
-        }),
-    ),
-    (
-        "PAY-PCMU-01",
-        Rtp(|p, n| {
-            if is(p, 0) && some(n) {
-                p.truncate(p.len() - 1)
-            }
-        }),
-    ),
 ];
 
 /// VP8 and Opus.
