@@ -1,11 +1,9 @@
 //! How the tracks of a presentation travel: each with the payload format of its codec, or, where one has none, all of
 //! them in packets of ASF.
 //!
-//! A demuxer announces a track without a payload format of its own as [`Format::Asf`] ([`wrap::Wrapper`] makes it) and
+//! A demuxer announces a track without a payload format of its own as [`Format::Asf`] ([`Wrapper`] makes it) and
 //! gives its samples bare; [`Wrapping`] stands between it and whoever drives it, and does the rest for all tracks.
 
-#[cfg(doc)]
-use super::asf::wrap;
 use super::asf::wrap::{TIMESCALE, Wrapper};
 use super::{ContainerError, Demuxer, Event, TrackInfo};
 use bytes::Bytes;

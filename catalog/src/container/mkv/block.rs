@@ -81,8 +81,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Track, time, key and frames.
+    type Read<'a> = Result<(u64, i16, bool, &'a [&'a [u8]]), &'a str>;
+
     #[track_caller]
-    fn check(name: &str, bytes: &'static [u8], want: Result<(u64, i16, bool, &[&[u8]]), &str>) {
+    fn check(name: &str, bytes: &'static [u8], want: Read<'_>) {
         let found = Block::read(&Bytes::from_static(bytes));
         let found = found.as_ref().map(|block| (block.track, block.time, block.key, block.frames.clone()));
         let want = want.map(|(track, time, key, frames)| {

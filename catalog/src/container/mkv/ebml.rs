@@ -43,7 +43,7 @@ pub fn signed(input: &[u8]) -> IResult<&[u8], i64> {
 }
 
 /// A number of at most `most` bytes, with its marker or without, and of how many it is.
-fn number(input: &[u8], most: u32, marker: bool) -> Result<(&[u8], u64, u32), nom::Err<Error<&[u8]>>> {
+fn number(input: &[u8], most: u32, marker: bool) -> Numbered<'_> {
     let (rest, first) = be_u8(input)?;
     let len = first.leading_zeros() + 1;
     if len > most {
@@ -54,6 +54,9 @@ fn number(input: &[u8], most: u32, marker: bool) -> Result<(&[u8], u64, u32), no
     let value = more.iter().fold(u64::from(first), |value, byte| value << 8 | u64::from(*byte));
     Ok((rest, value, len))
 }
+
+/// What is left, the number, and its bytes.
+type Numbered<'a> = Result<(&'a [u8], u64, u32), nom::Err<Error<&'a [u8]>>>;
 
 /// The elements in `body` one after another, as far as they are whole; one of unknown length goes to the end.
 pub fn elements(mut body: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {

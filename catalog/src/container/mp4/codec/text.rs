@@ -11,7 +11,8 @@ pub fn text(data: &Bytes) -> (Bytes, bool) {
     let wide = |from: fn([u8; 2]) -> u16| {
         let units = text[2..].chunks_exact(2).map(|unit| from([unit[0], unit[1]]));
         let text: String = char::decode_utf16(units).map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
-        (Bytes::from(text), text_is_odd(length))
+        // It has pairs of bytes.
+        (Bytes::from(text), !length.is_multiple_of(2))
     };
     match text {
         [0xFE, 0xFF, ..] => wide(u16::from_be_bytes),
@@ -19,11 +20,6 @@ pub fn text(data: &Bytes) -> (Bytes, bool) {
         _ if std::str::from_utf8(text).is_ok() => (data.slice(2..2 + length), false),
         _ => (Bytes::from(String::from_utf8_lossy(text).into_owned()), true),
     }
-}
-
-/// UTF-16 has pairs of bytes.
-fn text_is_odd(length: usize) -> bool {
-    length % 2 != 0
 }
 
 #[cfg(test)]
