@@ -24,10 +24,7 @@ use std::{
 };
 
 /// Failures that are known: name of the case as reported, and why it is left. One that passes must go from here.
-const KNOWN: &[(&str, &str)] = &[
-    ("R2-PLA-06", "PLAY_NOTIFY has no RTP-Info (RFC 7826 13.5.1): a session doesn't hear its last sequence numbers"),
-    ("R2-PAR-01", "GET_PARAMETER fills in no RTP-Info (RFC 7826 13.8), for the same reason"),
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 const FILM: Recipe = Recipe {
     file: "film.mp4",
