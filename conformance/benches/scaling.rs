@@ -122,7 +122,7 @@ async fn measure(count: u32, arguments: &Arguments) -> Result<f64> {
     };
     let mut writer = ObjectWriter::create(&cluster, policy, ids)?;
     let block = vec![7; 1 << 20];
-    for _ in 0..BYTES_A_NODE * u64::from(count) >> 20 {
+    for _ in 0..(BYTES_A_NODE * u64::from(count)) >> 20 {
         writer.write(&block).await?;
     }
     let layout = Arc::new(writer.finish("bench").await?);

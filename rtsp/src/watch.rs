@@ -112,16 +112,15 @@ impl ClusterWatch {
         let mut down = self.down();
         down.retain(|node, _| answers.iter().any(|(asked, _)| asked == node));
         for (node, answer) in answers {
+            let was_down = down.contains_key(node);
             match (answer, state(*node)) {
-                (Ok(_), NodeState::Up | NodeState::Slow) => {
-                    if down.remove(node).is_some() {
-                        tracing::info!(%node, "node up again");
-                    }
+                (Ok(_), NodeState::Up | NodeState::Slow) if was_down => {
+                    down.remove(node);
+                    tracing::info!(%node, "node up again");
                 }
-                (Err(error), NodeState::Suspect | NodeState::Down) => {
-                    if down.insert(*node, error.clone()).is_none() {
-                        tracing::error!(%node, error, "node down");
-                    }
+                (Err(error), NodeState::Suspect | NodeState::Down) if !was_down => {
+                    down.insert(*node, error.clone());
+                    tracing::error!(%node, error, "node down");
                 }
                 _ => {}
             }
