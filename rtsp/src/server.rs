@@ -38,7 +38,7 @@ pub use target::{BadTarget, Target, presentation_url};
 pub use v2::Notify;
 
 use crate::admission::Admission;
-use crate::headers::{FeatureTags, SessionField};
+use crate::headers::SessionField;
 use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
 use crate::sdp;
 use crate::session::{ConnectionId, Ended, Session, SessionId, SessionOptions, SessionTable};
@@ -46,9 +46,7 @@ use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, Vi
 use bytes::Bytes;
 use catalog::index::Index;
 use rtp::clock::MediaTime;
-use rtsp_types::headers::{
-    ALLOW, CONNECTION, HeaderName, LOCATION, PROXY_REQUIRE, PUBLIC, REQUIRE, SERVER, SESSION, TIMESTAMP, UNSUPPORTED,
-};
+use rtsp_types::headers::{ALLOW, CONNECTION, HeaderName, LOCATION, PUBLIC, SERVER, SESSION, TIMESTAMP};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -296,7 +294,7 @@ impl Server {
             }
             _ => {}
         }
-        require(request)?;
+        access::require(request)?;
         let target = Target::parse(&request.uri)
             .map_err(|BadTarget| Refusal::new(StatusCode::BadRequest, "not the URL of a presentation"))?;
         if v2::speaks(request) && request.uri.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("rtspu:")) {
@@ -395,17 +393,4 @@ fn options() -> Step {
     let mut reply = reply(StatusCode::Ok);
     reply.insert_header(PUBLIC, METHODS);
     Step::done(reply)
-}
-
-/// RFC 2326 12.32: what is required and not known must be refused by name, before anything happens.
-fn require(request: &Request) -> Result<(), Box<Refusal>> {
-    for name in [REQUIRE, PROXY_REQUIRE] {
-        let tags = request.headers.list(name).unwrap_or_default();
-        let unknown = FeatureTags::parse(&tags).without(v2::FEATURES);
-        if !unknown.is_empty() {
-            let refusal = Refusal::new(StatusCode::OptionNotSupported, "an option is required that we don't know");
-            return Err(refusal.field(UNSUPPORTED, unknown.to_string()));
-        }
-    }
-    Ok(())
 }

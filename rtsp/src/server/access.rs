@@ -1,9 +1,10 @@
 //! Who may ask, and what lies elsewhere: the operator's rules.
 
-use super::{Connection, Refusal, Server, Target};
+use super::{Connection, Refusal, Server, Target, v2};
 use crate::auth::{Auth, Verdict};
+use crate::headers::FeatureTags;
 use crate::message::{CHALLENGES_END, Method, Request, StatusCode};
-use rtsp_types::headers::{SESSION, WWW_AUTHENTICATE};
+use rtsp_types::headers::{PROXY_REQUIRE, REQUIRE, SESSION, UNSUPPORTED, WWW_AUTHENTICATE};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,4 +53,17 @@ impl Server {
         let asks = matches!(request.method, Method::Describe | Method::Setup | Method::Play);
         self.rules.redirects.get(name).filter(|_| asks).map(String::as_str)
     }
+}
+
+/// RFC 2326 12.32: what is required and not known must be refused by name, before anything happens.
+pub(super) fn require(request: &Request) -> Result<(), Box<Refusal>> {
+    for name in [REQUIRE, PROXY_REQUIRE] {
+        let tags = request.headers.list(name).unwrap_or_default();
+        let unknown = FeatureTags::parse(&tags).without(v2::FEATURES);
+        if !unknown.is_empty() {
+            let refusal = Refusal::new(StatusCode::OptionNotSupported, "an option is required that we don't know");
+            return Err(refusal.field(UNSUPPORTED, unknown.to_string()));
+        }
+    }
+    Ok(())
 }
