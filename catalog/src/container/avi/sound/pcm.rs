@@ -38,7 +38,7 @@ impl Pcm {
         if wave.sample_rate == 0 || wave.sample_rate > MAX_RATE {
             return Err(Refused::Broken(format!("audio of {} samples per second", wave.sample_rate)));
         }
-        let bits = if wave.bits == 0 { wave.block / wave.channels * 8 } else { wave.bits };
+        let bits = if wave.bits == 0 { (wave.block / wave.channels).saturating_mul(8) } else { wave.bits };
         let (from, coding) = match (wave.tag, bits) {
             (wave::MULAW, _) => (From::Companded, PcmCoding::Mulaw),
             (wave::ALAW, _) => (From::Companded, PcmCoding::Alaw),
