@@ -2,9 +2,11 @@
 
 mod access;
 mod admission;
+mod broken;
 mod cluster;
 mod dialogues;
 mod frames;
+mod fuzz_seeds;
 mod house;
 mod independent;
 mod loss;

@@ -40,6 +40,14 @@ pub fn wav(input: &[u8]) {
     read(Kind::Wav, input);
 }
 
+pub fn mkv(input: &[u8]) {
+    read(Kind::Mkv, input);
+}
+
+pub fn ogg(input: &[u8]) {
+    read(Kind::Ogg, input);
+}
+
 pub fn es_video(input: &[u8]) {
     for codec in [Codec::MpegVideo, Codec::Mpeg4Visual, Codec::H264] {
         read(Kind::Es(codec), input);

@@ -23,6 +23,8 @@ pub const TARGETS: &[Target] = &[
     ("demux_vcd", demux::vcd),
     ("demux_flv", demux::flv),
     ("demux_wav", demux::wav),
+    ("demux_mkv", demux::mkv),
+    ("demux_ogg", demux::ogg),
     ("demux_es_video", demux::es_video),
     ("demux_es_audio", demux::es_audio),
     ("demux_probed", demux::probed),
