@@ -88,7 +88,7 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
 }
 
 /// The header of a STAP-A: its type, the highest nal_ref_idc in it, and whether any unit is damaged (section 5.7.1).
-fn stap_a<'a>(nals: &mut dyn Iterator<Item = &'a [u8]>) -> [u8; 1] {
+fn stap_a(nals: &mut dyn Iterator<Item = &[u8]>) -> [u8; 1] {
     let header =
         nals.fold(0, |header, nal| (header | nal[0]) & FORBIDDEN | (header & REFERENCE).max(nal[0] & REFERENCE));
     [header | STAP_A]

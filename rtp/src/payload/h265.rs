@@ -92,7 +92,7 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
 
 /// The header of an aggregation packet: its type, the lowest layer and temporal id in it, and whether any unit is
 /// damaged (section 4.4.2). The units have whole headers.
-fn aggregation<'a>(nals: &mut dyn Iterator<Item = &'a [u8]>) -> [u8; HEADER_LEN] {
+fn aggregation(nals: &mut dyn Iterator<Item = &[u8]>) -> [u8; HEADER_LEN] {
     let (mut forbidden, mut layer, mut temporal) = (0, u8::MAX, u8::MAX);
     for nal in nals {
         forbidden |= nal[0] & FORBIDDEN;
