@@ -10,12 +10,7 @@
 
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, stream};
-use std::{
-    hint::black_box,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, path::PathBuf, sync::Arc, time::Duration};
 use stripes::{
     layout::{Layout, Policy},
     net::{Cluster, ClusterOptions, NodeAddress, ObjectWriter, UnitSource, serve_node},
@@ -122,9 +117,9 @@ async fn play(cluster: &Cluster, layout: &Arc<Layout>) -> Result<()> {
 fn alone(bytes: &[u8], mut work: impl FnMut(&[u8], &mut Sums)) -> Duration {
     let turn = |_| {
         let mut sums = Sums::new(Policy { unit_size: UNIT as u32, data: NODES - 1, parity: 1 });
-        let begun = Instant::now();
+        let before = cpu();
         bytes.chunks(UNIT).for_each(|unit| work(unit, &mut sums));
-        begun.elapsed()
+        cpu() - before
     };
     middle((0..TURNS).map(turn).collect())
 }

@@ -153,6 +153,9 @@ pub async fn repair_all(world: &Rc<World>) -> bool {
     let films: Vec<_> = world.films.borrow().values().cloned().collect();
     for layout in films {
         if !repair(world, &layout).await {
+            // A move that broke off may have sealed a newer layout, by which nodes refuse the older one's units: it is
+            // taken back by one that is newer still.
+            move_one(world, &layout, (*layout).clone()).await;
             return false;
         }
     }
