@@ -278,7 +278,7 @@ pub const SENT_OTHER: &[(&str, Fault)] = &[
     (
         "RTP-08",
         Rtp(|p, n| {
-            if is_audio(p) && !now_and_then(n, 8) {
+            if is_audio(p) && !now_and_then(n, 16) {
                 p.clear()
             }
         }),
