@@ -20,6 +20,7 @@ struct Added {
     kib: i64,
 }
 
+#[expect(clippy::zombie_processes, reason = "it is waited for by its id, to be told what it used")]
 fn add(folder: &Path, files: &[PathBuf]) -> Added {
     let log = folder.join("log");
     let out = fs::File::create(&log).unwrap();
