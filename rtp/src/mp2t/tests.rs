@@ -71,7 +71,7 @@ fn cells(packets: &[(u32, Vec<u8>)], end: u32) -> Vec<Cell> {
             let before = counts.get(&cell.pid).copied();
             let count = bytes[3] & 15;
             if let Some(before) = before {
-                assert_eq!(count, if has_payload { before + 1 & 15 } else { before }, "pid {:x}", cell.pid);
+                assert_eq!(count, if has_payload { (before + 1) & 15 } else { before }, "pid {:x}", cell.pid);
             }
             counts.insert(cell.pid, count);
             cells.push(cell);
