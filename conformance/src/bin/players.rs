@@ -69,7 +69,7 @@ fn table(files: &[PathBuf], at_once: usize) -> Result<Vec<Row>> {
         row
     });
     let mut rows: Vec<(usize, Row)> = jobs.iter().map(|(number, ..)| *number).zip(played).collect();
-    rows.extend(films.into_iter().enumerate().filter_map(|(number, film)| Some((number, film.err()?))));
+    rows.extend(films.into_iter().enumerate().filter_map(|(number, film)| Some((number, *film.err()?))));
     rows.sort_by_key(|(number, _)| *number);
     server.stop()?;
     Ok(rows.into_iter().map(|(_, row)| row).collect())

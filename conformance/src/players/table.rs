@@ -68,8 +68,8 @@ pub struct Row {
 
 impl Film {
     /// Adds the file to the server and has both players read it as it is. `Err` is the row of a file that is refused.
-    pub fn add(server: &Server, file: &Path, name: &str) -> Result<Self, Row> {
-        let refused = |result: String, short| Row { short, ..Row::new(file, "-", "-".into(), &result) };
+    pub fn add(server: &Server, file: &Path, name: &str) -> Result<Self, Box<Row>> {
+        let refused = |result: String, short| Box::new(Row { short, ..Row::new(file, "-", "-".into(), &result) });
         let path = file.to_string_lossy();
         let data = server.data.to_string_lossy();
         let added = mobidic(&["add", "--data", &data, "--name", name, &path]);
