@@ -158,7 +158,6 @@ fn parse(film: &Path) -> Result<()> {
 }
 
 /// Adds the film with the program; its nodes are processes of their own.
-#[expect(clippy::zombie_processes, reason = "it is waited for by its id, to be told what it used")]
 fn add(film: &Path, bytes: u64, folder: &Path, options: &[&str]) -> Result<()> {
     let data = folder.join("data");
     let _ = std::fs::remove_dir_all(&data);

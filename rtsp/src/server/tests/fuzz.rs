@@ -224,11 +224,8 @@ impl World {
             match (status, method) {
                 (200, "PLAY") => assert!(self.known.contains(id), "{request:?}: nobody has set it up"),
                 // Who was told that it is over must not find it again.
-                (454, _) => {
-                    if self.known.remove(id) {
-                        self.gone.push(id.to_owned());
-                    }
-                }
+                (454, _) if self.known.remove(id) => self.gone.push(id.to_owned()),
+                (454, _) => {}
                 (200, _) => assert!(!self.gone.contains(&id.to_owned()), "{request:?}: it was over"),
                 _ => {}
             }
