@@ -42,7 +42,7 @@ pub const RECIPES: &[Recipe] = &[
     film("broadcast.asf", "-c:v wmv1 -c:a wmav1 -f asf pipe:1"),
     film("svq1.mov", "-c:v svq1 -b:v 800k -c:a ac3 -ar 48000"),
     film("sorenson-mp3.flv", "-c:v flv -b:v 600k -c:a libmp3lame"),
-    film("h264-b.mkv", "-c:v libx264 -preset veryfast -bf 3 -g 25 -c:a ac3 -ar 48000"),
+    film("matroska.mkv", "-c:v libx264 -preset veryfast -bf 3 -g 25 -c:a ac3 -ar 48000"),
     film("vp8-ac3.mkv", "-c:v libvpx -deadline realtime -b:v 600k -c:a ac3 -ar 48000"),
     film("flash.flv", "-c:v libx264 -preset veryfast -bf 2 -g 50 -c:a aac"),
 ];

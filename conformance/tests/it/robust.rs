@@ -204,7 +204,7 @@ fn a_full_node_refuses_the_film_and_keeps_what_it_has() {
     let good = SMALL.make(&folder).unwrap();
     let big = Recipe { file: "big.mpg", length: 30, options: "-c:v mpeg1video -b:v 5M -minrate 5M -c:a mp2 -f mpeg" };
     let big = big.make(&folder).unwrap();
-    let (status, said) = add(&data, &[&big, &good], &[]);
+    let (status, said) = add(&data, &[&big, &good], &["--parity", "0"]);
     let unmount = || Command::new("umount").args(["-l".as_ref(), small.as_os_str()]).status();
     if status != 1 || !said.to_lowercase().contains("full") && !said.contains("space") {
         let _ = unmount();
@@ -212,8 +212,12 @@ fn a_full_node_refuses_the_film_and_keeps_what_it_has() {
     }
     assert_eq!(names(&data), ["good"], "{said}");
     let (status, out, err) = run(&["check", "good", "--data", &data.to_string_lossy()]);
+    // With parity the film is whole without that node's units.
+    let (added, said) = add(&data, &[&big], &[]);
     let _ = unmount();
     assert_eq!(status, 0, "{out}{err}");
+    assert!(added == 0 && said.contains("wait for a repair"), "{said}");
+    assert_eq!(names(&data), ["big", "good"], "{said}");
     let _ = fs::remove_dir_all(folder);
 }
 

@@ -55,11 +55,11 @@ fn described(bytes: &[u8]) -> Vec<String> {
 #[test]
 fn what_only_flash_had_travels_in_packets_of_asf() {
     let mp3 = make(&["-c:v", "flv", "-c:a", "libmp3lame"]);
-    assert_eq!(described(&mp3), ["FLV1 video 176x144", "MP3 44100 Hz 1 channels"]);
+    assert_eq!(described(&mp3), ["FLV1 video 176x144", "MPEG audio layer III 44100 Hz mono"]);
     let adpcm = make(&["-c:v", "flashsv", "-c:a", "adpcm_swf"]);
     assert_eq!(described(&adpcm), ["FSV1 video 176x144", "audio of format 0x5346 44100 Hz 1 channels"]);
     let Some(bytes) = media("flv_sorenson_mp3.flv") else { return };
-    assert_eq!(described(&bytes), ["FLV1 video 170x120", "MP3 22050 Hz 1 channels"]);
+    assert_eq!(described(&bytes), ["FLV1 video 170x120", "MPEG audio layer III 22050 Hz mono"]);
 }
 
 #[test]

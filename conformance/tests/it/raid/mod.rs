@@ -68,7 +68,14 @@ fn viewers_notice_nothing_of_what_happens_to_a_node() {
     for name in ["one", "two", "exact"] {
         world.run(&["check", name]);
     }
-    let status: serde_json::Value = serde_json::from_str(&world.run(&["cluster", "status", "--json"])).unwrap();
+    let status =
+        || -> serde_json::Value { serde_json::from_str(&world.run(&["cluster", "status", "--json"])).unwrap() };
+    // A front says how many watch every now and then.
+    let told = Instant::now();
+    while status()["fronts"][0]["viewers"].as_u64() != Some(0) && told.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let status = status();
     assert_eq!((status["objects"].as_u64(), status["unreadable_objects"].as_u64()), (Some(6), Some(0)), "{status}");
     assert_eq!(
         (status["moving_objects"].as_u64(), status["weakened_objects"].as_u64()),
