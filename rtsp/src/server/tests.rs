@@ -68,7 +68,7 @@ impl Setting {
 
     /// Waits until `done`, two seconds at most.
     fn until(&self, done: impl Fn(&Self) -> bool) -> bool {
-        (0..200).any(|_| {
+        (0..1000).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
             done(self)
         })

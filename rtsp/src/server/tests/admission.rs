@@ -11,11 +11,10 @@ use std::time::Duration;
 const VIEWER: u64 = 1_056_195;
 const UDP: &str = "RTP/AVP;unicast;client_port=5000-5001";
 
-fn front_for(viewers: u64) -> (Setting, Admission) {
+fn front_for(viewers: u64, timeout: Duration) -> (Setting, Admission) {
     let admission = Admission::default();
     admission.set_budgets(Budgets { front_bps: Some(viewers * VIEWER), ..Budgets::default() });
-    let sessions =
-        SessionOptions { timeout: Duration::from_secs(1), grace: Duration::ZERO, ..SessionOptions::default() };
+    let sessions = SessionOptions { timeout, grace: Duration::ZERO, ..SessionOptions::default() };
     (Setting::admitting(sessions, ListenerLimits::default(), admission.clone()), admission)
 }
 
@@ -28,7 +27,7 @@ fn play(client: &mut Client, workers: &super::FakeWorkers) -> u16 {
 
 #[test]
 fn of_a_hundred_and_fifty_a_hundred_play() {
-    let (setting, admission) = front_for(100);
+    let (setting, admission) = front_for(100, Duration::from_secs(60));
     let mut clients: Vec<Client> = (0..150).map(|_| setting.client()).collect();
     let answers: Vec<u16> = clients.iter_mut().map(|client| play(client, &setting.workers)).collect();
     assert_eq!(answers.iter().filter(|status| **status == 200).count(), 100, "{answers:?}");
@@ -44,7 +43,7 @@ fn of_a_hundred_and_fifty_a_hundred_play() {
 
 #[test]
 fn every_way_to_stop_gives_back() {
-    let (setting, admission) = front_for(1);
+    let (setting, admission) = front_for(1, Duration::from_secs(3));
     let viewers = || admission.promised().viewers;
     let mut first = setting.client();
     assert_eq!(play(&mut first, &setting.workers), 200);
