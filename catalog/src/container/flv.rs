@@ -9,9 +9,9 @@ mod foreign;
 mod tests;
 
 use super::limits::MAX_NOTES;
-use super::loader::Loader;
+use super::loader::{Loader, OverLoader};
 use super::mp4::{Codec, Pcm, avc_codec};
-use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
+use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -87,25 +87,18 @@ struct Tag {
     body: Bytes,
 }
 
-impl Demuxer for FlvDemuxer {
-    fn poll(&mut self) -> Result<Event, ContainerError> {
-        loop {
-            if let Some(event) = self.out.pop_front() {
-                return Ok(event);
-            }
-            if let Some(need) = self.loader.poll()? {
-                return Ok(need);
-            }
-            match self.state {
-                State::Start => self.start()?,
-                State::First(at) | State::Going { at, .. } => self.tag(at)?,
-                State::End => return Ok(Event::End),
-            }
-        }
+impl OverLoader for FlvDemuxer {
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader) {
+        (&mut self.out, &mut self.loader)
     }
 
-    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
-        self.loader.handle(offset, bytes);
+    fn step(&mut self) -> Result<bool, ContainerError> {
+        match self.state {
+            State::Start => self.start()?,
+            State::First(at) | State::Going { at, .. } => self.tag(at)?,
+            State::End => return Ok(false),
+        }
+        Ok(true)
     }
 }
 
@@ -125,24 +118,12 @@ impl FlvDemuxer {
         }
     }
 
-    /// Bytes of the file, or `None` while they are on the way. The range must lie inside.
-    fn read(&mut self, at: u64, length: u64) -> Option<Bytes> {
-        let left = self.loader.file_len() - at;
-        // A tag's length has 24 bits.
-        let bytes = self.loader.get(at, length as usize);
-        if bytes.is_none() {
-            self.loader.clear();
-            self.loader.want(at, length.max(READ.min(left)) as usize);
-        }
-        bytes
-    }
-
     fn start(&mut self) -> Result<(), ContainerError> {
         const HEADER: u64 = 9;
         if self.loader.file_len() < HEADER {
             return Err(error(0, "a header of 9 bytes expected"));
         }
-        let Some(head) = self.read(0, HEADER) else { return Ok(()) };
+        let Some(head) = self.loader.whole_ahead(0, HEADER, READ) else { return Ok(()) };
         if !looks_like(&head) {
             return Err(error(0, "the mark FLV expected"));
         }
@@ -161,7 +142,7 @@ impl FlvDemuxer {
         if len.saturating_sub(at) < TAG_HEADER {
             return self.end();
         }
-        let Some(head) = self.read(at, TAG_HEADER) else { return Ok(()) };
+        let Some(head) = self.loader.whole_ahead(at, TAG_HEADER, READ) else { return Ok(()) };
         let size = u64::from(u32::from_be_bytes([0, head[1], head[2], head[3]]));
         let time = i64::from(i32::from_be_bytes([head[7], head[4], head[5], head[6]]));
         let kind = head[0] & 0x1f;
@@ -177,11 +158,11 @@ impl FlvDemuxer {
             if head[0] & 0x20 != 0 {
                 return Err(error(at, "the file is encrypted; it can't be sent"));
             }
-            let Some(body) = self.read(at + TAG_HEADER, size) else { return Ok(()) };
+            let Some(body) = self.loader.whole_ahead(at + TAG_HEADER, size, READ) else { return Ok(()) };
             let tag = Tag { at, time, body };
             if kind == 9 { self.video(tag) } else { self.audio(tag) }
         } else if size <= MAX_SCRIPT && matches!(self.state, State::First(_)) {
-            let Some(body) = self.read(at + TAG_HEADER, size) else { return Ok(()) };
+            let Some(body) = self.loader.whole_ahead(at + TAG_HEADER, size, READ) else { return Ok(()) };
             self.size = foreign::size(&body);
         }
         match &mut self.state {

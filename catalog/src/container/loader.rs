@@ -1,7 +1,7 @@
 //! Bytes of the file: what is wanted, what came, and the reads that bring it.
 
 use super::limits::MAX_READ;
-use super::{ContainerError, Event};
+use super::{ContainerError, Demuxer, Event};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
@@ -9,6 +9,37 @@ use std::collections::VecDeque;
 const READ_BYTES: u64 = 1 << 20;
 /// Bytes between two ranges that are rather read than skipped.
 const READ_GAP: u64 = 32 << 10;
+
+/// A demuxer that goes step by step over a [`Loader`]: what it has found is told first, then what must be read is asked
+/// for, and then it takes its next step.
+pub(super) trait OverLoader: Send {
+    /// What it has found and not told yet, and its reads.
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader);
+
+    /// Goes on with the bytes that are there. False: nothing is left.
+    fn step(&mut self) -> Result<bool, ContainerError>;
+}
+
+impl<T: OverLoader> Demuxer for T {
+    fn poll(&mut self) -> Result<Event, ContainerError> {
+        loop {
+            let (out, loader) = self.parts();
+            if let Some(event) = out.pop_front() {
+                return Ok(event);
+            }
+            if let Some(need) = loader.poll()? {
+                return Ok(need);
+            }
+            if !self.step()? {
+                return Ok(Event::End);
+            }
+        }
+    }
+
+    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
+        self.parts().1.handle(offset, bytes);
+    }
+}
 
 /// Fetches ranges of the file in the order in which they were asked for, in pieces of at most [`MAX_READ`].
 #[derive(Debug)]
@@ -42,6 +73,17 @@ impl Loader {
         if bytes.is_none() {
             self.clear();
             self.want(at, size);
+        }
+        bytes
+    }
+
+    /// As [`Loader::whole`], of what lies behind which more is wanted soon: `ahead` bytes are read at least, as far as the
+    /// file goes.
+    pub fn whole_ahead(&mut self, at: u64, size: u64, ahead: u64) -> Option<Bytes> {
+        let bytes = self.get(at, usize::try_from(size).ok()?);
+        if bytes.is_none() {
+            self.clear();
+            self.want(at, usize::try_from(size.max(ahead.min(self.len.saturating_sub(at)))).ok()?);
         }
         bytes
     }

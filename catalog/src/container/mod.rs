@@ -21,7 +21,8 @@
 //! # A new container
 //!
 //! 1. One file here, or a folder if it has more than one part: a type with `new(len)` that is a [`Demuxer`], and
-//!    `looks_like(head)`. It is told bytes and tells events; it holds no file, and a `loader::Loader` does the reads.
+//!    `looks_like(head)`. It is told bytes and tells events; it holds no file, and a `loader::Loader` does
+//!    the reads (`loader::OverLoader` makes a demuxer of what goes over one step by step).
 //!    Headers are parsed with nom; every length that the file claims is held against a named limit in `limits`, of the
 //!    container or of all; an error says the offset and the path of elements to it.
 //! 2. One variant of [`Kind`] with its row in [`probe()`], which goes by content alone, and one in [`open`].

@@ -4,8 +4,8 @@
 use super::avi::riff::{HEADER_LEN, LIST_HEADER_LEN, header, padded};
 use super::avi::sound::{self, FIRST_BYTES, Opened, Refused, Sound};
 use super::avi::wave::WaveFormat;
-use super::loader::Loader;
-use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
+use super::loader::{Loader, OverLoader};
+use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -60,27 +60,20 @@ enum State {
 /// The only one.
 const TRACK: u32 = 1;
 
-impl Demuxer for Wav {
-    fn poll(&mut self) -> Result<Event, ContainerError> {
-        loop {
-            if let Some(event) = self.out.pop_front() {
-                return Ok(event);
-            }
-            if let Some(need) = self.loader.poll()? {
-                return Ok(need);
-            }
-            match std::mem::replace(&mut self.state, State::End) {
-                State::Chunks { at, left, wave } => self.chunk(at, left, wave)?,
-                State::Format { at, size, left } => self.format(at, size, left)?,
-                State::First { wave, at, end } => self.first(wave, at, end)?,
-                State::Sound { sound, samples, at, end } => self.sound(sound, samples, at, end),
-                State::End => return Ok(Event::End),
-            }
-        }
+impl OverLoader for Wav {
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader) {
+        (&mut self.out, &mut self.loader)
     }
 
-    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
-        self.loader.handle(offset, bytes);
+    fn step(&mut self) -> Result<bool, ContainerError> {
+        match std::mem::replace(&mut self.state, State::End) {
+            State::Chunks { at, left, wave } => self.chunk(at, left, wave)?,
+            State::Format { at, size, left } => self.format(at, size, left)?,
+            State::First { wave, at, end } => self.first(wave, at, end)?,
+            State::Sound { sound, samples, at, end } => self.sound(sound, samples, at, end),
+            State::End => return Ok(false),
+        }
+        Ok(true)
     }
 }
 

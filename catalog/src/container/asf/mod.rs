@@ -14,10 +14,11 @@ mod select;
 mod tests;
 pub mod wrap;
 
-use super::limits::{MAX_NOTES, MAX_READ};
-use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
+use super::limits::MAX_NOTES;
+use super::loader::{Loader, OverLoader};
+use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use assemble::{Assembler, MediaObject};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use header::{DATA_HEAD, FileHeader, HEAD, OBJECT_HEAD, Stream, object_head};
 use limits::{MAX_HEADER, MAX_HELD, MAX_OPEN, MAX_SKIPPED, READ_BYTES};
 use rtp::asf::guid;
@@ -32,9 +33,8 @@ pub fn looks_like(head: &[u8]) -> bool {
 /// Reads an ASF file.
 #[derive(Debug)]
 pub struct AsfDemuxer {
-    len: u64,
+    loader: Loader,
     state: State,
-    reading: Reading,
     out: VecDeque<Event>,
     packet_size: usize,
     preroll_ms: i64,
@@ -52,22 +52,14 @@ pub struct AsfDemuxer {
 enum State {
     /// How long the header is.
     Start,
-    /// All of it.
-    Header,
+    /// All of it: so many bytes.
+    Header { size: u64 },
     /// The data object begins at `at`, or another that has no place there.
     FindData { at: u64, skipped: usize },
     /// Data packets from `at` to `end`; `open`: where they end is not known.
     Packets { at: u64, end: u64, open: bool },
     /// Nothing is left.
     End,
-}
-
-/// A run of the file's bytes, read in pieces.
-#[derive(Debug, Default)]
-struct Reading {
-    wanted: Option<(u64, usize)>,
-    have: BytesMut,
-    error: Option<ContainerError>,
 }
 
 /// A stream on its way.
@@ -82,44 +74,20 @@ struct Lane {
     wrong_spread: bool,
 }
 
-impl Demuxer for AsfDemuxer {
-    fn poll(&mut self) -> Result<Event, ContainerError> {
-        loop {
-            if let Some(event) = self.out.pop_front() {
-                return Ok(event);
-            }
-            if let Some(error) = &self.reading.error {
-                return Err(error.clone());
-            }
-            if let Some((offset, length)) = self.reading.wanted
-                && self.reading.have.len() < length
-            {
-                let have = self.reading.have.len();
-                return Ok(Event::Need { offset: offset + have as u64, length: (length - have).min(MAX_READ) });
-            }
-            match self.state {
-                State::Start => self.start()?,
-                State::Header => self.header()?,
-                State::FindData { at, skipped } => self.find_data(at, skipped)?,
-                State::Packets { .. } => self.packets(),
-                State::End => return Ok(Event::End),
-            }
-        }
+impl OverLoader for AsfDemuxer {
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader) {
+        (&mut self.out, &mut self.loader)
     }
 
-    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
-        let Some((start, length)) = self.reading.wanted else { return };
-        let have = self.reading.have.len();
-        if offset != start + have as u64 {
-            return;
+    fn step(&mut self) -> Result<bool, ContainerError> {
+        match self.state {
+            State::Start => self.start()?,
+            State::Header { size } => self.header(size)?,
+            State::FindData { at, skipped } => self.find_data(at, skipped)?,
+            State::Packets { at, end, open } => self.packets(at, end, open),
+            State::End => return Ok(false),
         }
-        let asked = (length - have).min(MAX_READ);
-        if bytes.len() < asked {
-            let reason = format!("the file ends here, it was {} bytes long when it was opened", self.len);
-            self.reading.error = Some(error(offset + bytes.len() as u64, reason));
-            return;
-        }
-        self.reading.have.extend_from_slice(&bytes[..asked]);
+        Ok(true)
     }
 }
 
@@ -127,9 +95,8 @@ impl AsfDemuxer {
     /// For a file of `len` bytes.
     pub fn new(len: u64) -> Self {
         Self {
-            len,
+            loader: Loader::new("asf", len),
             state: State::Start,
-            reading: Reading::default(),
             out: VecDeque::new(),
             packet_size: 1,
             preroll_ms: 0,
@@ -142,43 +109,33 @@ impl AsfDemuxer {
         }
     }
 
-    /// Up to `length` bytes from `offset`, as far as the file has them; `None` while they are on the way.
-    fn read(&mut self, offset: u64, length: usize) -> Option<Bytes> {
-        let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let length = length.min(left);
-        if length == 0 {
-            return Some(Bytes::new());
+    /// Up to `length` bytes from `at`, as far as the file has them; `None` while they are on the way.
+    fn read(&mut self, at: u64, length: u64) -> Option<Bytes> {
+        match self.loader.file_len().saturating_sub(at).min(length) {
+            0 => Some(Bytes::new()),
+            length => self.loader.whole(at, length),
         }
-        if self.reading.wanted != Some((offset, length)) {
-            self.reading.wanted = Some((offset, length));
-            self.reading.have.clear();
-            return None;
-        }
-        self.reading.wanted = None;
-        Some(self.reading.have.split().freeze())
     }
 
     fn start(&mut self) -> Result<(), ContainerError> {
-        let Some(bytes) = self.read(0, HEAD) else { return Ok(()) };
+        let Some(bytes) = self.read(0, HEAD as u64) else { return Ok(()) };
         let size = match object_head(&bytes) {
             Some((guid::HEADER, size)) if bytes.len() == HEAD => size,
             _ => return Err(error(0, "a header object expected")),
         };
-        if size < HEAD as u64 || size > self.len {
-            return Err(error(16, format!("the header has {size} bytes, the file {}", self.len)));
+        let len = self.loader.file_len();
+        if size < HEAD as u64 || size > len {
+            return Err(error(16, format!("the header has {size} bytes, the file {len}")));
         }
         if size > MAX_HEADER {
             return Err(error(16, format!("the header has {size} bytes; at most {MAX_HEADER} are read")));
         }
-        // Asked for now, so that its size is known where it is read; it is within MAX_HEADER.
-        self.reading.wanted = Some((0, size as usize));
-        self.state = State::Header;
+        self.state = State::Header { size };
         Ok(())
     }
 
-    fn header(&mut self) -> Result<(), ContainerError> {
-        let Some((_, length)) = self.reading.wanted else { return Ok(()) };
-        let Some(bytes) = self.read(0, length) else { return Ok(()) };
+    fn header(&mut self, size: u64) -> Result<(), ContainerError> {
+        let Some(bytes) = self.read(0, size) else { return Ok(()) };
         let header = FileHeader::read(&bytes)?;
         self.out.extend(header.notes.into_iter().take(MAX_NOTES).map(Event::Note));
         for stream in header.streams {
@@ -205,15 +162,15 @@ impl AsfDemuxer {
     }
 
     fn find_data(&mut self, at: u64, skipped: usize) -> Result<(), ContainerError> {
-        // The least that is read; DATA_HEAD is 50.
-        let Some(bytes) = self.read(at, DATA_HEAD as usize) else { return Ok(()) };
+        let Some(bytes) = self.read(at, DATA_HEAD) else { return Ok(()) };
         let (name, size) = object_head(&bytes).ok_or_else(|| error(at, "no data object, the file ends here"))?;
         if name == guid::DATA {
             let packets = at + DATA_HEAD;
             let said = at.checked_add(size).filter(|_| size > DATA_HEAD && !self.broadcast);
-            let end = said.unwrap_or(self.len).min(self.len);
-            if said.is_some_and(|said| said > self.len) {
-                let left = self.len.saturating_sub(packets);
+            let len = self.loader.file_len();
+            let end = said.unwrap_or(len).min(len);
+            if said.is_some_and(|said| said > len) {
+                let left = len.saturating_sub(packets);
                 self.note(format!("the file is cut: {} bytes of data should be there, {left} are", size - DATA_HEAD));
             }
             self.state = State::Packets { at: packets, end, open: said.is_none() };
@@ -226,15 +183,14 @@ impl AsfDemuxer {
     }
 
     /// Reads the next packets and takes them in.
-    fn packets(&mut self) {
-        let State::Packets { at, end, open } = self.state else { return };
+    fn packets(&mut self, at: u64, end: u64, open: bool) {
         let size = self.packet_size;
         let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
         let length = (READ_BYTES / size).max(1).saturating_mul(size).min(left / size * size);
         if length == 0 {
             return self.end();
         }
-        let Some(bytes) = self.read(at, length) else { return };
+        let Some(bytes) = self.read(at, length as u64) else { return };
         for (packet, number) in bytes.chunks_exact(size).zip(0u64..) {
             let place = at + number * size as u64;
             let name = packet.first_chunk::<16>();

@@ -20,8 +20,8 @@ mod track;
 pub(super) mod wave;
 
 use super::limits::MAX_ACCESS_UNIT;
-use super::loader::Loader;
-use super::{ContainerError, Demuxer, Event};
+use super::loader::{Loader, OverLoader};
+use super::{ContainerError, Event};
 use bytes::Bytes;
 use header::{Media, Stream};
 use index::Entry;
@@ -96,32 +96,25 @@ enum State {
     End,
 }
 
-impl Demuxer for Avi {
-    fn poll(&mut self) -> Result<Event, ContainerError> {
-        loop {
-            if let Some(event) = self.out.pop_front() {
-                return Ok(event);
-            }
-            if let Some(need) = self.loader.poll()? {
-                return Ok(need);
-            }
-            match std::mem::replace(&mut self.state, State::End) {
-                State::Top { at, left } => self.top(at, left)?,
-                State::Headers { at, size, left } => self.headers(at, size, left)?,
-                State::OldIndex { at, size } => self.old_index(at, size),
-                State::Pieces { left, budget } => self.pieces(left, budget),
-                State::Check { bases, probes } => self.check(&bases, &probes),
-                State::Scan { scan, indexed } => self.scan(scan, indexed)?,
-                State::First => self.announce()?,
-                State::Plan => self.plan()?,
-                State::Read => self.emit()?,
-                State::End => return Ok(Event::End),
-            }
-        }
+impl OverLoader for Avi {
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader) {
+        (&mut self.out, &mut self.loader)
     }
 
-    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
-        self.loader.handle(offset, bytes);
+    fn step(&mut self) -> Result<bool, ContainerError> {
+        match std::mem::replace(&mut self.state, State::End) {
+            State::Top { at, left } => self.top(at, left)?,
+            State::Headers { at, size, left } => self.headers(at, size, left)?,
+            State::OldIndex { at, size } => self.old_index(at, size),
+            State::Pieces { left, budget } => self.pieces(left, budget),
+            State::Check { bases, probes } => self.check(&bases, &probes),
+            State::Scan { scan, indexed } => self.scan(scan, indexed)?,
+            State::First => self.announce()?,
+            State::Plan => self.plan()?,
+            State::Read => self.emit()?,
+            State::End => return Ok(false),
+        }
+        Ok(true)
     }
 }
 

@@ -16,8 +16,8 @@ mod tests;
 mod tracks;
 
 use super::limits::{MAX_ACCESS_UNIT, MAX_NOTES, MAX_TRACKS};
-use super::loader::Loader;
-use super::{ContainerError, DemuxedSample, Demuxer, Event};
+use super::loader::{Loader, OverLoader};
+use super::{ContainerError, DemuxedSample, Event};
 use block::Block;
 use bytes::Bytes;
 pub(super) use codec::vorbis_of;
@@ -79,24 +79,17 @@ enum Stage {
     End,
 }
 
-impl Demuxer for Mkv {
-    fn poll(&mut self) -> Result<Event, ContainerError> {
-        loop {
-            if let Some(event) = self.out.pop_front() {
-                return Ok(event);
-            }
-            if let Some(need) = self.loader.poll()? {
-                return Ok(need);
-            }
-            if self.stage == Stage::End {
-                return Ok(Event::End);
-            }
-            self.element()?;
-        }
+impl OverLoader for Mkv {
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader) {
+        (&mut self.out, &mut self.loader)
     }
 
-    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
-        self.loader.handle(offset, bytes);
+    fn step(&mut self) -> Result<bool, ContainerError> {
+        if self.stage == Stage::End {
+            return Ok(false);
+        }
+        self.element()?;
+        Ok(true)
     }
 }
 
@@ -117,17 +110,6 @@ impl Mkv {
         }
     }
 
-    /// Bytes of the file, or `None` while they are on the way. The range must lie inside, and its length within a limit.
-    fn read(&mut self, at: u64, length: u64) -> Option<Bytes> {
-        let left = self.loader.file_len() - at;
-        let bytes = self.loader.get(at, length as usize);
-        if bytes.is_none() {
-            self.loader.clear();
-            self.loader.want(at, length.max(READ.min(left)) as usize);
-        }
-        bytes
-    }
-
     /// Takes the next element.
     fn element(&mut self) -> Result<(), ContainerError> {
         let at = self.at;
@@ -135,7 +117,7 @@ impl Mkv {
         if left < 2 {
             return self.end();
         }
-        let Some(bytes) = self.read(at, left.min(HEAD_MAX as u64)) else { return Ok(()) };
+        let Some(bytes) = self.loader.whole_ahead(at, left.min(HEAD_MAX as u64), READ) else { return Ok(()) };
         let Ok((_, Head { id, header, size })) = ebml::head(&bytes) else {
             return self.search("no element's identifier and length");
         };
@@ -164,7 +146,7 @@ impl Mkv {
             _ => 0,
         };
         if most > 0 && size <= most {
-            let Some(bytes) = self.read(body, size) else { return Ok(()) };
+            let Some(bytes) = self.loader.whole_ahead(body, size, READ) else { return Ok(()) };
             match id {
                 INFO => self.info(&bytes),
                 TRACKS => self.tracks(at, &bytes)?,
@@ -194,7 +176,7 @@ impl Mkv {
         let mut from = at + 1;
         // The bytes that are there are looked through first, the rest of the file comes with the next calls.
         let window = READ.min(len - from);
-        let Some(bytes) = self.read(from, window) else { return Ok(()) };
+        let Some(bytes) = self.loader.whole_ahead(from, window, READ) else { return Ok(()) };
         match bytes.windows(4).position(|window| window == CLUSTER.to_be_bytes()) {
             Some(place) => from += place as u64,
             None => from += window.saturating_sub(3).max(1),

@@ -24,9 +24,9 @@ mod ticks;
 mod track;
 
 use super::limits::MAX_NOTES;
-use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
+use super::loader::OverLoader;
+use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use boxes::{FourCc, Header, Piece};
-use bytes::Bytes;
 pub(super) use codec::{Codec, Pcm};
 pub(super) use entry::{avc_codec, hevc_codec};
 use limits::{
@@ -92,37 +92,30 @@ struct Fragments {
     ended: bool,
 }
 
-impl Demuxer for Mp4Demuxer {
-    fn poll(&mut self) -> Result<Event, ContainerError> {
-        loop {
-            if let Some(event) = self.out.pop_front() {
-                return Ok(event);
-            }
-            if let Some(need) = self.loader.poll()? {
-                return Ok(need);
-            }
-            match &mut self.state {
-                State::FindMovie { .. } => self.find_movie()?,
-                &mut State::ReadMovie { at, header, size } => self.read_movie(at, header, size)?,
-                State::FirstFragments { left } => {
-                    let enough = *left == 0 || self.streams.iter().all(Stream::has_samples);
-                    *left = left.saturating_sub(1);
-                    if enough || self.fragments.as_ref().is_none_or(|fragments| fragments.ended) {
-                        self.begin();
-                    } else {
-                        self.next_fragment()?;
-                    }
-                }
-                State::FirstSamples => self.announce()?,
-                State::Plan => self.plan()?,
-                State::Read => self.emit()?,
-                State::End => return Ok(Event::End),
-            }
-        }
+impl OverLoader for Mp4Demuxer {
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader) {
+        (&mut self.out, &mut self.loader)
     }
 
-    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
-        self.loader.handle(offset, bytes);
+    fn step(&mut self) -> Result<bool, ContainerError> {
+        match &mut self.state {
+            State::FindMovie { .. } => self.find_movie()?,
+            &mut State::ReadMovie { at, header, size } => self.read_movie(at, header, size)?,
+            State::FirstFragments { left } => {
+                let enough = *left == 0 || self.streams.iter().all(Stream::has_samples);
+                *left = left.saturating_sub(1);
+                if enough || self.fragments.as_ref().is_none_or(|fragments| fragments.ended) {
+                    self.begin();
+                } else {
+                    self.next_fragment()?;
+                }
+            }
+            State::FirstSamples => self.announce()?,
+            State::Plan => self.plan()?,
+            State::Read => self.emit()?,
+            State::End => return Ok(false),
+        }
+        Ok(true)
     }
 }
 

@@ -10,8 +10,8 @@ mod page;
 mod tests;
 
 use super::limits::{MAX_ACCESS_UNIT, MAX_NOTES, MAX_TRACKS};
-use super::loader::Loader;
-use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo};
+use super::loader::{Loader, OverLoader};
+use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use bytes::Bytes;
 pub(super) use codec::opus_samples;
 use codec::{Codec, MAX_HEADERS};
@@ -74,24 +74,17 @@ struct Stream {
     ended: bool,
 }
 
-impl Demuxer for Ogg {
-    fn poll(&mut self) -> Result<Event, ContainerError> {
-        loop {
-            if let Some(event) = self.out.pop_front() {
-                return Ok(event);
-            }
-            if let Some(need) = self.loader.poll()? {
-                return Ok(need);
-            }
-            match self.stage {
-                Stage::End => return Ok(Event::End),
-                _ => self.page()?,
-            }
-        }
+impl OverLoader for Ogg {
+    fn parts(&mut self) -> (&mut VecDeque<Event>, &mut Loader) {
+        (&mut self.out, &mut self.loader)
     }
 
-    fn handle_bytes(&mut self, offset: u64, bytes: Bytes) {
-        self.loader.handle(offset, bytes);
+    fn step(&mut self) -> Result<bool, ContainerError> {
+        if matches!(self.stage, Stage::End) {
+            return Ok(false);
+        }
+        self.page()?;
+        Ok(true)
     }
 }
 
@@ -110,12 +103,8 @@ impl Ogg {
         if left < HEADER as u64 {
             return self.end();
         }
-        let length = left.min(MAX_PAGE as u64) as usize;
-        let Some(bytes) = self.loader.get(at, length) else {
-            self.loader.clear();
-            self.loader.want(at, left.min(READ.max(MAX_PAGE as u64)) as usize);
-            return Ok(());
-        };
+        let length = left.min(MAX_PAGE as u64);
+        let Some(bytes) = self.loader.whole_ahead(at, length, READ) else { return Ok(()) };
         let found = Page::read(&bytes).filter(|page| page.len <= bytes.len());
         let Some(page) = found.filter(|page| Page::is_undamaged(&bytes[..page.len])) else {
             self.junk.get_or_insert(at);
