@@ -188,7 +188,7 @@ pub struct Rtp {
     pub timestamp: u32,
     /// Synchronization source.
     pub ssrc: u32,
-    /// What follows the fixed header (our server sends neither CSRC nor extension nor padding).
+    /// What follows the fixed header (over a connection our server sends neither CSRC nor extension nor padding).
     pub payload: Vec<u8>,
 }
 

@@ -2,25 +2,105 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::{
+    ffi::{OsStr, OsString},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+/// A program of ours that goes on running; killed when dropped.
+pub struct Process(Child);
+
+/// How long it may take to say that it is ready: ingest of the given films included.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+impl Process {
+    /// Starts it and waits for its ready line, which is answered too.
+    pub fn start(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<(Self, String)> {
+        let mut child = Command::new(program()?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(match std::env::var_os("MOBIDIC_TEST_LOG") {
+                Some(_) => Stdio::inherit(),
+                None => Stdio::null(),
+            })
+            .spawn()
+            .context("starting mobidic")?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let mut process = Self(child);
+        let (said, hear) = mpsc::channel();
+        // Whatever it says later is read too, or it would wait for us.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = said.send(line);
+            }
+        });
+        let mut lines = Vec::new();
+        loop {
+            match hear.recv_timeout(START_LIMIT) {
+                Ok(line) if line.starts_with("ready") => return Ok((process, line)),
+                Ok(line) => lines.push(line),
+                Err(_) => {
+                    let status = process.0.try_wait()?;
+                    bail!("mobidic never got ready (ended: {status:?}); it said: {}", lines.join(" | "));
+                }
+            }
+        }
+    }
+
+    /// The process that was started.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sends it a signal by name.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        signal(self.pid(), name)
+    }
+
+    /// Ends it by a signal and waits; its exit must be clean.
+    pub fn stop(mut self, name: &str) -> Result<()> {
+        self.signal(name)?;
+        match self.ended(Duration::from_secs(10))? {
+            Some(status) => ensure!(status.success(), "it ended with {status}"),
+            None => bail!("it still runs 10 s after SIG{name}"),
+        }
+        Ok(())
+    }
+
+    /// How it ended, within that time.
+    fn ended(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        let begun = Instant::now();
+        loop {
+            let status = self.0.try_wait()?;
+            if status.is_some() || begun.elapsed() >= limit {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A running `mobidic serve`; ended when dropped.
 pub struct Server {
-    child: Child,
+    /// Taken out where it is stopped before.
+    process: Option<Process>,
     /// Where it keeps everything.
     pub data: PathBuf,
     /// Of the RTSP front.
     pub port: u16,
     own_data: bool,
 }
-
-/// How long it may take to say that it is ready: ingest of the given films included.
-const START_LIMIT: Duration = Duration::from_secs(120);
 
 impl Server {
     /// Starts it with `films` and waits for its ready line.
@@ -34,39 +114,11 @@ impl Server {
     /// Starts it on an existing data folder, with further arguments.
     pub fn start_in(data: &Path, films: &[&Path], arguments: &[&str]) -> Result<Self> {
         let port = free_port()?;
-        let mut child = Command::new(program()?)
-            .arg("serve")
-            .args(["--data", &data.to_string_lossy(), "--listen", &format!("127.0.0.1:{port}")])
-            .args(arguments)
-            .args(films)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(match std::env::var_os("MOBIDIC_TEST_LOG") {
-                Some(_) => Stdio::inherit(),
-                None => Stdio::null(),
-            })
-            .spawn()
-            .context("starting mobidic")?;
-        let stdout = child.stdout.take().context("no standard output")?;
-        let (said, hear) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = said.send(line);
-            }
-        });
-        let mut server = Self { child, data: data.to_owned(), port, own_data: false };
-        let mut lines = Vec::new();
-        loop {
-            match hear.recv_timeout(START_LIMIT) {
-                Ok(line) if line.starts_with("ready") => break,
-                Ok(line) => lines.push(line),
-                Err(_) => {
-                    let status = server.child.try_wait()?;
-                    bail!("mobidic serve never got ready (ended: {status:?}); it said: {}", lines.join(" | "));
-                }
-            }
-        }
-        Ok(server)
+        let listen = format!("127.0.0.1:{port}");
+        let own = ["serve", "--data", &data.to_string_lossy(), "--listen", &listen].map(OsString::from);
+        let further = arguments.iter().map(OsString::from).chain(films.iter().map(OsString::from));
+        let (process, _) = Process::start(own.into_iter().chain(further))?;
+        Ok(Self { process: Some(process), data: data.to_owned(), port, own_data: false })
     }
 
     /// The URL of the presentation `name`.
@@ -76,35 +128,21 @@ impl Server {
 
     /// The process that was started.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.as_ref().map_or(0, Process::pid)
     }
 
     /// Ends it as Ctrl-C does and waits; its exit must be clean.
     pub fn stop(mut self) -> Result<()> {
-        signal(self.pid(), "INT")?;
-        for _ in 0..200 {
-            if let Some(status) = self.child.try_wait()? {
-                ensure!(status.success(), "it ended with {status}");
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        bail!("it still runs 10 s after SIGINT")
+        self.process.take().map_or(Ok(()), |process| process.stop("INT"))
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            let _ = signal(self.pid(), "INT");
-            for _ in 0..100 {
-                if let Ok(Some(_)) = self.child.try_wait() {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        if let Some(mut process) = self.process.take()
+            && process.signal("INT").is_ok()
+        {
+            let _ = process.ended(Duration::from_secs(5));
         }
         if self.own_data {
             let _ = std::fs::remove_dir_all(&self.data);

@@ -57,19 +57,22 @@ pub struct Equipment {
     pub usable: f64,
 }
 
+/// The equipment of the year 2000 that the classic sizing reckons with.
+const CLASSIC: Equipment = Equipment {
+    sequential: 20e6,
+    random: 12e6,
+    node_network: 1e9,
+    front_network: 1e9,
+    stream: 1e6,
+    data: 3,
+    parity: 1,
+    unit: RANDOM_UNIT,
+    usable: 0.85,
+};
+
 impl Default for Equipment {
     fn default() -> Self {
-        Self {
-            sequential: 20e6,
-            random: 12e6,
-            node_network: 1e9,
-            front_network: 1e9,
-            stream: 1e6,
-            data: 3,
-            parity: 1,
-            unit: RANDOM_UNIT,
-            usable: 0.85,
-        }
+        CLASSIC
     }
 }
 
@@ -222,18 +225,6 @@ impl Equipment {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CLASSIC: Equipment = Equipment {
-        sequential: 20e6,
-        random: 12e6,
-        node_network: 1e9,
-        front_network: 1e9,
-        stream: 1e6,
-        data: 3,
-        parity: 1,
-        unit: RANDOM_UNIT,
-        usable: 0.85,
-    };
 
     #[test]
     fn the_classic_sizing() {

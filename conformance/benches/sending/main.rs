@@ -17,6 +17,8 @@
 //! but what they do to its caches is: compare ratios, not times of different runs.
 
 mod bare;
+#[path = "../common/mod.rs"]
+mod common;
 mod front;
 mod receivers;
 mod record;
@@ -38,7 +40,7 @@ pub struct Options {
 
 fn main() -> Result<()> {
     let options = options()?;
-    receivers::many_descriptors();
+    common::many_descriptors();
     receivers::pin(options.cores.1);
     let way = if options.tcp { "TCP" } else { "UDP" };
     println!("{} {way} sessions, {:?} each, front on core {}", options.sessions, options.window, options.cores.0);

@@ -126,17 +126,6 @@ fn take_bytes(fd: RawFd, buffer: &mut [u8]) -> u64 {
     u64::try_from(got).unwrap_or(0)
 }
 
-/// As many descriptors as the system lets us have.
-pub fn many_descriptors() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointer is to a rlimit that lives through the calls.
-    unsafe {
-        libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit);
-        limit.rlim_cur = limit.rlim_max;
-        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
-    }
-}
-
 /// Keeps this thread, and those that it starts, on a core.
 pub fn pin(core: usize) {
     // SAFETY: a zeroed set is valid; its size is given.

@@ -3,37 +3,9 @@
 use conformance::{
     compare::{Transport, compare, tempdir},
     films::Recipe,
-    server::{free_port, mobidic, program, signal},
+    server::{Process, free_port, mobidic},
 };
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
-
-/// A program of ours that says `ready ...` and is ended with SIGTERM.
-struct Process(Child);
-
-impl Process {
-    fn start(arguments: &[&str]) -> (Self, String) {
-        let mut child = Command::new(program().unwrap())
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines.map_while(Result::ok).find(|line| line.starts_with("ready"));
-        (Self(child), ready.expect("a ready line"))
-    }
-
-    fn stop(mut self) {
-        signal(self.0.id(), "TERM").unwrap();
-        assert!(self.0.wait().unwrap().success());
-    }
-}
+use std::{path::Path, time::Duration};
 
 fn run(data: &Path, arguments: &[&str]) -> String {
     let (status, out, err) = mobidic(&[arguments, &["--data", &data.to_string_lossy()]].concat()).unwrap();
@@ -51,7 +23,8 @@ fn nodes_and_front_run_apart_and_the_nodes_alone_know_every_film() {
     let (mut nodes, mut urls) = (Vec::new(), Vec::new());
     for number in 0..3 {
         let place = folder.join(format!("node-{number}"));
-        let (node, ready) = Process::start(&["node", "--folder", &place.to_string_lossy(), "--listen", "127.0.0.1:0"]);
+        let place = place.to_string_lossy();
+        let (node, ready) = Process::start(["node", "--folder", &place, "--listen", "127.0.0.1:0"]).unwrap();
         urls.push(ready.split_whitespace().nth(2).unwrap().to_owned());
         nodes.push(node);
     }
@@ -59,7 +32,7 @@ fn nodes_and_front_run_apart_and_the_nodes_alone_know_every_film() {
     let catalog = data.join("catalog.db").to_string_lossy().into_owned();
     let mut arguments = vec!["front", "--catalog", &catalog, "--listen", &listen];
     urls.iter().for_each(|url| arguments.extend(["--node", url.as_str()]));
-    let (front, _) = Process::start(&arguments);
+    let (front, _) = Process::start(&arguments).unwrap();
     // Added while the front runs: it is there at once.
     run(&data, &["add", &film.to_string_lossy()]);
     assert!(!data.join("nodes").exists(), "no further nodes were started");
@@ -68,19 +41,19 @@ fn nodes_and_front_run_apart_and_the_nodes_alone_know_every_film() {
     assert!(report.is_exact(), "{report}");
     let shown = run(&data, &["show", "apart"]);
     assert!(urls.iter().all(|url| shown.contains(url)), "{shown}");
-    front.stop();
+    front.stop("TERM").unwrap();
     // The catalog is lost; the nodes are not.
     for file in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
         let _ = std::fs::remove_file(data.join(file));
     }
-    let (front, ready) = Process::start(&arguments);
+    let (front, ready) = Process::start(&arguments).unwrap();
     assert!(ready.contains("0 presentations"), "{ready}");
     assert!(run(&data, &["catalog", "rebuild"]).contains("named apart"));
     let report = compare(&film, &url, Transport::Udp, Duration::from_secs(30)).unwrap();
     assert!(report.is_exact(), "{report}");
     run(&data, &["rm", "apart"]);
     assert!(!run(&data, &["ls"]).contains("apart"));
-    front.stop();
-    nodes.into_iter().for_each(Process::stop);
+    front.stop("TERM").unwrap();
+    nodes.into_iter().for_each(|node| node.stop("TERM").unwrap());
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -5,7 +5,9 @@ use rtp::clock::ClockRate;
 use rtp::packet::RtpPacket;
 use rtp::receiver::Receiver;
 use rtp::rtcp::{self, Packet};
-use rtsp::headers::{Accept, Blocksize, FeatureTags, MediaType, Range, RtpInfo, Scale, SessionField, Speed, Transport};
+use rtsp::headers::{
+    Accept, Authorization, Blocksize, FeatureTags, MediaType, Range, RtpInfo, Scale, SessionField, Speed, Transport,
+};
 use rtsp::message::{Framer, Incoming, MAX_BODY, MAX_HEADERS};
 use rtsp::sdp::{Lines, describe};
 use std::fmt::{Debug, Display};
@@ -50,6 +52,7 @@ pub fn headers(input: &[u8]) {
     reads_back(text, Scale::parse);
     reads_back(text, Speed::parse);
     reads_back(text, Blocksize::parse);
+    reads_back(text, Authorization::parse);
     reads_back(text, |text| Ok::<_, ()>(FeatureTags::parse(text)));
 }
 

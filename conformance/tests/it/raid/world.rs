@@ -4,55 +4,19 @@ use conformance::{
     client::{self, Client},
     compare::tempdir,
     films::Recipe,
-    server::{free_port, program, signal},
+    server::{Process, free_port, program},
 };
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader},
     net::UdpSocket,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 /// Small units and a small cache, so that the nodes are read all the time.
 const CONFIG: &str = "[front]\ncache_mib = 8\n[stripes]\nunit_kib = 64\n";
-
-/// A program of ours; killed when dropped.
-pub struct Process(Child);
-
-impl Process {
-    /// Starts it and waits for its ready line.
-    fn start(arguments: &[&str]) -> (Self, String) {
-        let mut child = Command::new(program().unwrap())
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(match std::env::var_os("MOBIDIC_TEST_LOG") {
-                Some(_) => Stdio::inherit(),
-                None => Stdio::null(),
-            })
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let ready = lines.find(|line| line.starts_with("ready")).expect("a ready line");
-        // Whatever else it says is read, or it would wait for us.
-        std::thread::spawn(move || lines.for_each(drop));
-        (Self(child), ready)
-    }
-
-    pub fn signal(&self, name: &str) {
-        signal(self.0.id(), name).unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 pub struct Node {
     process: Option<Process>,
@@ -69,7 +33,8 @@ impl Node {
     }
 
     fn run(folder: &Path, listen: &str) -> (Process, String, String) {
-        let (process, ready) = Process::start(&["node", "--folder", &folder.to_string_lossy(), "--listen", listen]);
+        let (process, ready) =
+            Process::start(["node", "--folder", &folder.to_string_lossy(), "--listen", listen]).unwrap();
         let mut words = ready.split_whitespace().skip(1).map(str::to_owned);
         (process, words.next().unwrap(), words.next().unwrap())
     }
@@ -88,7 +53,7 @@ impl Node {
     }
 
     pub fn signal(&self, name: &str) {
-        self.process.as_ref().unwrap().signal(name);
+        self.process.as_ref().unwrap().signal(name).unwrap();
     }
 
     /// Turns a bit in every 100,000th byte of its largest file.
@@ -137,7 +102,7 @@ impl World {
         let catalog = world.data.join("catalog.db").to_string_lossy().into_owned();
         arguments.extend(["--catalog", &catalog]);
         world.nodes.iter().for_each(|node| arguments.extend(["--node", node.url.as_str()]));
-        let front = Process::start(&arguments).0;
+        let front = Process::start(&arguments).unwrap().0;
         world.front = Some(front);
         let parity = parity.to_string();
         for film in films {
