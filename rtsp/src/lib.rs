@@ -14,6 +14,7 @@
 //! | [`net::outbox::Outbox`] | one connection's way out, shared by its answers and the packets that it carries |
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
+//! | [`channel::Channel`] | a live presentation: what a feed brings, packetized once for all who watch |
 //! | [`films::Films`] | presentations as the catalog names them, while enough of their nodes are there |
 //! | [`watch::ClusterWatch`] | what a front knows of its cluster: the catalog's intent and its own observation |
 //! | [`admission::Admission`] | what is promised to those who play, and how much more can be: else 453 |
@@ -25,6 +26,7 @@
 
 pub mod admission;
 pub mod auth;
+pub mod channel;
 pub mod config;
 pub mod films;
 pub mod headers;

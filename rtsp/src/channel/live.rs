@@ -1,0 +1,107 @@
+//! What stays the same as long as a channel's description does.
+
+use super::TrackDescription;
+use catalog::index::{Index, Track};
+use catalog::presentation::{Source as Origin, SourceHash};
+use catalog::sample::SampleTable;
+use rtp::clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use stripes::{
+    id::ObjectId,
+    layout::{Layout, Policy},
+};
+
+/// Tracks of a channel: as many as dynamic payload types.
+pub const MAX_TRACKS: usize = 32;
+
+/// Bits per second where a feed says nothing, for the description and what is promised by it.
+const VIDEO_BPS: u32 = 2_000_000;
+const AUDIO_BPS: u32 = 128_000;
+
+/// One description of a channel, from the feed that brought it to the end of the last with the same.
+#[derive(Debug)]
+pub struct Live {
+    /// The tracks, as a film has them, without samples; the duration is zero and the media object is none.
+    pub index: Arc<Index>,
+    /// By the order of the tracks.
+    pub sources: Vec<Source>,
+    /// When the channel's timeline began.
+    pub began: Instant,
+    /// The same by the wall clock.
+    pub began_at: SystemTime,
+}
+
+/// What all packets of a track have in common, whoever gets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Random.
+    pub ssrc: u32,
+    /// As the description says.
+    pub payload_type: u8,
+    /// Of the timeline's zero: random.
+    pub start: RtpTimestamp,
+    /// The number of the very first packet: random.
+    pub first_sequence: u16,
+    /// Ticks of the timestamps.
+    pub clock: ClockRate,
+}
+
+impl Live {
+    pub(super) fn new(name: &str, tracks: &[TrackDescription], began_at: SystemTime, began: Instant) -> Self {
+        let created = began_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let described = tracks.iter().zip(1..).map(|(track, id)| {
+            let usual = if track.format.media() == rtp::format::Media::Video { VIDEO_BPS } else { AUDIO_BPS };
+            let bps = track.bandwidth_bps.unwrap_or(usual);
+            Track {
+                id,
+                format: track.format.clone(),
+                language: track.language.clone(),
+                bandwidth_bps: bps,
+                average_bps: bps,
+                samples: SampleTable::default(),
+            }
+        });
+        let index = Index {
+            name: name.to_owned(),
+            title: name.to_owned(),
+            source: Origin { hash: SourceHash([0; 32]), bytes: 0 },
+            created: i64::try_from(created.as_secs()).unwrap_or(0),
+            duration: MediaTime::ZERO,
+            media: nothing(),
+            tracks: described.collect(),
+        };
+        let sources = index.tracks.iter().enumerate().map(|(position, track)| Source {
+            ssrc: rand::random(),
+            payload_type: crate::sdp::payload_type(&index, position),
+            start: RtpTimestamp(rand::random()),
+            first_sequence: rand::random(),
+            clock: track.format.clock_rate(),
+        });
+        let sources = sources.collect();
+        Self { index: Arc::new(index), sources, began, began_at }
+    }
+
+    /// The place on the timeline that is now.
+    pub fn position(&self, now: Instant) -> MediaTime {
+        MediaTime::ZERO.plus(now.saturating_duration_since(self.began))
+    }
+
+    /// A track's timestamp for a place on the timeline.
+    pub fn timestamp(&self, track: usize, at: MediaTime) -> RtpTimestamp {
+        self.sources.get(track).map_or(RtpTimestamp(0), |source| source.start.plus(source.clock.ticks(at)))
+    }
+
+    /// The wall clock's time at a place on the timeline: what sender reports put beside its timestamp.
+    pub fn ntp(&self, at: MediaTime) -> NtpTimestamp {
+        let began = self.began_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let nanos = ClockRate::new(1_000_000_000).unwrap_or(ClockRate::VIDEO);
+        NtpTimestamp::from_unix(began).plus(nanos.ticks(at), nanos)
+    }
+}
+
+/// An object that has no bytes and lies nowhere.
+fn nothing() -> Layout {
+    let policy = Policy { unit_size: 1 << 16, data: 1, parity: 0 };
+    Layout { object: ObjectId::random(), length: 0, policy, nodes: vec![], first: 0, table: vec![], generation: 0 }
+}
