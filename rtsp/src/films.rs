@@ -1,43 +1,58 @@
-//! The films as the front finds them: named by the catalog, indexed by the library, there while enough of their nodes are.
+//! The presentations as the front finds them: films, named by the catalog, indexed by the library, there while enough of
+//! their nodes are; and channels, there while something feeds them.
 
 use crate::{
-    server::{OpenError, Presentations},
+    channel::{Channels, Watching},
+    server::{OpenError, Opened, Presentations},
     watch::ClusterWatch,
     worker::MediaSource,
 };
 use bytes::Bytes;
-use catalog::{db::Catalog, index::Index, library::Library};
+use catalog::{db::Catalog, library::Library};
 use futures_util::future::BoxFuture;
 use std::{pin::Pin, sync::Arc, time::Duration};
 use stripes::{layout::Layout, net::UnitSource};
+
+/// A channel that nothing feeds is waited for so long: a feed on demand needs it to connect and to learn the tracks.
+const FEED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens presentations by name.
 pub struct Films {
     catalog: Catalog,
     library: Library,
     watch: ClusterWatch,
+    channels: Channels,
 }
 
 impl Films {
-    /// Over an open catalog and the units of its cluster.
-    pub fn new(catalog: Catalog, library: Library, watch: ClusterWatch) -> Self {
-        Self { catalog, library, watch }
+    /// Over an open catalog and the units of its cluster, and the front's channels.
+    pub fn new(catalog: Catalog, library: Library, watch: ClusterWatch, channels: Channels) -> Self {
+        Self { catalog, library, watch, channels }
+    }
+
+    async fn channel(&self, name: &str) -> Result<Opened, OpenError> {
+        let channel = self.channels.get(name).ok_or(OpenError::NotFound)?;
+        let _want = channel.want();
+        match tokio::time::timeout(FEED_PATIENCE, channel.wait_live()).await {
+            Ok(Some(live)) => Ok(Opened::Channel(Watching::new(channel, live))),
+            Ok(None) | Err(_) => Err(OpenError::Unavailable(format!("{name}: nothing feeds this channel"))),
+        }
     }
 }
 
 impl Presentations for Films {
-    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<Index>, OpenError>> {
+    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Opened, OpenError>> {
         Box::pin(async move {
             let found = self.catalog.presentation(name).await;
             let found = found.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-            let presentation = found.ok_or(OpenError::NotFound)?;
+            let Some(presentation) = found else { return self.channel(name).await };
             for layout in [&presentation.index, &presentation.media] {
                 if let Some(reason) = self.watch.unreadable(layout) {
                     return Err(OpenError::Unavailable(format!("{name}: {reason}")));
                 }
             }
             let index = self.library.open(&presentation).await;
-            index.map_err(|error| OpenError::Unavailable(error.to_string()))
+            index.map(Opened::Film).map_err(|error| OpenError::Unavailable(error.to_string()))
         })
     }
 }

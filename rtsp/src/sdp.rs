@@ -3,6 +3,7 @@
 //! Controls are relative (`track1`) under a Content-Base that ends in a slash: so resolving them by
 //! RFC 1808 and just putting them behind the base, as ffmpeg, live555 and GStreamer do, give the same.
 
+use crate::channel::Live;
 use ::sdp::SessionDescription;
 use ::sdp::description::common::{Address, Attribute, Bandwidth, ConnectionInformation};
 use ::sdp::description::media::{MediaDescription, MediaName, RangedPort};
@@ -80,6 +81,15 @@ pub fn has_asf(index: &Index) -> bool {
 
 /// The description, as seen by a viewer who reached us at `local`.
 pub fn describe(index: &Index, local: IpAddr, lines: Lines) -> String {
+    description(index, local, lines, range(index, lines))
+}
+
+/// The same of a channel: it has no end, and begins now (RFC 2326 C.1.5).
+pub fn describe_live(live: &Live, local: IpAddr, lines: Lines) -> String {
+    description(&live.index, local, lines, "npt=now-".into())
+}
+
+fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> String {
     let (address_type, unspecified) = match local.to_canonical() {
         IpAddr::V4(_) => ("IP4", "0.0.0.0"),
         IpAddr::V6(_) => ("IP6", "::"),
@@ -98,7 +108,7 @@ pub fn describe(index: &Index, local: IpAddr, lines: Lines) -> String {
     let mut attributes = vec![
         attribute("tool", crate::message::SERVER),
         attribute("control", "*"),
-        attribute("range", &range(index, lines)),
+        attribute("range", &range),
         attribute("mtag", &entity_tag(index)),
         attribute("etag", &entity_tag(index)),
     ];

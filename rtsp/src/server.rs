@@ -10,6 +10,7 @@
 //! | [`Target`] | what a request URI names |
 //! | [`Notify`] | how a viewer that speaks RTSP 2.0 is told something |
 //! | [`Presentations`], [`Media`] | who is asked |
+//! | [`Opened`] | what a name stands for: a film or a channel |
 //!
 //! No sockets, no clock: `net::listener` drives it. Call [`Server::begin`] with a request; as long as that
 //! gives a question, ask, and hand the reply to [`Server::opened`], [`Server::played`], [`Server::paused`] or
@@ -21,6 +22,7 @@ mod describe;
 #[cfg(test)]
 pub(crate) mod fake;
 mod form;
+mod live;
 mod media;
 mod parameters;
 mod play;
@@ -33,7 +35,7 @@ mod v2;
 
 pub use access::Rules;
 pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
-pub use media::{Media, OpenError, Presentations};
+pub use media::{Media, OpenError, Opened, Presentations};
 pub use target::{BadTarget, Target, presentation_url};
 pub use v2::Notify;
 
@@ -44,7 +46,6 @@ use crate::sdp;
 use crate::session::{ConnectionId, Ended, Session, SessionId, SessionOptions, SessionTable};
 use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
-use catalog::index::Index;
 use rtp::clock::MediaTime;
 use rtsp_types::headers::{ALLOW, CONNECTION, HeaderName, LOCATION, PUBLIC, SERVER, SESSION, TIMESTAMP};
 use std::borrow::Cow;
@@ -165,16 +166,16 @@ impl Server {
         &self,
         connection: &mut Connection,
         request: &Request,
-        opened: Result<Arc<Index>, OpenError>,
+        opened: Result<Opened, OpenError>,
         now: Instant,
     ) -> Step {
-        connection.asf = opened.as_ref().is_ok_and(|index| sdp::has_asf(index));
+        connection.asf = opened.as_ref().is_ok_and(|opened| sdp::has_asf(opened.index()));
         let outcome = match opened {
             // Whether there is such a presentation, DESCRIBE tells.
             _ if request.method == Method::Options => Ok(options()),
-            Ok(index) => self.form(&request.uri, index).and_then(|index| match request.method {
-                Method::Describe => self.describe(connection, request, &index),
-                _ => self.setup_new(connection, request, index, now),
+            Ok(opened) => self.form(&request.uri, opened).and_then(|opened| match request.method {
+                Method::Describe => self.describe(connection, request, opened),
+                _ => self.setup_new(connection, request, opened, now),
             }),
             Err(OpenError::NotFound) => Err(Refusal::new(StatusCode::NotFound, "no such presentation")),
             Err(OpenError::Unavailable(reason)) => Err(Refusal::new(StatusCode::ServiceUnavailable, reason)),

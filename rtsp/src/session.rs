@@ -10,9 +10,11 @@ mod tests;
 pub use table::{Ended, SessionOptions, SessionTable};
 
 use crate::admission::Promise;
+use crate::channel::Watching;
+use crate::headers::{Scale, Speed};
 use crate::playback::Rate;
-use crate::server::Notify;
-use crate::worker::{Destination, PlayTrack, TrackInfo, ViewerEvent, ViewerId, WorkerId};
+use crate::server::{Notify, Opened};
+use crate::worker::{Destination, PlayRequest, PlayTrack, Start, TrackInfo, ViewerEvent, ViewerId, WorkerId};
 use catalog::index::Index;
 use rtp::clock::MediaTime;
 use rtsp_types::Method;
@@ -109,6 +111,8 @@ pub struct Session {
     pub reached: Vec<TrackInfo>,
     /// The presentation.
     pub index: Arc<Index>,
+    /// The channel that it is; `None`: a film.
+    pub watching: Option<Watching>,
     /// The thread that sends, or will.
     pub worker: WorkerId,
     /// By which the worker knows it.
@@ -135,7 +139,12 @@ pub struct Session {
 }
 
 impl Session {
-    fn new(name: String, index: Arc<Index>, worker: WorkerId, viewer: ViewerId, now: Instant) -> Self {
+    fn new(name: String, opened: Opened, worker: WorkerId, viewer: ViewerId, now: Instant) -> Self {
+        let index = opened.index().clone();
+        let watching = match opened {
+            Opened::Film(_) => None,
+            Opened::Channel(watching) => Some(watching),
+        };
         let (teller, events) = unbounded_channel();
         Self {
             name,
@@ -144,6 +153,7 @@ impl Session {
             ended: false,
             reached: Vec::new(),
             index,
+            watching,
             worker,
             viewer,
             tracks: Vec::new(),
@@ -214,6 +224,22 @@ impl Session {
             destination: track.destination.clone(),
         };
         self.tracks.iter().map(track).collect()
+    }
+
+    /// What the worker is asked to play, at normal rate.
+    pub fn request(&self, start: Start) -> PlayRequest {
+        PlayRequest {
+            viewer: self.viewer,
+            index: self.index.clone(),
+            channel: self.watching.as_ref().map(|watching| (watching.channel.clone(), watching.live.clone())),
+            tracks: self.play_tracks(),
+            start,
+            end: None,
+            rate: (Scale::NORMAL, Speed::NORMAL),
+            blocksize: self.blocksize,
+            queue: false,
+            events: self.teller(),
+        }
     }
 
     /// Where the worker tells what happens.
@@ -300,9 +326,9 @@ impl Session {
         self.range_start
     }
 
-    /// Where the last range that was played ends.
+    /// Where the last range that was played ends; a channel's has no end.
     pub fn range_end(&self) -> Option<MediaTime> {
-        self.range_end
+        self.range_end.filter(|_| self.watching.is_none())
     }
 
     /// The viewer has given a sign of life.

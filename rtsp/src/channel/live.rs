@@ -6,6 +6,7 @@ use catalog::presentation::{Source as Origin, SourceHash};
 use catalog::sample::SampleTable;
 use rtp::clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime};
 use stripes::{
     id::ObjectId,
@@ -30,6 +31,8 @@ pub struct Live {
     pub began: Instant,
     /// The same by the wall clock.
     pub began_at: SystemTime,
+    /// Nanoseconds by which the timeline has run ahead of the wall clock since then: the feed's clock is its own.
+    pub(super) ahead: AtomicI64,
 }
 
 /// What all packets of a track have in common, whoever gets them.
@@ -79,12 +82,13 @@ impl Live {
             clock: track.format.clock_rate(),
         });
         let sources = sources.collect();
-        Self { index: Arc::new(index), sources, began, began_at }
+        Self { index: Arc::new(index), sources, began, began_at, ahead: AtomicI64::new(0) }
     }
 
     /// The place on the timeline that is now.
     pub fn position(&self, now: Instant) -> MediaTime {
-        MediaTime::ZERO.plus(now.saturating_duration_since(self.began))
+        let passed = MediaTime::ZERO.plus(now.saturating_duration_since(self.began));
+        MediaTime(passed.0.saturating_add(self.ahead.load(Relaxed)))
     }
 
     /// A track's timestamp for a place on the timeline.
@@ -96,7 +100,15 @@ impl Live {
     pub fn ntp(&self, at: MediaTime) -> NtpTimestamp {
         let began = self.began_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let nanos = ClockRate::new(1_000_000_000).unwrap_or(ClockRate::VIDEO);
-        NtpTimestamp::from_unix(began).plus(nanos.ticks(at), nanos)
+        let passed = nanos.ticks(MediaTime(at.0.saturating_sub(self.ahead.load(Relaxed))));
+        NtpTimestamp::from_unix(began).plus(passed, nanos)
+    }
+
+    /// What a sender report on a track pairs now: the wall clock's time and the timestamp of one whole tick.
+    pub fn report_times(&self, track: usize, now: Instant) -> (NtpTimestamp, RtpTimestamp) {
+        let Some(source) = self.sources.get(track) else { return (NtpTimestamp(0), RtpTimestamp(0)) };
+        let tick = source.clock.ticks(self.position(now));
+        (self.ntp(source.clock.time(tick)), source.start.plus(tick))
     }
 }
 

@@ -10,12 +10,14 @@
 //! | [`Burst`] | the packets of units that came together: made once, for all |
 //! | [`Tap`] | who gets the bursts: a worker for its viewers, a multicast group, a recorder |
 //! | [`Want`] | that somebody wants to watch: a feed on demand runs while there is one |
+//! | [`Watching`] | a channel that somebody watches, as it is described now |
 //!
 //! A feed's times are its own; [`timeline`] lays them on the channel's, which begins with the first unit and runs
 //! with the wall clock. Its zero is kept over a change of feeds with the same description, as are the sources'
 //! numbers: viewers notice the gap and nothing else.
 
 mod channels;
+mod feeder;
 mod live;
 mod packets;
 mod timeline;
@@ -24,15 +26,15 @@ mod timeline;
 mod tests;
 
 pub use channels::Channels;
+pub use feeder::{Feeder, Want, Watching};
 pub use live::{Live, Source};
 pub use packets::{Burst, LiveUnit};
 
-use bytes::Bytes;
 use packets::Kept;
-use rtp::{clock::Ticks, format::Format};
+use rtp::format::Format;
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 use timeline::Timeline;
@@ -47,11 +49,15 @@ pub struct ChannelOptions {
     pub takes_over: bool,
     /// Bytes of an RTP packet at most, header included.
     pub max_packet: usize,
+    /// Packets that leave together at most.
+    pub train_packets: usize,
+    /// Whether shorter packets are filled up by RTP padding where they can then share a send.
+    pub padding: bool,
 }
 
 impl Default for ChannelOptions {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(10), takes_over: false, max_packet: 1200 }
+        Self { grace: Duration::from_secs(10), takes_over: false, max_packet: 1200, train_packets: 16, padding: true }
     }
 }
 
@@ -129,6 +135,18 @@ pub struct Joined {
     pub kept: Vec<Arc<Burst>>,
     /// Each track's sequence number of the packet that comes after all those kept.
     pub next_sequences: Vec<u16>,
+    /// The number of the burst that comes after all those kept.
+    pub next_number: u64,
+}
+
+/// What one more viewer of a tap starts with.
+pub struct Newest {
+    /// See [`Joined::kept`].
+    pub kept: Vec<Arc<Burst>>,
+    /// See [`Joined::next_sequences`].
+    pub next_sequences: Vec<u16>,
+    /// See [`Joined::next_number`].
+    pub next_number: u64,
 }
 
 /// Why a feed is not taken.
@@ -180,7 +198,7 @@ impl Channel {
             _ => {
                 state.end("another feed has taken its place");
                 let live = Arc::new(Live::new(&self.name, &tracks, SystemTime::now(), now));
-                let packets = packets::Packets::new(&live, self.options.max_packet);
+                let packets = packets::Packets::new(&live, &self.options);
                 let clocks = live.index.tracks.iter().map(|track| track.format.clock_rate()).collect();
                 let timeline = Timeline::new(clocks, now);
                 state.running = Some(Running { live: live.clone(), tracks, timeline, packets, kept: Kept::default() });
@@ -211,19 +229,19 @@ impl Channel {
     pub fn join(&self, live: &Arc<Live>, tap: Arc<dyn Tap>) -> Option<Joined> {
         let mut state = self.state();
         let running = state.running.as_ref().filter(|running| Arc::ptr_eq(&running.live, live))?;
-        let (kept, next_sequences) = (running.kept.bursts(), running.packets.next_sequences());
+        let Newest { kept, next_sequences, next_number } = running.newest();
         let id = TapId(state.next_tap);
         state.next_tap += 1;
         state.taps.push((id, tap));
-        Some(Joined { tap: id, kept, next_sequences })
+        Some(Joined { tap: id, kept, next_sequences, next_number })
     }
 
     /// What one more viewer of a tap starts with. Asked from within the tap's own thread it may hold bursts that have not
-    /// been worked off there yet: compare [`Burst::number`].
-    pub fn kept(&self, live: &Arc<Live>) -> Option<(Vec<Arc<Burst>>, Vec<u16>)> {
+    /// been worked off there yet: compare [`Burst::number`]. `None` where `live` is over.
+    pub fn newest(&self, live: &Arc<Live>) -> Option<Newest> {
         let state = self.state();
         let running = state.running.as_ref().filter(|running| Arc::ptr_eq(&running.live, live))?;
-        Some((running.kept.bursts(), running.packets.next_sequences()))
+        Some(running.newest())
     }
 
     /// The tap wants no more.
@@ -268,6 +286,13 @@ impl Channel {
     }
 }
 
+impl Running {
+    fn newest(&self) -> Newest {
+        let (next_sequences, next_number) = self.packets.next();
+        Newest { kept: self.kept.bursts(), next_sequences, next_number }
+    }
+}
+
 impl State {
     fn end(&mut self, reason: &str) {
         self.running = None;
@@ -280,87 +305,5 @@ impl State {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// Who feeds a channel. When it is dropped, the channel waits for another as long as its options say.
-#[derive(Debug)]
-pub struct Feeder {
-    channel: Arc<Channel>,
-    number: u64,
-}
-
-impl Feeder {
-    /// Units of one track that came together, in decode order and in stored form (see [`Format::store`]), their times on
-    /// the feed's own line, which all its tracks share: zero means the same instant in each. They may share packets.
-    ///
-    /// False: another has taken over or the channel was closed; nothing that this one brings is taken any more.
-    pub fn units(&self, track: usize, units: &[LiveUnit], now: Instant) -> bool {
-        let mut state = self.channel.state();
-        if state.feeder != self.number {
-            return false;
-        }
-        let State { running: Some(running), taps, .. } = &mut *state else { return false };
-        let Some(units) = running.timeline.place(track, units, now) else { return true };
-        match running.packets.lay_down(track, units, now) {
-            Ok(burst) => {
-                let burst = Arc::new(burst);
-                running.kept.keep(&burst, &running.live);
-                for (_, tap) in taps {
-                    tap.burst(&burst);
-                }
-            }
-            Err(error) => tracing::debug!(channel = self.channel.name, track, %error, "a unit can't be sent"),
-        }
-        true
-    }
-
-    /// One unit: see [`Feeder::units`].
-    pub fn unit(&self, track: usize, unit: LiveUnit, now: Instant) -> bool {
-        self.units(track, &[unit], now)
-    }
-
-    /// The channel that is fed.
-    pub fn channel(&self) -> &Arc<Channel> {
-        &self.channel
-    }
-
-    /// The feed is over and says so: nobody is waited for.
-    pub fn end(self, reason: &str) {
-        let mut state = self.channel.state();
-        if state.feeder == self.number {
-            state.fed = Fed::No;
-            state.end(reason);
-            self.channel.described.send_replace(None);
-        }
-    }
-}
-
-impl Drop for Feeder {
-    fn drop(&mut self) {
-        let grace = self.channel.options.grace;
-        let mut state = self.channel.state();
-        if state.feeder == self.number && state.fed == Fed::Yes {
-            state.fed = Fed::Until(Instant::now() + grace);
-        }
-    }
-}
-
-/// Somebody wants to watch a channel.
-#[derive(Debug)]
-pub struct Want(Weak<Channel>);
-
-impl Drop for Want {
-    fn drop(&mut self) {
-        if let Some(channel) = self.0.upgrade() {
-            channel.wanted.send_modify(|count| *count = count.saturating_sub(1));
-        }
-    }
-}
-
-impl LiveUnit {
-    /// A unit that is shown when it is decoded, where decoding may begin: as all audio is.
-    pub fn sound(data: impl Into<Bytes>, at: Ticks) -> Self {
-        Self { data: data.into(), dts: at, pts: at, sync: true }
     }
 }

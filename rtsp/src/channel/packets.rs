@@ -1,6 +1,6 @@
 //! A channel's packets: made once, kept from the newest sync sample on.
 
-use super::Live;
+use super::{ChannelOptions, Live};
 use bytes::Bytes;
 use rtp::{
     access_unit::AccessUnit,
@@ -28,6 +28,13 @@ pub struct LiveUnit {
     pub sync: bool,
 }
 
+impl LiveUnit {
+    /// A unit that is shown when it is decoded, where decoding may begin: as all audio is.
+    pub fn sound(data: impl Into<Bytes>, at: Ticks) -> Self {
+        Self { data: data.into(), dts: at, pts: at, sync: true }
+    }
+}
+
 /// Units of one track that came together, and their packets.
 #[derive(Debug)]
 pub struct Burst {
@@ -39,6 +46,8 @@ pub struct Burst {
     pub units: Vec<LiveUnit>,
     /// Their packets, as for UDP.
     pub train: Train,
+    /// How many of them leave together, from the first on.
+    pub at_once: usize,
     /// The number of the first packet.
     pub first_sequence: u16,
     /// When they came.
@@ -57,22 +66,31 @@ pub(super) struct Packets {
     starts: Vec<rtp::clock::RtpTimestamp>,
     packetizers: Vec<Packetizer>,
     bursts: u64,
+    train_packets: usize,
+    padding: bool,
 }
 
 impl Packets {
-    pub(super) fn new(live: &Live, max_packet: usize) -> Self {
+    pub(super) fn new(live: &Live, options: &ChannelOptions) -> Self {
         let packetizers = live.sources.iter().zip(&live.index.tracks).map(|(source, track)| {
-            let mut packetizer =
-                Packetizer::new(&track.format, source.payload_type, source.ssrc, source.first_sequence, max_packet);
-            packetizer.share_sends(true);
+            let mut packetizer = Packetizer::new(
+                &track.format,
+                source.payload_type,
+                source.ssrc,
+                source.first_sequence,
+                options.max_packet,
+            );
+            packetizer.share_sends(options.padding);
             packetizer
         });
         let packetizers = packetizers.collect();
-        Self { packetizers, starts: live.sources.iter().map(|source| source.start).collect(), bursts: 0 }
+        let starts = live.sources.iter().map(|source| source.start).collect();
+        Self { packetizers, starts, bursts: 0, train_packets: options.train_packets.max(1), padding: options.padding }
     }
 
-    pub(super) fn next_sequences(&self) -> Vec<u16> {
-        self.packetizers.iter().map(Packetizer::next_sequence).collect()
+    /// Each track's next sequence number, and the number of the next burst.
+    pub(super) fn next(&self) -> (Vec<u16>, u64) {
+        (self.packetizers.iter().map(Packetizer::next_sequence).collect(), self.bursts + 1)
     }
 
     /// # Errors
@@ -90,8 +108,14 @@ impl Packets {
         let access: Vec<AccessUnit<'_>> =
             units.iter().map(|unit| AccessUnit { data: &unit.data, timestamp: of(unit), sync: unit.sync }).collect();
         packetizer.packetize(&access, &mut train)?;
+        // Trains as equal as they can be, none longer than allowed.
+        let trains = train.len().div_ceil(self.train_packets).max(1);
+        let at_once = train.len().div_ceil(trains).max(1);
+        if self.padding {
+            train.fill_up(at_once);
+        }
         self.bursts += 1;
-        Ok(Burst { number: self.bursts, track, units, train, first_sequence, arrived })
+        Ok(Burst { number: self.bursts, track, units, train, at_once, first_sequence, arrived })
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use rtp::format::PcmCoding;
+use rtp::{clock::Ticks, format::PcmCoding};
 use std::sync::Mutex;
 
 #[derive(Default)]

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use rtsp::{
     admission::Admission,
+    channel::Channels,
     config::Config,
     films::{ClusterMedia, Films},
     net::{
@@ -131,7 +132,7 @@ impl Front {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the limit on open files stays as it is"),
         }
-        let films = Films::new(catalog.clone(), library, watch);
+        let films = Films::new(catalog.clone(), library, watch, Channels::default());
         let media = Arc::new(workers.clone());
         let front = Listener::with_rules(Arc::new(films), media, sessions, limits, admission, rules, tls);
         let (stop, stopped) = tokio::sync::watch::channel(false);

@@ -1,11 +1,9 @@
-//! A worker's pair of UDP sockets and the batch by which many viewers' trains leave in one system call.
-//!
-//! What a send costs is the send, hardly the packets in it; so the equal packets of a train go as one message with
-//! `UDP_SEGMENT` (Linux 4.18), which the kernel or the card cuts, and many messages go in one `sendmmsg`. Where
-//! kernel, route or sizes refuse a message it goes packet by packet, and that is counted.
+//! A worker's pair of UDP sockets, and [`batch`], by which many viewers' trains leave in one system call.
 
-use crate::playback::trains::{TrainId, Trains};
-use rtp::train::Segments;
+mod batch;
+
+pub use batch::{BATCH, Batch, Flushed, MAX_SEGMENTED_BYTES, MAX_SEGMENTS};
+
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
     io, mem,
@@ -15,23 +13,11 @@ use std::{
     ptr,
 };
 
-/// Messages of one `sendmmsg`: beyond this the system call's own cost is no longer seen.
-pub const BATCH: usize = 64;
-
-/// Packets of one segmented send at most (the kernel's `UDP_MAX_SEGMENTS` is 64 or more).
-pub const MAX_SEGMENTS: usize = 64;
-
-/// Bytes of one segmented send at most: an IPv6 datagram's payload.
-pub const MAX_SEGMENTED_BYTES: usize = 65_487;
-
 /// Socket buffers, bytes: a whole slot's trains of a thousand viewers, should the card hesitate.
 const SOCKET_BUFFER: usize = 8 << 20;
 
 /// Pairs of ports that are tried when the system chooses.
 const TRIES: usize = 200;
-
-/// Waits of 1 ms for room in the socket's buffer before packets are given up.
-const PATIENCE_MS: i32 = 5;
 
 /// One socket for RTP on an even port and one for RTCP on the next (RFC 3550 section 11).
 #[derive(Debug)]
@@ -174,200 +160,6 @@ fn receive(socket: &Socket, buffer: &mut [u8; MAX_RTCP]) -> Option<(usize, Socke
             Err(_) => return None,
         }
     }
-}
-
-/// Messages that wait to leave together.
-#[derive(Debug)]
-pub struct Batch {
-    messages: Vec<Message>,
-    segmentation: bool,
-    refusal: Option<io::Error>,
-}
-
-#[derive(Debug)]
-struct Message {
-    train: TrainId,
-    segments: Segments,
-    to: SockAddr,
-}
-
-/// What a flush did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flushed {
-    /// Messages that the kernel took.
-    pub sends: u64,
-    /// Those of them with more than one packet.
-    pub segmented: u64,
-    /// Messages that went packet by packet because they were refused whole.
-    pub fallbacks: u64,
-    /// System calls.
-    pub calls: u64,
-    /// Packets that were given up.
-    pub errors: u64,
-}
-
-/// The control message that asks for segmentation, laid out as `CMSG_SPACE(2)` bytes.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct SegmentControl {
-    header: libc::cmsghdr,
-    size: u16,
-    padding: [u8; mem::size_of::<usize>() - 2],
-}
-
-impl Batch {
-    /// An empty batch. Without `segmentation` each packet is a message.
-    pub fn new(segmentation: bool) -> Self {
-        Self { messages: Vec::with_capacity(BATCH), segmentation, refusal: None }
-    }
-
-    /// Packets that a message may carry.
-    pub fn max_segments(&self) -> usize {
-        if self.segmentation { MAX_SEGMENTS } else { 1 }
-    }
-
-    /// Adds a message; `segments` are of `train`, which must stay as it is until the flush. Flush when it
-    /// [is full](Batch::is_full).
-    pub fn push(&mut self, train: TrainId, segments: Segments, to: &SockAddr) {
-        self.messages.push(Message { train, segments, to: to.clone() });
-    }
-
-    /// Whether another message would make a second system call.
-    pub fn is_full(&self) -> bool {
-        self.messages.len() >= BATCH
-    }
-
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
-    /// Why segmentation was refused last, once: for the log.
-    pub fn take_refusal(&mut self) -> Option<io::Error> {
-        self.refusal.take()
-    }
-
-    /// Sends all.
-    pub fn flush(&mut self, pair: &UdpPair, trains: &Trains) -> Flushed {
-        let mut done = Flushed::default();
-        let messages = mem::take(&mut self.messages);
-        for chunk in messages.chunks(BATCH) {
-            self.send(pair.rtp.as_raw_fd(), chunk, trains, &mut done);
-        }
-        self.messages = messages;
-        self.messages.clear();
-        done
-    }
-
-    fn send(&mut self, fd: libc::c_int, messages: &[Message], trains: &Trains, done: &mut Flushed) {
-        let mut rest = messages;
-        while !rest.is_empty() {
-            done.calls += 1;
-            match send_many(fd, rest, trains) {
-                Ok(count) => {
-                    let (sent, left) = rest.split_at(count.min(rest.len()));
-                    done.sends += sent.len() as u64;
-                    done.segmented += sent.iter().filter(|message| message.segments.count > 1).count() as u64;
-                    rest = left;
-                }
-                Err(error) => {
-                    let (message, left) = rest.split_at(1);
-                    match error.raw_os_error() {
-                        Some(libc::EINTR) => {}
-                        Some(libc::EAGAIN | libc::ENOBUFS) => {
-                            if !wait_for_room(fd) {
-                                done.errors += packets(rest);
-                                return;
-                            }
-                        }
-                        _ if message[0].segments.count > 1 => {
-                            done.fallbacks += 1;
-                            if error.raw_os_error() == Some(libc::EIO) {
-                                // The way out has no checksums by hardware: it will refuse every time.
-                                self.segmentation = false;
-                            }
-                            self.refusal.get_or_insert(error);
-                            one_by_one(fd, &message[0], trains, done);
-                            rest = left;
-                        }
-                        _ => {
-                            done.errors += 1;
-                            rest = left;
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn packets(messages: &[Message]) -> u64 {
-    messages.iter().map(|message| message.segments.count as u64).sum()
-}
-
-fn one_by_one(fd: libc::c_int, message: &Message, trains: &Trains, done: &mut Flushed) {
-    let Segments { start, end, size, .. } = message.segments;
-    let mut at = start;
-    while at < end {
-        let next = (at + size).min(end);
-        let packet = Segments { start: at, end: next, size, count: 1 };
-        let single = [Message { train: message.train, segments: packet, to: message.to.clone() }];
-        done.calls += 1;
-        let mut result = send_many(fd, &single, trains);
-        if result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN)) && wait_for_room(fd) {
-            done.calls += 1;
-            result = send_many(fd, &single, trains);
-        }
-        match result {
-            Ok(_) => done.sends += 1,
-            Err(_) => done.errors += 1,
-        }
-        at = next;
-    }
-}
-
-fn wait_for_room(fd: libc::c_int) -> bool {
-    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one valid pollfd, and its number is given.
-    unsafe { libc::poll(&raw mut poll, 1, PATIENCE_MS) > 0 }
-}
-
-/// One `sendmmsg` of at most [`BATCH`] messages; answers how many the kernel took, at least one.
-fn send_many(fd: libc::c_int, messages: &[Message], trains: &Trains) -> io::Result<usize> {
-    let count = messages.len().min(BATCH);
-    // SAFETY: all three are plain C structures for which zero bytes are a valid value.
-    let (mut headers, mut iovecs, mut controls) = unsafe {
-        (
-            mem::zeroed::<[libc::mmsghdr; BATCH]>(),
-            mem::zeroed::<[libc::iovec; BATCH]>(),
-            mem::zeroed::<[SegmentControl; BATCH]>(),
-        )
-    };
-    for (at, message) in messages[..count].iter().enumerate() {
-        let Segments { start, end, size, count } = message.segments;
-        let bytes = &trains.get(message.train).bytes()[start..end];
-        iovecs[at] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-        let header = &mut headers[at].msg_hdr;
-        header.msg_name = message.to.as_ptr().cast_mut().cast();
-        header.msg_namelen = message.to.len();
-        header.msg_iov = &raw mut iovecs[at];
-        header.msg_iovlen = 1;
-        if count > 1 {
-            controls[at].size = u16::try_from(size).unwrap_or(u16::MAX);
-            controls[at].header.cmsg_level = libc::SOL_UDP;
-            controls[at].header.cmsg_type = libc::UDP_SEGMENT;
-            // SAFETY: a pure computation.
-            controls[at].header.cmsg_len = unsafe { libc::CMSG_LEN(mem::size_of::<u16>() as u32) } as _;
-            header.msg_control = (&raw mut controls[at]).cast();
-            header.msg_controllen = mem::size_of::<SegmentControl>() as _;
-        }
-    }
-    // SAFETY: `headers[..count]` point to names, iovecs and controls that live until the call returns and are not
-    // touched meanwhile; the kernel only reads what they point to and writes `msg_len`.
-    let sent = unsafe {
-        libc::sendmmsg(fd, headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-    };
-    if sent > 0 { Ok(sent.unsigned_abs() as usize) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What belongs to one TCP connection.
 
+use crate::channel::Watching;
 use crate::headers::Pair;
 use crate::net::outbox::Outbox;
 use crate::session::{ConnectionId, SessionId};
@@ -32,6 +33,8 @@ pub struct Connection {
     pub(super) user: Option<String>,
     /// `Pipelined-Requests` and the sessions that they mean (RFC 7826 section 12).
     pub(super) pipelined: Vec<(String, SessionId)>,
+    /// The channel described last: its feed must not end before SETUP.
+    pub(super) described: Option<Watching>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +58,7 @@ impl Connection {
             secure: false,
             user: None,
             pipelined: Vec::new(),
+            described: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! DESCRIBE (RFC 2326 section 10.2).
 
-use super::{Connection, Outcome, Refusal, Server, Step, Target, v2};
+use super::{Connection, Opened, Outcome, Refusal, Server, Step, Target, v2};
 use crate::headers::Accept;
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
@@ -23,7 +23,8 @@ impl Server {
         }
     }
 
-    pub(super) fn describe(&self, connection: &Connection, request: &Request, index: &Index) -> Outcome {
+    pub(super) fn describe(&self, connection: &mut Connection, request: &Request, opened: Opened) -> Outcome {
+        let index = &opened.index().clone();
         let tag = sdp::entity_tag(index);
         let has = request.headers.list(IF_NONE_MATCH).unwrap_or_default();
         // RFC 7826 18.26; there is no such field in 1.0.
@@ -36,7 +37,15 @@ impl Server {
         };
         let agent = request.headers.get(USER_AGENT).unwrap_or_default();
         let lines = if agent.starts_with("GStreamer") { sdp::Lines::AsfTogether } else { sdp::Lines::Each };
-        let description = sdp::describe(index, connection.local.ip(), lines);
+        let local = connection.local.ip();
+        let description = match &opened {
+            Opened::Film(_) => sdp::describe(index, local, lines),
+            Opened::Channel(watching) => sdp::describe_live(&watching.live, local, lines),
+        };
+        connection.described = match opened {
+            Opened::Film(_) => None,
+            Opened::Channel(watching) => Some(watching),
+        };
         if description.len() > sdp::MAX_DESCRIPTION {
             tracing::warn!(bytes = description.len(), "the description is too long for some players");
         }

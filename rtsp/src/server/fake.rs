@@ -1,6 +1,7 @@
 //! A film without media and a worker without a clock, for the tests of the control part.
 
-use super::{Media as Workers, OpenError, Presentations};
+use super::{Media as Workers, OpenError, Opened, Presentations};
+use crate::channel::{Channel, ChannelOptions, Feeder, TrackDescription, Watching};
 use crate::headers::{Scale, Speed};
 use crate::playback::Rate;
 use crate::worker::{
@@ -16,7 +17,7 @@ use rtp::clock::{MediaTime, RtpTimestamp};
 use rtp::format::{Format, Media};
 use std::collections::HashMap;
 use std::net::UdpSocket;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use stripes::id::ObjectId;
 use stripes::layout::{Layout, Policy};
@@ -55,19 +56,34 @@ pub fn asf_film() -> Index {
     film
 }
 
-/// `film` with two tracks, `asf` with two in ASF packets, `single` with one, `a film` and `broken`, which can't be had.
+/// A channel of video and audio that is fed for ever, though nothing comes.
+pub fn news() -> Watching {
+    static FEEDER: LazyLock<Feeder> = LazyLock::new(|| {
+        let tracks = film().tracks.into_iter();
+        let describe = |track: Track| TrackDescription { format: track.format, language: None, bandwidth_bps: None };
+        let feeder =
+            Channel::new("news", ChannelOptions::default()).feed(tracks.map(describe).collect(), Instant::now());
+        feeder.expect("nobody else feeds it")
+    });
+    let channel = FEEDER.channel().clone();
+    let live = channel.live().expect("it is fed");
+    Watching::new(channel, live)
+}
+
+/// `news`, a channel; `film` with two tracks, `asf` with two in ASF packets, `single` with one, `a film` and `broken`, which can't be had.
 pub struct Films;
 
 impl Presentations for Films {
-    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<Index>, OpenError>> {
+    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Opened, OpenError>> {
         let mut film = Index { name: name.into(), ..film() };
         Box::pin(async move {
             match name {
-                "film" | "a film" | "other" => Ok(Arc::new(film)),
-                "asf" => Ok(Arc::new(asf_film())),
+                "film" | "a film" | "other" => Ok(Opened::Film(Arc::new(film))),
+                "asf" => Ok(Opened::Film(Arc::new(asf_film()))),
+                "news" => Ok(Opened::Channel(news())),
                 "single" => {
                     film.tracks.truncate(1);
-                    Ok(Arc::new(film))
+                    Ok(Opened::Film(Arc::new(film)))
                 }
                 "broken" => Err(OpenError::Unavailable("node 3 is down".into())),
                 _ => Err(OpenError::NotFound),
@@ -148,7 +164,7 @@ impl Workers for FakeWorkers {
             Start::At(time) => MediaTime(time.0 / 1_000_000_000 * 1_000_000_000),
             Start::Resume => before.map_or(MediaTime::ZERO, |(position, _)| position),
         };
-        let duration = request.index.duration;
+        let duration = if request.channel.is_some() { MediaTime(i64::MAX) } else { request.index.duration };
         let backward = rate.is_backward();
         if position >= duration && !backward {
             let range = PlayError::Range { start: position.as_secs_f64(), duration: duration.as_secs_f64() };

@@ -1,7 +1,7 @@
 //! The form in which a presentation is asked for: its tracks, or by `?as=mp2t` all of them as one transport stream.
 
 use super::target::Target;
-use super::{Refusal, Server};
+use super::{Opened, Refusal, Server};
 use crate::message::StatusCode;
 use crate::sdp;
 use catalog::index::Index;
@@ -16,11 +16,20 @@ const KEPT: usize = 8;
 pub(super) type Made = VecDeque<(Weak<Index>, Arc<Index>)>;
 
 impl Server {
-    /// What a request for `uri` plays of `index`.
-    pub(super) fn form(&self, uri: &str, index: Arc<Index>) -> Result<Arc<Index>, Box<Refusal>> {
+    /// What a request for `uri` plays of what its name stands for.
+    pub(super) fn form(&self, uri: &str, opened: Opened) -> Result<Opened, Box<Refusal>> {
         if !is_transport_stream(uri) {
-            return Ok(index);
+            return Ok(opened);
         }
+        match opened {
+            Opened::Film(index) => self.film_as_stream(index).map(Opened::Film),
+            Opened::Channel(_) => {
+                Err(Refusal::new(StatusCode::UnsupportedMediaType, "a channel can't be had as a transport stream"))
+            }
+        }
+    }
+
+    fn film_as_stream(&self, index: Arc<Index>) -> Result<Arc<Index>, Box<Refusal>> {
         let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let find = |made: &Made| made.iter().position(|(from, _)| std::ptr::eq(from.as_ptr(), Arc::as_ptr(&index)));
         {

@@ -1,5 +1,6 @@
 //! What the control part needs from the rest: presentations by name, and workers that play them.
 
+use crate::channel::Watching;
 use crate::worker::{PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId, Workers};
 use bytes::Bytes;
 use catalog::index::Index;
@@ -10,7 +11,26 @@ use std::sync::Arc;
 /// Where presentations are looked up.
 pub trait Presentations: Send + Sync + 'static {
     /// The presentation of that name, decoded from the URL.
-    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<Index>, OpenError>>;
+    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Opened, OpenError>>;
+}
+
+/// What a name stands for.
+#[derive(Debug)]
+pub enum Opened {
+    /// A presentation of the library.
+    Film(Arc<Index>),
+    /// A live one, which something feeds now or did a moment ago.
+    Channel(Watching),
+}
+
+impl Opened {
+    /// Its tracks; a channel's have no samples.
+    pub fn index(&self) -> &Arc<Index> {
+        match self {
+            Opened::Film(index) => index,
+            Opened::Channel(watching) => &watching.live.index,
+        }
+    }
 }
 
 /// Why there is nothing to play.
@@ -19,7 +39,7 @@ pub enum OpenError {
     /// 404
     #[error("no such presentation")]
     NotFound,
-    /// 503: it is there, but its bytes can't be had now; the reason is for the log.
+    /// 503: it is there, but its bytes can't be had now, or nothing feeds it; the reason is for the log.
     #[error("{0}")]
     Unavailable(String),
 }

@@ -3,7 +3,7 @@
 //! | parameter | what it is |
 //! | --- | --- |
 //! | `position` | normal play time, seconds |
-//! | `duration` | of the presentation, seconds |
+//! | `duration` | of the presentation, seconds; `unknown` of a channel |
 //! | `state` | `Ready` or `Playing` |
 //! | `scale`, `speed` | as last in use |
 //! | `packets_sent`, `octets_sent` | RTP packets and bytes of payload so far |
@@ -108,6 +108,7 @@ fn value(name: &str, session: &Session, counted: Option<&ViewerStatistics>, now:
             let position = session.position(now).map_or(counted.position, |(position, _)| position);
             format!("{:.3}", position.as_secs_f64())
         }
+        "duration" if session.watching.is_some() => "unknown".to_owned(),
         "duration" => format!("{:.3}", session.index.duration.as_secs_f64()),
         "state" => format!("{:?}", session.state()),
         "scale" => format!("{:.6}", session.rate().scale()),

@@ -1,7 +1,7 @@
 //! PLAY and PAUSE (RFC 2326 sections 10.5 and 10.6).
 
 use super::setup::blocksize;
-use super::{Answer, Outcome, Refusal, Server, Step, Target, v2};
+use super::{Answer, Outcome, Refusal, Server, Step, Target, live, v2};
 use crate::admission::Demand;
 use crate::headers::{Blocksize, Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, Speed};
 use crate::message::{Method, Reply, Request, StatusCode, reply};
@@ -24,6 +24,9 @@ impl Server {
         aggregate(session, target)?;
         let (range, _) = asked_range(request)?;
         let rate = asked_rate(request)?;
+        if session.watching.is_some() {
+            return self.play_live(request, session, id, range, now);
+        }
         if let Some(Blocksize(bytes)) = blocksize(request)? {
             session.wants_blocksize(bytes);
         }
@@ -44,7 +47,7 @@ impl Server {
                 reply.insert_header(RANGE, said_range(session, &Range::npt(position, None), position, end).to_string());
                 say_rate(request, session.rate(), &mut reply);
                 if v2::speaks(request) {
-                    v2::say_play(&mut reply, &session.index);
+                    v2::say_play(&mut reply, session);
                 }
                 return Ok(Step::done(reply));
             }
@@ -54,7 +57,7 @@ impl Server {
         let backward = rate.0.0 < 0.0;
         let duration = session.index.duration;
         check_range(start, end, duration, backward).map_err(|refusal| match v2::speaks(request) {
-            true => refusal.field(MEDIA_RANGE, v2::media_range(&session.index)),
+            true => refusal.field(MEDIA_RANGE, v2::media_range(session)),
             false => refusal,
         })?;
         let end = end.filter(|end| backward || end.plus(ROUNDING) < duration);
@@ -66,17 +69,7 @@ impl Server {
             let promise = self.admission.promise(&session.index.media.nodes, demand);
             session.promised(promise.map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?);
         }
-        let play = PlayRequest {
-            viewer: session.viewer,
-            index: session.index.clone(),
-            tracks: session.play_tracks(),
-            start,
-            end,
-            rate,
-            blocksize: session.blocksize(),
-            queue,
-            events: session.teller(),
-        };
+        let play = PlayRequest { end, rate, queue, ..session.request(start) };
         Ok(Step::Play(session.worker, Box::new(play), id))
     }
 
@@ -96,7 +89,7 @@ impl Server {
             PlayError::Range { .. } => invalid_range("the range starts behind the end"),
             PlayError::Queue(_) => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),
             PlayError::Full(_) => Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()),
-            PlayError::Stopped => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),
+            PlayError::Over | PlayError::Stopped => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),
             PlayError::Track | PlayError::Format { .. } => {
                 Refusal::new(StatusCode::InternalServerError, error.to_string())
             }
@@ -112,7 +105,10 @@ impl Server {
         let mut reply = reply(StatusCode::Ok);
         if request.method == Method::Play {
             let (_, unit) = asked_range(request)?;
-            let said = said_range(session, &unit, played.range.start, played.range.end);
+            let said = match session.watching {
+                Some(_) => live::said_range(request, played.range.start),
+                None => said_range(session, &unit, played.range.start, played.range.end),
+            };
             reply.insert_header(RANGE, said.to_string());
             if !waits {
                 let info = rtp_info(session, &played.info);
@@ -125,14 +121,14 @@ impl Server {
                 reply.insert_header(RTP_INFO, text);
             }
             if v2::speaks(request) {
-                v2::say_play(&mut reply, &session.index);
+                v2::say_play(&mut reply, session);
                 if let Some(notify) = &mut session.notify {
                     notify.play = Some(request.cseq.clone());
                 }
             }
             say_rate(request, played.rate, &mut reply);
         }
-        let range = Range::npt(played.range.start, Some(played.range.end));
+        let range = Range::npt(played.range.start, session.watching.is_none().then_some(played.range.end));
         tracing::info!(session = %id, %range, scale = played.rate.scale(), waits, "plays");
         Ok(Step::Done(Box::new(Answer { reply, go, close: false })))
     }
@@ -185,9 +181,13 @@ impl Server {
         if let Some(position) = position {
             let (_, unit) = asked_range(request)?;
             let end = session.range_end().filter(|_| v2::speaks(request));
-            reply.insert_header(RANGE, unit.like(position, end).to_string());
+            let said = match session.watching {
+                Some(_) => live::said_range(request, position),
+                None => unit.like(position, end),
+            };
+            reply.insert_header(RANGE, said.to_string());
         } else if v2::speaks(request) {
-            reply.insert_header(RANGE, v2::media_range(&session.index));
+            reply.insert_header(RANGE, v2::media_range(session));
         }
         tracing::info!(session = %id, ?at, "pauses");
         Ok(Step::done(reply))
@@ -253,6 +253,7 @@ fn pause_point(request: &Request, session: &Session) -> Result<Option<MediaTime>
     let (range, _) = asked_range(request)?;
     match (range.start, range.end) {
         (Some(Npt::Now), None) => Ok(None),
+        _ if session.watching.is_some() => Err(invalid_range("a channel is paused now or not at all")),
         (Some(Npt::At(point)), None) if point <= session.index.duration => Ok(Some(point)),
         (Some(Npt::At(_)), None) => Err(invalid_range("the pause lies behind the end")),
         _ => Err(invalid_range("a pause has one time")),
@@ -279,7 +280,7 @@ fn said_range(session: &Session, unit: &Range, start: MediaTime, end: MediaTime)
 }
 
 /// 12.34, 12.35: the rate that is in use. Only where it was asked for: VLC sends back every `Speed` that it sees.
-fn say_rate(request: &Request, rate: Rate, reply: &mut Reply) {
+pub(super) fn say_rate(request: &Request, rate: Rate, reply: &mut Reply) {
     if request.headers.get(SCALE).is_some() || rate.scale() != 1.0 {
         reply.insert_header(SCALE, Scale(rate.scale()).to_string());
     }
@@ -300,6 +301,6 @@ pub(super) fn rtp_info(session: &Session, played: &[TrackInfo]) -> RtpInfo {
     RtpInfo(entries)
 }
 
-fn invalid_range(reason: &'static str) -> Box<Refusal> {
+pub(super) fn invalid_range(reason: &'static str) -> Box<Refusal> {
     Refusal::new(StatusCode::InvalidRange, reason)
 }

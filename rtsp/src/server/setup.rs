@@ -1,7 +1,7 @@
 //! SETUP (RFC 2326 section 10.4).
 
 use super::describe::not_modified;
-use super::{Connection, Notify, Outcome, Refusal, Server, Step, Target, v2};
+use super::{Connection, Notify, Opened, Outcome, Refusal, Server, Step, Target, v2};
 use crate::headers::{Addresses, Blocksize, Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
 use crate::sdp;
@@ -10,7 +10,6 @@ use crate::worker::Destination;
 use catalog::index::Index;
 use rtsp_types::headers::{BANDWIDTH, BLOCKSIZE, HeaderName, IF_MATCH, SESSION, TRANSPORT};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::connection::MAX_SESSIONS_OF_CONNECTION;
@@ -53,9 +52,10 @@ impl Server {
         &self,
         connection: &mut Connection,
         request: &Request,
-        index: Arc<Index>,
+        opened: Opened,
         now: Instant,
     ) -> Outcome {
+        let index = opened.index().clone();
         let Ok(Target::Presentation { name, .. }) = Target::parse(&request.uri) else {
             return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
         };
@@ -69,7 +69,7 @@ impl Server {
         if connection.sessions().count() >= MAX_SESSIONS_OF_CONNECTION {
             return Err(Refusal::new(StatusCode::NotEnoughBandwidth, "too many sessions on one connection"));
         }
-        let created = sessions.create(name, index.clone(), self.media.assign(), now);
+        let created = sessions.create(name, opened, self.media.assign(), now);
         let id = created.ok_or_else(|| Refusal::new(StatusCode::NotEnoughBandwidth, "too many sessions"))?;
         if let Some(session) = sessions.get(&id) {
             session.user.clone_from(&connection.user);
@@ -87,6 +87,7 @@ impl Server {
                     session.notify = Some(Notify { outbox, uri, play: None, asked: 0 });
                 }
                 connection.speaks_of(id);
+                connection.described = None;
             }
             Err(_) => drop(sessions.remove(&id)),
         }
@@ -163,7 +164,7 @@ impl Server {
         reply.insert_header(SESSION, SessionField { id: id.to_string(), timeout }.to_string());
         reply.insert_header(TRANSPORT, transport.to_string());
         if v2::speaks(request) {
-            v2::say_media(&mut reply, index);
+            v2::say_media(&mut reply, session);
         }
         Ok(Step::done(reply))
     }
@@ -222,10 +223,13 @@ enum What {
     Retransmission,
 }
 
-/// The SSRC of `tracks`: a track keeps its own when its transport changes, and ASF tracks on one port of the viewer's
+/// The SSRC of `tracks`: a channel's are the same for all; else a track keeps its own when its transport changes, and ASF tracks on one port of the viewer's
 /// are one source: ffmpeg reads all that comes there as one.
 fn source(session: &Session, tracks: &[usize], destination: &Destination) -> Option<u32> {
     let first = *tracks.first()?;
+    if let Some(watching) = &session.watching {
+        return watching.live.sources.get(first).map(|source| source.ssrc);
+    }
     let own = session.track(first).map(|before| before.ssrc);
     let is_asf = |track: usize| session.index.tracks.get(track).is_some_and(sdp::is_asf);
     let same_port = |other: &&SetUp| match (&other.destination, destination) {

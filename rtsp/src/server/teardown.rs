@@ -52,15 +52,9 @@ impl Server {
             take_out(session, track);
         }
         let play = PlayRequest {
-            viewer: session.viewer,
-            index: session.index.clone(),
-            tracks: session.play_tracks(),
-            start: Start::Resume,
             end: session.range_end(),
             rate: (Scale(session.rate().scale()), Speed(session.rate().speed())),
-            blocksize: session.blocksize(),
-            queue: false,
-            events: session.teller(),
+            ..session.request(Start::Resume)
         };
         Ok(Step::Play(session.worker, Box::new(play), id.clone()))
     }

@@ -13,6 +13,7 @@ mod dialogues;
 mod form;
 mod framing;
 mod fuzz;
+mod live;
 mod sessions;
 mod table;
 mod v2;

@@ -1,7 +1,7 @@
 //! What RTSP 2.0 (RFC 7826) has that 1.0 has not: properties of the media, requests that are pipelined before a session
 //! has a name, and requests of ours.
 
-use super::{Connection, Refusal, Server};
+use super::{Connection, Refusal, Server, live};
 use crate::headers::{Range, RtpInfo};
 use crate::message::{Method, Reply, Request, SERVER, StatusCode, Version};
 use crate::net::outbox::Outbox;
@@ -75,7 +75,19 @@ pub(super) fn check_ranges(request: &Request) -> Result<(), Box<Refusal>> {
 }
 
 /// What SETUP's answer says of the media (18.5, 18.29, 18.30).
-pub(super) fn say_media(reply: &mut Reply, index: &Index) {
+pub(super) fn say_media(reply: &mut Reply, session: &Session) {
+    reply.insert_header(
+        MEDIA_PROPERTIES,
+        match session.watching {
+            Some(_) => live::PROPERTIES.to_owned(),
+            None => film_properties(&session.index),
+        },
+    );
+    reply.insert_header(ACCEPT_RANGES, RANGES);
+    reply.insert_header(MEDIA_RANGE, media_range(session));
+}
+
+fn film_properties(index: &Index) -> String {
     let video = index.tracks.iter().find(|track| track.format.media() == Kind::Video);
     // The largest gap between sync samples: so far off a seek may land.
     let gap = video.map_or(0.0, |track| {
@@ -89,21 +101,21 @@ pub(super) fn say_media(reply: &mut Reply, index: &Index) {
         track.clock().time(rtp::clock::Ticks(gap)).as_secs_f64()
     });
     let scales = if video.is_some() { "-32:-0.125, 0.125:32" } else { "1" };
-    let properties = format!("Random-Access={gap:.3}, Immutable, Unlimited, Scales=\"{scales}\"");
-    reply.insert_header(MEDIA_PROPERTIES, properties);
-    reply.insert_header(ACCEPT_RANGES, RANGES);
-    reply.insert_header(MEDIA_RANGE, media_range(index));
+    format!("Random-Access={gap:.3}, Immutable, Unlimited, Scales=\"{scales}\"")
 }
 
 /// All that there is.
-pub(super) fn media_range(index: &Index) -> String {
-    Range::npt(MediaTime::ZERO, Some(index.duration)).to_string()
+pub(super) fn media_range(session: &Session) -> String {
+    match session.watching {
+        Some(_) => live::RANGE_OF_ALL.to_owned(),
+        None => Range::npt(MediaTime::ZERO, Some(session.index.duration)).to_string(),
+    }
 }
 
 /// What PLAY's answer says beside 1.0's: seeks land on the sync sample before, whatever other style was wished for.
-pub(super) fn say_play(reply: &mut Reply, index: &Index) {
+pub(super) fn say_play(reply: &mut Reply, session: &Session) {
     reply.insert_header(SEEK_STYLE, "RAP");
-    reply.insert_header(MEDIA_RANGE, media_range(index));
+    reply.insert_header(MEDIA_RANGE, media_range(session));
 }
 
 /// 13.8: empty fields ask to be filled.
@@ -117,14 +129,15 @@ pub(super) fn fill_fields(
     let asked = |name: HeaderName| request.headers.get(name).is_some_and(str::is_empty);
     if asked(RANGE) {
         let end = session.position(std::time::Instant::now()).map_or(session.index.duration, |(_, end)| end);
-        reply.insert_header(RANGE, Range::npt(position, Some(end)).to_string());
+        let end = session.watching.is_none().then_some(end);
+        reply.insert_header(RANGE, Range::npt(position, end).to_string());
     }
     // Of what plays only.
     if asked(RTP_INFO) && session.state() == State::Playing {
         reply.insert_header(RTP_INFO, rtp_info(session, &super::play::rtp_info(session, info)));
     }
     if asked(MEDIA_RANGE) {
-        reply.insert_header(MEDIA_RANGE, media_range(&session.index));
+        reply.insert_header(MEDIA_RANGE, media_range(session));
     }
 }
 

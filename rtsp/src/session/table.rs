@@ -1,11 +1,10 @@
 //! All sessions of a front, and when they end by themselves.
 
 use super::{ConnectionId, Session, SessionId};
+use crate::server::Opened;
 use crate::worker::{ViewerId, WorkerId};
-use catalog::index::Index;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What bounds the sessions.
@@ -60,13 +59,13 @@ impl SessionTable {
     }
 
     /// Makes a session without tracks; `None` when there are too many already.
-    pub fn create(&mut self, name: String, index: Arc<Index>, worker: WorkerId, now: Instant) -> Option<SessionId> {
+    pub fn create(&mut self, name: String, opened: Opened, worker: WorkerId, now: Instant) -> Option<SessionId> {
         if self.sessions.len() >= self.options.max_sessions {
             return None;
         }
         let id = SessionId(format!("{:032x}", self.random.random::<u128>()));
         self.viewers += 1;
-        let session = Session::new(name, index, worker, ViewerId(self.viewers), now);
+        let session = Session::new(name, opened, worker, ViewerId(self.viewers), now);
         self.sessions.insert(id.clone(), session);
         Some(id)
     }

@@ -16,7 +16,7 @@ fn table(max_sessions: usize) -> SessionTable {
 }
 
 fn create(table: &mut SessionTable, now: Instant) -> Option<SessionId> {
-    table.create("film".into(), Arc::new(fake::film()), WorkerId(0), now)
+    table.create("film".into(), Opened::Film(Arc::new(fake::film())), WorkerId(0), now)
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! A worker's inbox: commands from the control tasks, and the bell that wakes a sleeping worker.
 
 use super::{
+    live::StationId,
     request::{PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics},
     viewers::Key,
 };
+use crate::channel::Burst;
 use bytes::Bytes;
 use rtp::clock::MediaTime;
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -49,13 +51,23 @@ pub(super) enum Command {
         unit: u64,
         result: Result<Bytes, String>,
     },
+    /// A channel's next packets, for those who watch it here.
+    Burst {
+        station: StationId,
+        burst: Arc<Burst>,
+    },
+    /// A channel has ended, and why.
+    Over {
+        station: StationId,
+        reason: String,
+    },
     Stop,
 }
 
 /// The commands that wait for a worker.
 ///
 /// Not bounded by itself: each viewer has at most one PLAY or PAUSE under way (the session waits for the answer) and
-/// as many units as its reader asked for.
+/// as many units as its reader asked for; of channels as many bursts come as their feeds bring.
 #[derive(Debug)]
 pub(super) struct Inbox {
     commands: Mutex<Vec<Command>>,

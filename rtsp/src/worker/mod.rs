@@ -14,6 +14,7 @@
 mod fetch;
 mod inbox;
 mod leave;
+mod live;
 mod receive;
 mod request;
 mod run;

@@ -11,12 +11,15 @@ const AT_ONCE: usize = 256;
 impl Machine {
     /// Reads what has come on the sockets.
     pub(super) fn receive(&mut self, now: Instant) {
-        let punches = self.udp.drain_rtp(AT_ONCE);
+        let punches = self.exit.udp.drain_rtp(AT_ONCE);
         WorkerStatistics::count(&self.statistics.punches, punches as u64);
         let mut buffer = [0; MAX_RTCP];
         for _ in 0..AT_ONCE {
-            let Some((length, from)) = self.udp.receive_rtcp(&mut buffer) else { break };
+            let Some((length, from)) = self.exit.udp.receive_rtcp(&mut buffer) else { break };
             let packet = &buffer[..length];
+            if self.audience.take_report(from, packet, &self.exit, now) {
+                continue;
+            }
             if let Some(key) = self.reporter(packet, from) {
                 self.take_report(key, packet, now);
             }

@@ -1,11 +1,13 @@
 //! What is asked of the workers and what they answer.
 
+use crate::channel::{Channel, Live};
 use crate::headers::{Scale, Speed};
 use crate::net::outbox::Outbox;
 use crate::playback::Rate;
 use bytes::Bytes;
 use catalog::index::Index;
 use rtp::clock::{MediaTime, RtpTimestamp};
+use rtp::sender::Sender;
 use std::{fmt, future::Future, net::SocketAddr, ops::Range, pin::Pin, sync::Arc, time::Duration};
 use stripes::layout::Layout;
 use tokio::sync::mpsc::UnboundedSender;
@@ -31,6 +33,9 @@ pub struct PlayRequest {
     pub viewer: ViewerId,
     /// The presentation.
     pub index: Arc<Index>,
+    /// The channel and its description, where the presentation is one: it is watched from its newest sync sample on,
+    /// whatever is asked of start, end and rate.
+    pub channel: Option<(Arc<Channel>, Arc<Live>)>,
     /// The tracks that were set up, in the order in which the answer lists them.
     pub tracks: Vec<PlayTrack>,
     /// Where playing starts.
@@ -133,6 +138,19 @@ pub struct ViewerStatistics {
     pub round_trip: Option<Duration>,
 }
 
+impl ViewerStatistics {
+    /// Counts what one source has sent and heard.
+    pub(super) fn add(&mut self, sender: &Sender) {
+        self.packets_sent += sender.packets();
+        self.octets_sent += sender.octets();
+        let Some(receiver) = sender.receiver() else { return };
+        self.reports += receiver.reports;
+        self.packets_lost += i64::from(receiver.lost);
+        self.jitter = self.jitter.max(receiver.jitter);
+        self.round_trip = self.round_trip.max(receiver.round_trip);
+    }
+}
+
 /// Why nothing can be played.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlayError {
@@ -161,6 +179,9 @@ pub enum PlayError {
     /// The worker has as many viewers as it may have (453).
     #[error("{0} viewers play already")]
     Full(usize),
+    /// The channel has ended, or is described otherwise now (503).
+    #[error("the channel has ended")]
+    Over,
     /// The worker has stopped.
     #[error("the server is stopping")]
     Stopped,

@@ -3,17 +3,16 @@
 use super::{
     MediaSource, PlayError, PlayReply, PlayRequest, ViewerEvent, ViewerId, WorkerOptions, WorkerStatistics, fetch,
     inbox::{Command, Inbox},
+    leave::Exit,
+    live::Audience,
     viewer::Viewer,
     viewers::{Key, Viewers},
     wait,
     wheel::Wheel,
 };
 use crate::{
-    net::udp::{Batch, UdpPair},
-    playback::{
-        PlaybackEvent, Scratch,
-        trains::{TrainId, Trains},
-    },
+    net::udp::UdpPair,
+    playback::{PlaybackEvent, Scratch},
 };
 use rtp::clock::NtpTimestamp;
 use std::{
@@ -33,21 +32,17 @@ const RECEIVE_EVERY: Duration = Duration::from_millis(10);
 
 /// One worker's thread and all that it owns.
 pub(super) struct Machine {
-    pub(super) number: usize,
+    number: usize,
     pub(super) options: Arc<WorkerOptions>,
     pub(super) source: Arc<dyn MediaSource>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) inbox: Arc<Inbox>,
     pub(super) statistics: Arc<WorkerStatistics>,
-    pub(super) udp: UdpPair,
+    pub(super) exit: Exit,
     pub(super) viewers: Viewers,
+    pub(super) audience: Audience,
     wheel: Wheel,
-    pub(super) batch: Batch,
-    pub(super) trains: Trains,
-    /// Trains to put back once the batch has left.
-    pub(super) sent: Vec<TrainId>,
     pub(super) scratch: Scratch,
-    pub(super) report: Vec<u8>,
     receive_at: Instant,
     /// Bytes of stripe units that the viewers hold, each its own.
     held_bytes: u64,
@@ -66,19 +61,16 @@ impl Machine {
         let now = Instant::now();
         Self {
             number,
-            batch: Batch::new(options.segmentation),
+            exit: Exit::new(number, udp, options.segmentation, statistics.clone()),
+            audience: Audience::new(options.clone(), inbox.clone(), now),
             options,
             source,
             runtime,
             inbox,
             statistics,
-            udp,
             viewers: Viewers::default(),
             wheel: Wheel::new(now),
-            trains: Trains::default(),
-            sent: Vec::new(),
             scratch: Scratch::default(),
-            report: Vec::new(),
             receive_at: now,
             held_bytes: 0,
         }
@@ -107,6 +99,7 @@ impl Machine {
             if let Some(edge) = self.wheel.take(now, &mut due) {
                 self.statistics.served(now.saturating_duration_since(edge));
             }
+            self.audience.serve(&mut self.exit, now);
             let mut now = now;
             for (number, slot) in due.drain(..).enumerate() {
                 // With thousands due at once the last leave well after the first: distances count from when they do.
@@ -124,16 +117,24 @@ impl Machine {
 
     /// Sleeps to the next slot with something due, or until a command rings where nothing is.
     fn rest(&mut self) {
-        match self.wheel.first() {
+        let first = [self.wheel.first(), self.audience.first()].into_iter().flatten().min();
+        match first {
+            // What a channel brings can't wait for a slot.
+            Some(first) if !self.audience.is_empty() => {
+                if wait::doze(&self.inbox, &self.exit.udp, first) {
+                    self.receive_at = Instant::now();
+                }
+            }
             Some(first) => wait::nap(first.min(self.wheel.edge(Instant::now() + NAP))),
             None => {
-                wait::sleep(&self.inbox, &self.udp, None);
+                wait::sleep(&self.inbox, &self.exit.udp, None);
                 self.receive_at = Instant::now();
             }
         }
     }
 
     fn handle(&mut self, command: Command, now: Instant) {
+        let Some(command) = self.audience.handle(command, &mut self.exit, self.viewers.len(), now) else { return };
         match command {
             Command::Play { request, reply } => {
                 let answer = self.play(&request, now);
@@ -179,7 +180,7 @@ impl Machine {
                 }
                 self.serve(key, now);
             }
-            Command::Stop => {}
+            Command::Burst { .. } | Command::Over { .. } | Command::Stop => {}
         }
     }
 
@@ -196,17 +197,18 @@ impl Machine {
             }
             if viewer.continues(request) {
                 self.viewers.leave(key);
-                let reply = self.viewers.get(key).map(|viewer| viewer.play(request, &self.udp, now));
+                let reply = self.viewers.get(key).map(|viewer| viewer.play(request, &self.exit.udp, now));
                 self.viewers.enter(key);
                 return reply.unwrap_or(Err(PlayError::Stopped));
             }
             self.remove(request.viewer, false, now);
         }
-        if self.viewers.len() >= self.options.max_viewers {
-            return Err(PlayError::Full(self.viewers.len()));
+        let known = self.viewers.len() + self.audience.len();
+        if known >= self.options.max_viewers {
+            return Err(PlayError::Full(known));
         }
-        let mut viewer = Viewer::new(request, &self.options, &self.udp, now)?;
-        let reply = viewer.play(request, &self.udp, now)?;
+        let mut viewer = Viewer::new(request, &self.options, &self.exit.udp, now)?;
+        let reply = viewer.play(request, &self.exit.udp, now)?;
         let key = self.viewers.add(viewer);
         self.viewers.enter(key);
         WorkerStatistics::count(&self.statistics.viewers, 1);
@@ -288,7 +290,7 @@ impl Machine {
     fn ended(&mut self, key: Key, presentation: bool, now: Instant) {
         // The last packets leave before the goodbye, and before those of a range that waits.
         self.flush();
-        let next = self.viewers.get(key).and_then(|viewer| viewer.play_next(&self.udp, now));
+        let next = self.viewers.get(key).and_then(|viewer| viewer.play_next(&self.exit.udp, now));
         if let Some(event) = next {
             if let Some(viewer) = self.viewers.get(key) {
                 let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -324,7 +326,7 @@ impl Machine {
         }
         if let Some(mut viewer) = self.viewers.remove(key) {
             viewer.answer_pause();
-            viewer.playback.discard(&mut self.trains);
+            viewer.playback.discard(&mut self.exit.trains);
             self.held_bytes = self.held_bytes.saturating_sub(viewer.held_bytes);
             WorkerStatistics::count(&self.statistics.viewers, u64::MAX);
             if viewer.counted {
@@ -338,5 +340,6 @@ impl Machine {
         for id in self.viewers.ids() {
             self.remove(id, true, now);
         }
+        self.audience.stop(&mut self.exit, now);
     }
 }

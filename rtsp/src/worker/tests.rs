@@ -78,6 +78,7 @@ impl Stage {
         PlayRequest {
             viewer: ViewerId(1),
             index: self.source.film.index.clone(),
+            channel: None,
             tracks: tracks.collect(),
             start,
             end: None,

@@ -61,7 +61,7 @@ pub(super) struct Viewer {
 /// Where one track's packets go.
 pub(super) enum Way {
     Udp(Box<UdpWay>),
-    Interleaved { outbox: Arc<Outbox>, rtcp_channel: u8, thinning: bool },
+    Interleaved { outbox: Arc<Outbox>, rtp_channel: u8, rtcp_channel: u8, thinning: bool },
 }
 
 /// A viewer's ports for one track.
@@ -193,15 +193,7 @@ impl Viewer {
             info: self.playback.infos(now),
             ..ViewerStatistics::default()
         };
-        for sender in self.playback.senders() {
-            all.packets_sent += sender.packets();
-            all.octets_sent += sender.octets();
-            let Some(receiver) = sender.receiver() else { continue };
-            all.reports += receiver.reports;
-            all.packets_lost += i64::from(receiver.lost);
-            all.jitter = all.jitter.max(receiver.jitter);
-            all.round_trip = all.round_trip.max(receiver.round_trip);
-        }
+        self.playback.senders().for_each(|sender| all.add(sender));
         all
     }
 
@@ -233,19 +225,47 @@ impl Viewer {
 
     /// Why no packet will ever arrive again, if that is so.
     pub(super) fn broken(&self, now: Instant, stuck_after: Duration) -> Option<String> {
-        self.ways.iter().find_map(|way| match way {
+        self.ways.iter().find_map(|way| way.broken(now, stuck_after))
+    }
+
+    /// Sends an RTCP packet of a track.
+    pub(super) fn send_report(&self, track: usize, packet: &[u8], udp: &UdpPair, now: Instant) -> bool {
+        self.ways[track].send_report(packet, udp, now)
+    }
+}
+
+impl Way {
+    pub(super) fn new(track: &PlayTrack, udp: &UdpPair) -> Self {
+        match &track.destination {
+            Destination::Udp { rtp, rtcp } => Way::Udp(Box::new(UdpWay {
+                rtp: udp.target(*rtp),
+                rtcp: udp.target(*rtcp),
+                rtcp_from: SocketAddr::new(rtcp.ip().to_canonical(), rtcp.port()),
+            })),
+            Destination::Interleaved { outbox, rtp_channel, rtcp_channel } => Way::Interleaved {
+                outbox: outbox.clone(),
+                rtp_channel: *rtp_channel,
+                rtcp_channel: *rtcp_channel,
+                thinning: false,
+            },
+        }
+    }
+
+    /// Why no packet will ever arrive again, if that is so.
+    pub(super) fn broken(&self, now: Instant, stuck_after: Duration) -> Option<String> {
+        match self {
             Way::Interleaved { outbox, .. } if outbox.is_closed() => Some("the connection is gone".to_owned()),
             Way::Interleaved { outbox, .. } => {
                 let stuck = outbox.stuck(now);
                 (stuck > stuck_after).then(|| format!("the connection has taken nothing for {} s", stuck.as_secs()))
             }
             Way::Udp(_) => None,
-        })
+        }
     }
 
-    /// Sends an RTCP packet of a track.
-    pub(super) fn send_report(&self, track: usize, packet: &[u8], udp: &UdpPair, now: Instant) -> bool {
-        match &self.ways[track] {
+    /// Sends an RTCP packet of its track.
+    pub(super) fn send_report(&self, packet: &[u8], udp: &UdpPair, now: Instant) -> bool {
+        match self {
             Way::Udp(way) => udp.send_rtcp(&way.rtcp, packet).is_ok(),
             Way::Interleaved { outbox, rtcp_channel, .. } => {
                 let Ok(length) = u16::try_from(packet.len()) else { return false };
@@ -306,15 +326,5 @@ fn setups(request: &PlayRequest) -> Vec<TrackSetup> {
 }
 
 fn ways(request: &PlayRequest, udp: &UdpPair) -> Vec<Way> {
-    let ways = request.tracks.iter().map(|track| match &track.destination {
-        Destination::Udp { rtp, rtcp } => Way::Udp(Box::new(UdpWay {
-            rtp: udp.target(*rtp),
-            rtcp: udp.target(*rtcp),
-            rtcp_from: SocketAddr::new(rtcp.ip().to_canonical(), rtcp.port()),
-        })),
-        Destination::Interleaved { outbox, rtcp_channel, .. } => {
-            Way::Interleaved { outbox: outbox.clone(), rtcp_channel: *rtcp_channel, thinning: false }
-        }
-    });
-    ways.collect()
+    request.tracks.iter().map(|track| Way::new(track, udp)).collect()
 }

@@ -34,18 +34,38 @@ pub(super) fn nap(until: Instant) {
     }
 }
 
+/// Sleeps until a command rings, a packet comes on the sockets or `until` has come, to the microsecond; true where a
+/// packet did.
+pub(super) fn doze(inbox: &Inbox, udp: &UdpPair, until: Instant) -> bool {
+    let mut polls = polls(inbox, udp);
+    if inbox.fall_asleep() {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = libc::timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        // SAFETY: three valid pollfds, and their number is given; `left` lives through the call; no signal mask.
+        unsafe {
+            libc::ppoll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, &raw const left, std::ptr::null());
+        }
+    }
+    inbox.wake_up();
+    polls[1..].iter().any(|poll| poll.revents != 0)
+}
+
 /// Sleeps until a command rings, a packet comes on the sockets or `patience` is over.
 pub(super) fn sleep(inbox: &Inbox, udp: &UdpPair, patience: Option<Duration>) {
-    let [rtp, rtcp] = udp.sockets();
-    let mut polls = [inbox.bell().as_raw_fd(), rtp.as_raw_fd(), rtcp.as_raw_fd()].map(|fd| libc::pollfd {
-        fd,
-        events: libc::POLLIN,
-        revents: 0,
-    });
+    let mut polls = polls(inbox, udp);
     let patience = patience.map_or(-1, |time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX).max(1));
     if inbox.fall_asleep() {
         // SAFETY: three valid pollfds, and their number is given.
         unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, patience) };
     }
     inbox.wake_up();
+}
+
+fn polls(inbox: &Inbox, udp: &UdpPair) -> [libc::pollfd; 3] {
+    let [rtp, rtcp] = udp.sockets();
+    let fds = [inbox.bell().as_raw_fd(), rtp.as_raw_fd(), rtcp.as_raw_fd()];
+    fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
 }

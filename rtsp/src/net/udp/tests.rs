@@ -1,5 +1,7 @@
-use super::*;
+use super::{batch::SegmentControl, *};
+use crate::playback::trains::Trains;
 use rtp::train::Framing;
+use rtp::train::Segments;
 use std::{net::UdpSocket, time::Duration};
 
 #[test]

@@ -1,0 +1,73 @@
+//! PLAY of a channel (RFC 2326 D.2.1, RFC 7826 13.4.6): it begins at the newest sync sample and has no end.
+
+use super::play::{invalid_range, say_rate};
+use super::{Outcome, Refusal, Server, Step, v2};
+use crate::admission::Demand;
+use crate::headers::{Npt, NptRange, Range};
+use crate::message::{Request, StatusCode, reply};
+use crate::playback::Rate;
+use crate::session::{Session, SessionId};
+use crate::worker::Start;
+use rtp::clock::MediaTime;
+use rtsp_types::headers::{MEDIA_RANGE, RANGE};
+use std::time::{Duration, Instant};
+
+/// A channel's `Media-Properties` (RFC 7826 13.4.6).
+pub(super) const PROPERTIES: &str = "No-Seeking, Time-Progressing, Time-Duration=0.0";
+
+/// All that can be had of one.
+pub(super) const RANGE_OF_ALL: &str = "npt=now-";
+
+/// A start this close to now is now: players come back to where they were told that they are.
+const NEAR: Duration = Duration::from_secs(10);
+
+impl Server {
+    pub(super) fn play_live(
+        &self,
+        request: &Request,
+        session: &mut Session,
+        id: SessionId,
+        range: NptRange,
+        now: Instant,
+    ) -> Outcome {
+        let Some(watching) = &session.watching else { return Err(Refusal::no_session()) };
+        if !is_now(range.start, watching.live.position(now)) {
+            let refusal = invalid_range("a channel can only be watched as it is now");
+            return Err(if v2::speaks(request) { refusal.field(MEDIA_RANGE, RANGE_OF_ALL) } else { refusal });
+        }
+        if let Some((position, _)) = session.position(now) {
+            // It is watched already: nothing changes.
+            let mut reply = reply(StatusCode::Ok);
+            reply.insert_header(RANGE, said_range(request, position).to_string());
+            say_rate(request, Rate::NORMAL, &mut reply);
+            if v2::speaks(request) {
+                v2::say_play(&mut reply, session);
+            }
+            return Ok(Step::done(reply));
+        }
+        if !session.has_promise() {
+            // Its units come from no node.
+            let tracks = session.tracks().iter().map(|track| track.track);
+            let demand = Demand { read_bps: 0, ..Demand::of(&session.index, tracks) };
+            let promise = self.admission.promise(&[], demand);
+            session.promised(promise.map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?);
+        }
+        Ok(Step::Play(session.worker, Box::new(session.request(Start::Resume)), id))
+    }
+}
+
+/// Whether a range that begins there is the channel as it is: ffmpeg and VLC ask for zero, GStreamer for now.
+fn is_now(start: Option<Npt>, position: MediaTime) -> bool {
+    match start {
+        None | Some(Npt::Now | Npt::At(MediaTime::ZERO)) => true,
+        Some(Npt::At(at)) => at.since(position).max(position.since(at)) <= NEAR,
+    }
+}
+
+/// Players of 1.0 that are told a time show it, or wait for it: all take `now`. In 2.0 it must be a time (RFC 7826 13.4.6).
+pub(super) fn said_range(request: &Request, position: MediaTime) -> Range {
+    match v2::speaks(request) {
+        true => Range::npt(position, None),
+        false => Range::Npt(NptRange { start: Some(Npt::Now), end: None }),
+    }
+}
