@@ -90,6 +90,11 @@ impl SampleTable {
         self.rows.get(index).map(Row::sample)
     }
 
+    /// Where entry `index` lies in memory, for those who ask for it before they read it.
+    pub fn address(&self, index: usize) -> Option<*const u8> {
+        self.rows.get(index).map(|row| std::ptr::from_ref(row).cast())
+    }
+
     /// The samples in decode order from number `from` on.
     pub fn iter_from(&self, from: usize) -> impl Iterator<Item = Sample> + '_ {
         self.rows.get(from..).unwrap_or_default().iter().map(Row::sample)

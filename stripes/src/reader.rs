@@ -101,6 +101,13 @@ impl Reader {
         Self { layout, options, position: 0, units: BTreeMap::new(), wanted: 0, failed: None }
     }
 
+    /// The bytes from `offset` to the end of its unit, if they are here.
+    pub fn peek(&self, offset: u64) -> Option<&[u8]> {
+        let unit_size = u64::from(self.layout.policy.unit_size);
+        let Some(UnitState::Here(bytes)) = self.units.get(&(offset / unit_size)) else { return None };
+        bytes.get(usize::try_from(offset % unit_size).ok()?..)
+    }
+
     /// What is being read.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout

@@ -21,6 +21,7 @@
 //! ever while presentation time runs `scale` times as fast.
 
 mod options;
+mod prefetch;
 mod range;
 mod rate;
 mod read;

@@ -15,6 +15,7 @@ mod fetch;
 mod inbox;
 mod leave;
 mod live;
+pub(crate) mod prefetch;
 mod receive;
 mod request;
 mod run;

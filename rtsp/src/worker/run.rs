@@ -101,7 +101,9 @@ impl Machine {
             }
             self.audience.serve(&mut self.exit, now);
             let mut now = now;
-            for (number, slot) in due.drain(..).enumerate() {
+            for number in 0..due.len() {
+                let slot = due[number];
+                self.look_ahead(&due[number + 1..]);
                 // With thousands due at once the last leave well after the first: distances count from when they do.
                 if number % CLOCK_EVERY == CLOCK_EVERY - 1 {
                     now = Instant::now();
@@ -110,8 +112,26 @@ impl Machine {
                     self.serve(key, now);
                 }
             }
+            due.clear();
             self.flush();
             self.rest();
+        }
+    }
+
+    /// Asks for the memory of those who come next, each step of what the step before has brought.
+    fn look_ahead(&self, next: &[u32]) {
+        if let Some(slot) = next.get(7) {
+            self.viewers.prefetch(*slot);
+        }
+        let peek = |place: usize| next.get(place).and_then(|slot| self.viewers.peek(*slot));
+        if let Some(viewer) = peek(5) {
+            viewer.playback.prefetch_tracks();
+        }
+        if let Some(viewer) = peek(3) {
+            viewer.playback.prefetch_sample();
+        }
+        if let Some(viewer) = peek(1) {
+            viewer.playback.prefetch_bytes();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     ViewerId,
+    prefetch::prefetch,
     viewer::{Viewer, Way},
 };
 use std::{
@@ -63,6 +64,18 @@ impl Viewers {
         let place = self.places.get(slot as usize)?;
         let due = place.viewer.as_ref()?.slot?;
         (due <= now).then_some(Key { slot, generation: place.generation })
+    }
+
+    /// Asks for the memory of the viewer in this place, whoever it is.
+    pub(super) fn prefetch(&self, slot: u32) {
+        if let Some(viewer) = self.places.get(slot as usize).and_then(|place| place.viewer.as_deref()) {
+            prefetch(viewer);
+        }
+    }
+
+    /// The viewer in this place, to look at.
+    pub(super) fn peek(&self, slot: u32) -> Option<&Viewer> {
+        self.places.get(slot as usize)?.viewer.as_deref()
     }
 
     pub(super) fn add(&mut self, viewer: Viewer) -> Key {
