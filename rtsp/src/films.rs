@@ -11,7 +11,7 @@ use bytes::Bytes;
 use catalog::{db::Catalog, library::Library};
 use futures_util::future::BoxFuture;
 use std::{pin::Pin, sync::Arc, time::Duration};
-use stripes::{layout::Layout, net::UnitSource};
+use stripes::{layout::Layout, net::UnitSource, scattered::Piece};
 
 /// A channel that nothing feeds is waited for so long: a feed on demand needs it to connect and to learn the tracks.
 const FEED_PATIENCE: Duration = Duration::from_secs(10);
@@ -73,5 +73,15 @@ impl MediaSource for ClusterMedia {
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
         let source = self.0.clone();
         Box::pin(async move { source.unit(&layout, unit, deadline).await.map_err(|error| error.to_string()) })
+    }
+
+    fn fetch_piece(
+        &self,
+        layout: Arc<Layout>,
+        piece: Piece,
+        deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+        let source = self.0.clone();
+        Box::pin(async move { source.piece(&layout, piece, deadline).await.map_err(|error| error.to_string()) })
     }
 }

@@ -13,6 +13,7 @@
 //! Sans-IO cores (`handle_*` takes in, `poll_*` gives out, `now` is an argument):
 //! - [`writer::Writer`]: bytes of a growing object in, [`writer::UnitPut`]s out, replies counted.
 //! - [`reader::Reader`]: byte ranges wanted in, [`reader::UnitRequest`]s out, units in, bytes in order out.
+//! - [`scattered::Scattered`]: the same for ranges that lie far apart: asks for [`scattered::Piece`]s of units.
 //! - [`maintenance::Mover`]: the units of an object on their way to a new layout.
 //! - [`rate::Pace`]: when bytes may go so that no more than a set number go in a second.
 //!
@@ -44,6 +45,7 @@ pub mod rate;
 pub mod reader;
 pub mod rebalance;
 pub mod row;
+pub mod scattered;
 pub mod store;
 pub mod wire;
 pub mod writer;

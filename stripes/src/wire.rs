@@ -90,9 +90,9 @@ pub struct NodeStatistics {
     pub objects: u64,
     /// Bytes that they take on the disk.
     pub disk_bytes: u64,
-    /// Units read and sent.
+    /// Units read and sent, whole or in part.
     pub units_read: u64,
-    /// Bytes of those, before any cut by Range.
+    /// Bytes of those: of a part (asked for by Range) those of the blocks that it touches.
     pub bytes_read: u64,
     /// Units stored.
     pub units_written: u64,

@@ -6,7 +6,11 @@ use conformance::{
     films::Recipe,
     server::Server,
 };
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 const FILMS: &[Recipe] = &[
     Recipe {
@@ -17,17 +21,40 @@ const FILMS: &[Recipe] = &[
     Recipe { file: "trick-mpeg1.mpg", length: 24, options: "-c:v mpeg1video -bf 2 -g 18 -b:v 300k -c:a mp2 -f mpeg" },
     Recipe { file: "trick-mpeg2.ts", length: 24, options: "-c:v mpeg2video -bf 2 -g 15 -b:v 400k -c:a mp2 -f mpegts" },
     Recipe { file: "trick-mpeg4.avi", length: 24, options: "-c:v mpeg4 -g 25 -b:v 300k -c:a mp2" },
+    Recipe { file: "trick-asf.wmv", length: 24, options: "-c:v wmv2 -g 25 -b:v 300k -c:a wmav2" },
+    Recipe { file: "trick-flv.flv", length: 24, options: "-c:v libx264 -preset ultrafast -g 25 -b:v 300k -c:a aac" },
+    Recipe {
+        file: "trick-vp8.webm",
+        length: 24,
+        options: "-c:v libvpx -deadline realtime -cpu-used 8 -g 25 -b:v 300k -c:a libopus",
+    },
+    Recipe { file: "trick-fragments.mov", length: 24, options: "-c:v mpeg4 -g 25 -c:a aac -movflags frag_keyframe" },
+    Recipe { file: "trick-es.m4v", length: 24, options: "-an -c:v mpeg4 -g 25 -b:v 300k -f m4v" },
+    Recipe { file: "trick-es.h264", length: 24, options: "-an -c:v libx264 -preset ultrafast -g 25 -b:v 300k" },
 ];
 
 /// A picture in which decoding can begin, by its first packet.
-fn begins_decoding(packet: &client::Rtp) -> bool {
+fn begins_decoding(packet: &client::Rtp, encoding: &str) -> bool {
     let payload = &packet.payload;
-    match packet.payload_type {
-        32 => payload.len() > 8 && payload[2] & 0x20 != 0,
-        // MPEG-4 visual: a header, or a picture coded by itself.
-        _ if payload.starts_with(&[0, 0, 1]) => payload[3] != 0xb6 || payload[4] & 0xc0 == 0,
-        _ => matches!(payload[0] & 0x1f, 5 | 7 | 24) || payload[0] & 0x1f == 28 && payload[1] & 0x1f == 5,
+    match encoding {
+        "MPV" => payload.len() > 8 && payload[2] & 0x20 != 0,
+        // A header, or a picture coded by itself.
+        "MP4V-ES" => payload[3] != 0xb6 || payload[4] & 0xc0 == 0,
+        "H264" => matches!(payload[0] & 0x1f, 5 | 7 | 24) || payload[0] & 0x1f == 28 && payload[1] & 0x1f == 5,
+        "x-asf-pf" => payload[0] & 0x80 != 0,
+        "VP8" => payload[0] == 0x10 && payload[1] & 1 == 0,
+        other => panic!("the films of this test have no {other}"),
     }
+}
+
+/// Encoding and clock of the first track.
+fn encoding(description: &client::Response) -> (String, f64) {
+    let media = description.body.split("\nm=").nth(1).unwrap();
+    let Some(map) = media.lines().find_map(|line| line.strip_prefix("a=rtpmap:")) else {
+        return ("MPV".into(), 90_000.0);
+    };
+    let (name, clock) = map.split_once(' ').unwrap().1.split_once('/').unwrap();
+    (name.into(), clock.trim().split('/').next().unwrap().parse().unwrap())
 }
 
 /// Normal play time, as the server says it.
@@ -44,17 +71,27 @@ fn position(client: &mut Client, url: &str) -> (f64, Instant) {
     (response.body.trim().strip_prefix("position: ").unwrap().parse().unwrap(), at)
 }
 
-fn check(url: &str, port: u16, scale: f64, from: f64) {
-    let mut client = Client::connect(([127, 0, 0, 1], port).into()).unwrap();
-    let description = client.request("DESCRIBE", url, &[]).unwrap();
-    for (index, control) in client::controls(&description).iter().enumerate() {
+/// SETUP of all tracks over the connection, and PLAY.
+fn play(
+    client: &mut Client,
+    url: &str,
+    description: &client::Response,
+    range: &str,
+    scale: f64,
+) -> client::Response {
+    for (index, control) in client::controls(description).iter().enumerate() {
         let transport = format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * index, 2 * index + 1);
         assert_eq!(client.request("SETUP", control, &[("Transport", &transport)]).unwrap().status, 200);
     }
+    client.request("PLAY", url, &[("Range", range), ("Scale", &scale.to_string())]).unwrap()
+}
+
+fn check(url: &str, port: u16, scale: f64, from: f64) {
+    let mut client = Client::connect(([127, 0, 0, 1], port).into()).unwrap();
+    let description = client.request("DESCRIBE", url, &[]).unwrap();
+    let (encoding, clock) = encoding(&description);
     let at = format!("{url} at scale {scale}");
-    let fields = [("Range", format!("npt={from}-")), ("Scale", scale.to_string())];
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let response = client.request("PLAY", url, &fields).unwrap();
+    let response = play(&mut client, url, &description, &format!("npt={from}-"), scale);
     assert_eq!(response.status, 200, "{at}: {}", response.head);
     assert_eq!(response.header("Scale").unwrap().parse::<f64>().unwrap(), scale, "{at}");
     let (first, first_at) = position(&mut client, url);
@@ -68,7 +105,7 @@ fn check(url: &str, port: u16, scale: f64, from: f64) {
         assert_eq!(frame.channel, 0, "{at}: there is sound");
         let packet = client::rtp(&frame.bytes).unwrap();
         if timestamps.last() != Some(&packet.timestamp) {
-            assert!(scale.abs() < 1.0 || begins_decoding(&packet), "{at}: a picture that refers to others");
+            assert!(scale.abs() < 1.0 || begins_decoding(&packet, &encoding), "{at}: a picture that refers to others");
             timestamps.push(packet.timestamp);
             pictures += 1;
         }
@@ -80,7 +117,7 @@ fn check(url: &str, port: u16, scale: f64, from: f64) {
     let steps = timestamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
     // In slow motion pictures come in decode order.
     assert!(scale.abs() < 1.0 || steps.clone().all(|step| step < 1 << 31), "{at}: a timestamp went back");
-    let shown = f64::from(timestamps[pictures - 1].wrapping_sub(timestamps[0])) / 90_000.0;
+    let shown = f64::from(timestamps[pictures - 1].wrapping_sub(timestamps[0])) / clock;
     assert!((0.5..2.2).contains(&shown), "{at}: timestamps of {shown} s in 1.5 s");
 }
 
@@ -100,5 +137,90 @@ fn every_container_plays_faster_slower_and_backwards() {
         }
     });
     server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Scale and range, each of which takes 3 s.
+const RANGES: [(f64, &str); 5] =
+    [(2.0, "npt=4-10"), (4.0, "npt=4-16"), (8.0, "npt=0-24"), (-1.0, "npt=20-17"), (-4.0, "npt=20-8")];
+
+/// Films of 1 Mbit/s and 6 Mbit/s: in the first a stripe unit holds two seconds, in the other one key frame and a bit.
+const RATES: [Recipe; 2] = [
+    Recipe {
+        file: "trick-1m.mp4",
+        length: 28,
+        options: "-s 640x360 -c:v libx264 -preset ultrafast -g 50 -b:v 900k -maxrate 900k -bufsize 900k -c:a aac",
+    },
+    Recipe {
+        file: "trick-6m.mp4",
+        length: 28,
+        options: "-s 1280x720 -vf noise=alls=20:allf=t -c:v libx264 -preset ultrafast -g 50 -b:v 6M -maxrate 6M -bufsize 6M -c:a aac",
+    },
+];
+
+/// Bytes that all nodes of a server have read from their disks, by their own count.
+fn bytes_read(server: &Server) -> u64 {
+    let nodes = std::fs::read_dir(server.data.join("nodes")).unwrap();
+    let counts = nodes.filter_map(|node| {
+        let address = std::fs::read_to_string(node.unwrap().path().join("address")).ok()?;
+        let host = address.trim().split_once("http://")?.1.to_owned();
+        let mut stream = TcpStream::connect(&host).ok()?;
+        write!(stream, "GET /statistics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split("\"bytes_read\":").nth(1)?.split(',').next()?.parse::<u64>().ok()
+    });
+    counts.sum()
+}
+
+/// Plays a range to its end; payload bytes that came.
+fn payload(url: &str, port: u16, scale: f64, range: &str) -> u64 {
+    let mut client = Client::connect(([127, 0, 0, 1], port).into()).unwrap();
+    let description = client.request("DESCRIBE", url, &[]).unwrap();
+    let response = play(&mut client, url, &description, range, scale);
+    assert_eq!(response.status, 200, "{url} at {scale}: {}", response.head);
+    let (mut bytes, end) = (0, Instant::now() + Duration::from_millis(3300));
+    while Instant::now() < end {
+        let Some(frame) = client.frame(Duration::from_millis(50)).unwrap() else { continue };
+        if frame.channel % 2 == 0 {
+            bytes += client::rtp(&frame.bytes).unwrap().payload.len() as u64;
+        }
+    }
+    bytes
+}
+
+/// `MOBIDIC_TRICK_TABLE=1` plays one range after the other and prints what each read.
+#[test]
+fn hardly_more_than_the_key_frames_is_read_from_the_nodes() {
+    let folder = tempdir().unwrap();
+    let table = std::env::var_os("MOBIDIC_TRICK_TABLE").is_some();
+    std::thread::scope(|threads| {
+        for recipe in RATES {
+            let folder = &folder;
+            threads.spawn(move || {
+                let film = recipe.make(folder).unwrap();
+                let server = Server::start(&[film.as_path()]).unwrap();
+                let url = server.url(&film.file_stem().unwrap().to_string_lossy());
+                // The index is read once.
+                payload(&url, server.port, 8.0, "npt=0-0.1");
+                for ranges in RANGES.chunks(if table { 1 } else { RANGES.len() }) {
+                    let before = bytes_read(&server);
+                    let sent: u64 = std::thread::scope(|threads| {
+                        let viewers: Vec<_> = ranges
+                            .iter()
+                            .map(|(scale, range)| threads.spawn(|| payload(&url, server.port, *scale, range)))
+                            .collect();
+                        viewers.into_iter().map(|viewer| viewer.join().unwrap()).sum()
+                    });
+                    let read = bytes_read(&server) - before;
+                    let ratio = read as f64 / sent as f64;
+                    println!("{url} at {ranges:?}: {sent} bytes sent, {read} read, {ratio:.2}");
+                    assert!(sent > 20_000, "{url} at {ranges:?}: only {sent} bytes came");
+                    assert!(ratio <= 1.5, "{url} at {ranges:?}: {read} bytes read for {sent}");
+                }
+                server.stop().unwrap();
+            });
+        }
+    });
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -56,20 +56,23 @@ use std::{
 use stripes::{
     layout::Layout,
     reader::{Reader, ReaderOptions},
+    scattered::Scattered,
 };
 use track::TrackPlay;
 
 /// One viewer that plays.
 ///
 /// Driving it: [`play`](Playback::play) arms, [`go`](Playback::go) starts. Then, after anything was put in and
-/// whenever [`poll_timeout`](Playback::poll_timeout) has come: `poll_request` until empty (fetch those units and bring
-/// them in by `handle_unit` or `handle_failure`), `poll_transmit` until empty, `poll_report` until empty,
+/// whenever [`poll_timeout`](Playback::poll_timeout) has come: `poll_request` until empty (fetch those bytes and bring
+/// them in by `handle_bytes` or `handle_failure`), `poll_transmit` until empty, `poll_report` until empty,
 /// `poll_event`.
 #[derive(Debug)]
 pub struct Playback {
     index: Arc<Index>,
     options: Arc<PlaybackOptions>,
     reader: Reader,
+    /// Reads instead of `reader` where only some samples are sent.
+    scattered: Scattered,
     tracks: Vec<TrackPlay>,
     state: State,
     rate: Rate,
@@ -191,12 +194,14 @@ impl Playback {
             }
         }
         let read_ahead = options.read_ahead;
+        let scattered = Scattered::new(layout.clone());
         let reader = Reader::new(layout, ReaderOptions { window_bytes: options.window_bytes });
         Ok(Self {
             end: index.duration,
             index,
             options,
             reader,
+            scattered,
             tracks,
             state: State::Rewound,
             rate: Rate::NORMAL,

@@ -198,7 +198,7 @@ impl Playback {
             track.lay_line(self.start, reached.plus(lead), self.rate);
         }
         let first = self.first_byte();
-        self.reader.seek(first.unwrap_or(0));
+        self.read_from(first.unwrap_or(0));
     }
 
     /// Moves a track's cursor over what is left out; notes whether the range is over for it.

@@ -7,30 +7,71 @@ use std::{
     ops::Range,
     time::{Duration, Instant},
 };
-use stripes::reader::{Reader, ReaderOptions, ReaderState, UnitFailure, UnitRequest};
+use stripes::{
+    reader::{Reader, ReaderOptions, ReaderState, UnitFailure, UnitRequest},
+    scattered::{Piece, PieceRequest, Scattered},
+};
 
 /// Sync samples that are asked for at once at most: bounds what one call does.
 const MAX_SYNCS_AHEAD: usize = 256;
 
 impl Playback {
-    /// Whether there is a stripe unit to fetch.
-    pub fn wants_units(&self) -> bool {
-        self.reader.wants()
+    /// Whether there is something to fetch.
+    pub fn wants_bytes(&self) -> bool {
+        if self.is_sparse() { self.scattered.wants() } else { self.reader.wants() }
     }
 
-    /// The next stripe unit to fetch.
-    pub fn poll_request(&mut self) -> Option<UnitRequest> {
-        self.reader.poll_request()
+    /// The next bytes to fetch: a stripe unit, or part of one where only some samples are sent.
+    pub fn poll_request(&mut self) -> Option<PieceRequest> {
+        if self.is_sparse() {
+            return self.scattered.poll_request();
+        }
+        let UnitRequest { unit, deadline, .. } = self.reader.poll_request()?;
+        Some(PieceRequest { piece: Piece::whole(self.reader.layout(), unit), deadline })
     }
 
-    /// A unit came.
-    pub fn handle_unit(&mut self, unit: u64, bytes: Bytes) {
-        self.reader.handle_unit(unit, bytes);
+    /// What was asked for came.
+    pub fn handle_bytes(&mut self, piece: Piece, bytes: Bytes) {
+        if self.is_sparse() {
+            self.scattered.handle_piece(piece, bytes);
+        } else if piece.is_whole(self.reader.layout()) {
+            self.reader.handle_unit(piece.unit, bytes);
+        }
     }
 
-    /// A unit will not come. It ends the playing when its bytes are due.
-    pub fn handle_failure(&mut self, unit: u64, failure: UnitFailure) {
-        self.reader.handle_failure(unit, failure);
+    /// What was asked for will not come. It ends the playing when its bytes are due.
+    pub fn handle_failure(&mut self, piece: Piece, failure: UnitFailure) {
+        if self.is_sparse() {
+            self.scattered.handle_failure(piece, failure);
+        } else if piece.is_whole(self.reader.layout()) {
+            self.reader.handle_failure(piece.unit, failure);
+        }
+    }
+
+    /// Whether only some samples are sent, so that only their bytes are read.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.rate.selection() == Selection::SyncPictures
+    }
+
+    /// Whether the bytes of a sample are here.
+    pub(super) fn has(&self, range: Range<u64>) -> bool {
+        if self.is_sparse() { self.scattered.has(range) } else { self.reader.has(range) }
+    }
+
+    /// Begins to read elsewhere, or otherwise.
+    pub(super) fn read_from(&mut self, first: u64) {
+        match self.is_sparse() {
+            true => {
+                self.reader = self.fresh_reader();
+                self.scattered.forget_failures();
+            }
+            false => self.scattered = Scattered::new(self.reader.layout().clone()),
+        }
+        self.reader.seek(first);
+    }
+
+    fn fresh_reader(&self) -> Reader {
+        Reader::new(self.reader.layout().clone(), ReaderOptions { window_bytes: self.options.window_bytes })
     }
 
     /// Bytes of the stripe units that it holds or has asked for.
@@ -45,8 +86,8 @@ impl Playback {
 
     /// Lets go of all units: whoever stands still needs none, and may stand for hours.
     pub(super) fn release(&mut self) {
-        self.reader =
-            Reader::new(self.reader.layout().clone(), ReaderOptions { window_bytes: self.options.window_bytes });
+        self.reader = self.fresh_reader();
+        self.scattered = Scattered::new(self.reader.layout().clone());
         self.held_bytes = 0;
         for track in &mut self.tracks {
             track.ahead = track.cursor;
@@ -61,7 +102,7 @@ impl Playback {
     /// Asks for the bytes of the time to come.
     pub(super) fn refill(&mut self, now: Instant) {
         self.refill_at = now + self.read_ahead / 8;
-        if self.rate.selection() == Selection::SyncPictures {
+        if self.is_sparse() {
             return self.refill_sync(now);
         }
         let played = self.rate.npt(now.saturating_duration_since(self.origin));
@@ -96,7 +137,11 @@ impl Playback {
             let (mut cursor, mut ahead) = (Some(track.cursor), MediaTime::ZERO);
             let limit = MediaTime::ZERO.plus(self.rate.npt(self.read_ahead));
             while let Some(sample) = cursor.and_then(|cursor| samples.get(cursor)) {
-                let past = if backward { track.clock.time(sample.pts) < self.end } else { false };
+                let shown = track.clock.time(sample.pts);
+                let past = match backward {
+                    true => shown < self.end,
+                    false => shown >= self.end && self.end < self.index.duration,
+                };
                 if ahead > limit || past || wanted.len() >= MAX_SYNCS_AHEAD {
                     break;
                 }
@@ -105,35 +150,28 @@ impl Playback {
                 (cursor, ahead) = (next, MediaTime(ahead.0.saturating_add(track.clock.time(step).0)));
             }
         }
-        if backward {
-            // The window reaches forwards from the lowest byte: what comes next must lie in it.
-            let reach = wanted.first().map_or(0, |first| first.end.saturating_sub(self.options.window_bytes));
-            wanted.retain(|range| range.start >= reach);
-        }
-        let Some(first) = wanted.iter().map(|range| range.start).min() else { return };
-        match backward {
-            true => self.reader.seek(first),
-            false => self.reader.forget_before(first),
-        }
         let deadline = if self.state == State::Armed { now } else { now + self.read_ahead };
-        let layout = self.reader.layout();
-        let units = wanted.iter().map(|range| layout.units_of(range.clone()));
-        let count: u64 = units.map(|units| units.end - units.start).sum();
-        self.held_bytes = (count * u64::from(layout.policy.unit_size)).min(self.options.window_bytes);
-        for range in wanted {
-            self.reader.want(range, now, deadline);
-        }
+        // The first is needed however large it is.
+        let mut left = self.options.window_bytes;
+        let fits = wanted.iter().take_while(|range| {
+            let fits = left > 0;
+            left = left.saturating_sub(range.end - range.start);
+            fits
+        });
+        let count = fits.count();
+        self.scattered.want(wanted.into_iter().take(count), deadline);
+        self.held_bytes = self.scattered.held_bytes();
     }
 
     /// Why the bytes of a stalled sample will not come, if that is known.
     pub(super) fn lost(&self, range: Range<u64>) -> Option<String> {
-        match self.reader.state() {
-            ReaderState::Failed { unit, failure } if self.reader.layout().units_of(range).contains(&unit) => {
-                let layout = self.reader.layout();
-                let node = layout.node(layout.address(unit));
-                Some(format!("unit {unit} of object {} on node {node}: {failure}", layout.object))
-            }
-            _ => None,
-        }
+        let layout = self.reader.layout();
+        let (unit, failure) = match self.reader.state() {
+            _ if self.is_sparse() => self.scattered.failure(range).map(|(unit, failure)| (unit, failure.clone()))?,
+            ReaderState::Failed { unit, failure } if layout.units_of(range).contains(&unit) => (unit, failure),
+            _ => return None,
+        };
+        let node = layout.node(layout.address(unit));
+        Some(format!("unit {unit} of object {} on node {node}: {failure}", layout.object))
     }
 }

@@ -140,7 +140,7 @@ impl Playback {
             return true;
         };
         let range = sample.offset..sample.offset + u64::from(sample.size);
-        if self.reader.has(range.clone()) {
+        if self.has(range.clone()) {
             self.stall = None;
             let late = now.saturating_duration_since(stall.since);
             let first = self.tracks.iter().all(|track| track.fresh);
@@ -180,7 +180,7 @@ impl Playback {
             self.advance(at, &group, false);
             return;
         }
-        if !self.reader.has(first.offset..first.offset + u64::from(first.size)) {
+        if !self.has(first.offset..first.offset + u64::from(first.size)) {
             self.stall = Some(Stall { track: at, since: self.tracks[at].due });
             // The first bytes of a range are waited for by everybody.
             self.counts.stalls += u64::from(self.tracks.iter().any(|track| !track.fresh));
@@ -231,7 +231,7 @@ impl Playback {
             let bytes = group.bytes + sample.size as usize;
             let over = span > track.group || bytes.saturating_add(4 * (group.count + 1)) > max_bytes;
             let outside = track.skips(&sample) || end.is_some_and(|end| sample.pts >= end);
-            if over || outside || !self.reader.has(sample.offset..sample.offset + u64::from(sample.size)) {
+            if over || outside || !self.has(sample.offset..sample.offset + u64::from(sample.size)) {
                 break;
             }
             group.samples[group.count] = sample;
@@ -250,7 +250,7 @@ impl Playback {
         train: TrainId,
         scratch: &mut Scratch,
     ) -> Result<(), String> {
-        let source = self.tracks[at].source;
+        let (source, sparse) = (self.tracks[at].source, self.is_sparse());
         let sequence = self.tracks[source].packetizer.next_sequence();
         let track = &mut self.tracks[at];
         track.packetizer.go_on_from(sequence);
@@ -260,7 +260,11 @@ impl Playback {
         let samples = &group.samples[..group.count];
         for ((unit, sample), buffer) in units.iter_mut().zip(samples).zip(&mut scratch.buffers) {
             let range = sample.offset..sample.offset + u64::from(sample.size);
-            let data = self.reader.read(range, buffer).ok_or("its bytes have gone")?;
+            let data = match sparse {
+                true => self.scattered.read(range, buffer),
+                false => self.reader.read(range, buffer),
+            };
+            let data = data.ok_or("its bytes have gone")?;
             *unit = AccessUnit { data, timestamp: track.timestamp(sample.pts), sync: sample.sync };
         }
         let units = &units[..group.count];

@@ -16,6 +16,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
+use stripes::scattered::Piece;
 use tokio::sync::oneshot;
 
 /// What a worker is told.
@@ -45,10 +46,10 @@ pub(super) enum Command {
         track: usize,
         packet: Bytes,
     },
-    /// A stripe unit has come, or has not.
-    Unit {
+    /// A stripe unit, or part of one, has come, or has not.
+    Piece {
         key: Key,
-        unit: u64,
+        piece: Piece,
         result: Result<Bytes, String>,
     },
     /// A channel's next packets, for those who watch it here.

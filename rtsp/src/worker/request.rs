@@ -9,7 +9,7 @@ use catalog::index::Index;
 use rtp::clock::{MediaTime, RtpTimestamp};
 use rtp::sender::Sender;
 use std::{fmt, future::Future, net::SocketAddr, ops::Range, pin::Pin, sync::Arc, time::Duration};
-use stripes::layout::Layout;
+use stripes::{layout::Layout, scattered::Piece};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Names whoever plays, unique over all workers of a front.
@@ -215,4 +215,14 @@ pub trait MediaSource: Send + Sync + 'static {
         unit: u64,
         deadline: Duration,
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>>;
+    /// Part of a data unit; the whole is asked for where nothing less can be.
+    fn fetch_piece(
+        &self,
+        layout: Arc<Layout>,
+        piece: Piece,
+        deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+        let whole = self.fetch(layout, piece.unit, deadline);
+        Box::pin(async move { Ok(piece.of(&whole.await?)) })
+    }
 }

@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
-use stripes::reader::UnitFailure;
+use stripes::{reader::UnitFailure, scattered::PieceRequest};
 
 /// The longest sleep while somebody plays: how long a command or a unit may wait. The thread then needs no bell.
 const NAP: Duration = Duration::from_millis(2);
@@ -192,11 +192,11 @@ impl Machine {
             }
             Command::Remove { viewer, bye } => self.remove(viewer, bye, now),
             Command::Rtcp { viewer, track, packet } => self.interleaved_rtcp(viewer, track, &packet, now),
-            Command::Unit { key, unit, result } => {
+            Command::Piece { key, piece, result } => {
                 let Some(viewer) = self.viewers.get(key) else { return };
                 match result {
-                    Ok(bytes) => viewer.playback.handle_unit(unit, bytes),
-                    Err(reason) => viewer.playback.handle_failure(unit, UnitFailure::Unreachable(reason)),
+                    Ok(bytes) => viewer.playback.handle_bytes(piece, bytes),
+                    Err(reason) => viewer.playback.handle_failure(piece, UnitFailure::Unreachable(reason)),
                 }
                 self.serve(key, now);
             }
@@ -280,25 +280,25 @@ impl Machine {
     fn request(&mut self, key: Key, now: Instant) -> bool {
         let Some(viewer) = self.viewers.get(key) else { return false };
         // Most of the time nothing is wanted; then no connection's lock need be asked.
-        if !viewer.playback.wants_units() || viewer.is_congested() {
+        if !viewer.playback.wants_bytes() || viewer.is_congested() {
             return false;
         }
         let mut at_hand = false;
-        while let Some(request) = viewer.playback.poll_request() {
+        while let Some(PieceRequest { piece, deadline }) = viewer.playback.poll_request() {
             WorkerStatistics::count(&self.statistics.units_requested, 1);
-            if let Some(bytes) = self.source.cached(&viewer.layout, request.unit) {
+            if let Some(bytes) = self.source.cached(&viewer.layout, piece.unit) {
                 WorkerStatistics::count(&self.statistics.units_cached, 1);
-                viewer.playback.handle_unit(request.unit, bytes);
+                viewer.playback.handle_bytes(piece, piece.of(&bytes));
                 at_hand = true;
                 continue;
             }
             // Before the playing itself gives up: the reason then names the node.
-            let give_up = request.deadline.max(now) + self.options.playback.max_stall * 3 / 4;
+            let give_up = deadline.max(now) + self.options.playback.max_stall * 3 / 4;
             let layout = viewer.layout.clone();
             self.runtime.spawn(fetch::fetch(
                 self.source.clone(),
                 layout,
-                request.unit,
+                piece,
                 give_up,
                 key,
                 self.inbox.clone(),

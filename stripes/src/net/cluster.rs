@@ -29,7 +29,7 @@ use std::{
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::{debug, warn};
 
-const CRC: HeaderName = HeaderName::from_static(CRC_HEADER);
+pub(super) const CRC: HeaderName = HeaderName::from_static(CRC_HEADER);
 const GENERATION: HeaderName = HeaderName::from_static(GENERATION_HEADER);
 const UNIT_SIZE: HeaderName = HeaderName::from_static(UNIT_SIZE_HEADER);
 /// The longest listing page: `MAX_PAGE` objects whose manifests are usual (some 300 bytes) and then some.
@@ -349,7 +349,7 @@ impl Cluster {
         NodeError { place: Box::new(place), failure: NodeFailure::Late(deadline) }
     }
 
-    fn place(&self, node: NodeId, object: Option<ObjectId>, unit: Option<UnitAddress>) -> Place {
+    pub(super) fn place(&self, node: NodeId, object: Option<ObjectId>, unit: Option<UnitAddress>) -> Place {
         let url = self.node(node).map(|node| node.url.clone()).unwrap_or_default();
         Place { node: Some(node), url, object, unit }
     }
@@ -364,7 +364,7 @@ impl Cluster {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the one place where a request is put together")]
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         place: Place,
         method: Method,
@@ -389,7 +389,7 @@ impl Cluster {
     }
 }
 
-fn unit_path(object: ObjectId, address: UnitAddress) -> String {
+pub(super) fn unit_path(object: ObjectId, address: UnitAddress) -> String {
     format!("/objects/{object}/units/{address}")
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod flights;
 mod maintenance;
 mod object_writer;
+mod part;
 mod rows;
 mod serve;
 mod source;

@@ -39,7 +39,7 @@ const REPAIR_AGAIN: Duration = Duration::from_secs(60);
 /// The front's shared cache of units, bounded in bytes, in front of a `Cluster`. Whoever asks for a unit that is
 /// already being fetched waits for that same answer. Cheap to clone; clones share.
 #[derive(Clone)]
-pub struct UnitSource(Arc<Inner>);
+pub struct UnitSource(pub(super) Arc<Inner>);
 
 pub(super) type Key = (ObjectId, u64);
 type Fetched = Result<Bytes, NodeError>;
@@ -58,7 +58,7 @@ pub(super) struct Inner {
     /// Until somebody begins to repair.
     bad_rows_out: Mutex<Option<mpsc::Receiver<BadRow>>>,
     hits: AtomicU64,
-    misses: AtomicU64,
+    pub misses: AtomicU64,
     pub bytes: AtomicU64,
     pub rebuilt: AtomicU64,
     pub late: AtomicU64,
@@ -162,7 +162,7 @@ impl UnitSource {
     }
 
     /// The layout to read by.
-    fn newest(&self, layout: &Arc<Layout>) -> Arc<Layout> {
+    pub(super) fn newest(&self, layout: &Arc<Layout>) -> Arc<Layout> {
         let newer = self.0.newer.read().unwrap_or_else(PoisonError::into_inner);
         newer.get(&layout.object).filter(|newer| newer.generation > layout.generation).unwrap_or(layout).clone()
     }

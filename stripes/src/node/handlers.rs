@@ -9,7 +9,7 @@ use crate::{
     id::ObjectId,
     layout::{MAX_UNIT_SIZE, UnitAddress},
     manifest::{MAX_MANIFEST_BYTES, Manifest},
-    store::{Store, StoreError},
+    store::{Store, StoreError, UnitInfo},
     wire::{CRC_HEADER, GENERATION_HEADER, Health, MAX_PAGE, Refusal, UNIT_SIZE_HEADER, crc_text, parse_crc},
 };
 use axum::{
@@ -18,12 +18,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{
+    ops::Range,
     str::FromStr,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
+use tokio::sync::OwnedSemaphorePermit;
 
 type Shared = State<Arc<Node>>;
 
@@ -62,6 +65,16 @@ pub(super) async fn get_unit(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let (object, unit): (ObjectId, UnitAddress) = (parse(&object)?, parse(&unit)?);
+    let asked = text(&headers, header::RANGE.as_str()).unwrap_or_default();
+    let mut cut = None;
+    if !asked.is_empty() {
+        let info = blocking(&node, move |store| store.head_unit(object, unit)).await?;
+        match range(asked, info.length as usize) {
+            Ok(Some(part)) if info.block.is_some() => return get_part(&node, object, unit, part, info).await,
+            Ok(part) => cut = part,
+            Err(()) => return Ok(past(object, unit, info.length)),
+        }
+    }
     let unit_size = match node.store.known_unit_size(object) {
         Some(unit_size) => unit_size,
         None => blocking(&node, move |store| store.unit_size(object)).await?,
@@ -75,24 +88,46 @@ pub(super) async fn get_unit(
     .await?;
     let length = stored.data.len();
     node.counters.read_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
-    node.counters.units_read.fetch_add(1, Relaxed);
-    node.counters.bytes_read.fetch_add(length as u64, Relaxed);
+    node.counters.whole_bytes.fetch_add(length as u64, Relaxed);
+    node.counted(length as u64);
     tracing::trace!(node = %node.store.node(), %object, %unit, bytes = length, "read");
-    match range(text(&headers, header::RANGE.as_str()).unwrap_or_default(), length) {
-        Ok(None) => Ok((unit_headers(stored.crc), held(stored.data, place)).into_response()),
-        Ok(Some(part)) => {
-            let named = format!("bytes {}-{}/{length}", part.start, part.end - 1);
-            let data = stored.data.slice(part);
-            let headers = unit_headers(crc32c::crc32c(&data));
-            Ok((StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, named)], headers, held(data, place))
-                .into_response())
-        }
-        Err(()) => {
-            let refused = Refused::bad(format!("object {object}, unit {unit} has {length} bytes"))
-                .with_status(StatusCode::RANGE_NOT_SATISFIABLE);
-            Ok(([(header::CONTENT_RANGE, format!("bytes */{length}"))], refused).into_response())
-        }
+    match cut {
+        None => Ok((unit_headers(stored.crc), held(stored.data, place)).into_response()),
+        Some(part) if part.end <= length => Ok(partial(stored.data.slice(part.clone()), part.start, length, place)),
+        Some(_) => Ok(past(object, unit, stored.data.len() as u32)),
     }
+}
+
+/// Part of a unit whose blocks have checksums: no more than those that it touches is read.
+async fn get_part(
+    node: &Arc<Node>,
+    object: ObjectId,
+    unit: UnitAddress,
+    part: Range<usize>,
+    info: UnitInfo,
+) -> Result<Response, Refused> {
+    let [start, end] = [part.start, part.end].map(|at| u32::try_from(at).unwrap_or(info.length));
+    let most = (end - start).saturating_add(2 * info.block.unwrap_or_default()).min(info.length);
+    node.await_turn(most).await;
+    let place = node.place(most).await?;
+    let (data, read) = blocking(node, move |store| store.get_part(object, unit, start..end)).await?;
+    node.counted(read);
+    tracing::trace!(node = %node.store.node(), %object, %unit, bytes = read, "read in part");
+    Ok(partial(data, part.start, info.length as usize, place))
+}
+
+/// Status 206: these bytes from `start` of a unit of `length` bytes.
+fn partial(data: Bytes, start: usize, length: usize, place: OwnedSemaphorePermit) -> Response {
+    let named = format!("bytes {start}-{}/{length}", (start + data.len()).saturating_sub(1));
+    let headers = unit_headers(crc32c::crc32c(&data));
+    (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, named)], headers, held(data, place)).into_response()
+}
+
+/// Status 416.
+fn past(object: ObjectId, unit: UnitAddress, length: u32) -> Response {
+    let refused = Refused::bad(format!("object {object}, unit {unit} has {length} bytes"))
+        .with_status(StatusCode::RANGE_NOT_SATISFIABLE);
+    ([(header::CONTENT_RANGE, format!("bytes */{length}"))], refused).into_response()
 }
 
 pub(super) async fn head_unit(

@@ -103,6 +103,8 @@ pub(crate) struct Counters {
     bytes_written: AtomicU64,
     units_damaged: AtomicU64,
     refused: AtomicU64,
+    /// Of units that were read whole, and the time that took: small reads say little of how fast the disk is.
+    whole_bytes: AtomicU64,
     read_nanos: AtomicU64,
 }
 
@@ -124,12 +126,18 @@ impl Node {
         }
     }
 
+    /// A read of a unit, or of part of it, that took so many bytes from the disk.
+    fn counted(&self, bytes: u64) {
+        self.counters.units_read.fetch_add(1, Relaxed);
+        self.counters.bytes_read.fetch_add(bytes, Relaxed);
+    }
+
     fn statistics(&self) -> NodeStatistics {
         let counters = &self.counters;
         let usage = self.store.usage();
         let bytes_read = counters.bytes_read.load(Relaxed);
         let nanos = u128::from(counters.read_nanos.load(Relaxed));
-        let measured = (u128::from(bytes_read) * 1_000_000_000).checked_div(nanos).unwrap_or(0);
+        let measured = (u128::from(counters.whole_bytes.load(Relaxed)) * 1_000_000_000).checked_div(nanos).unwrap_or(0);
         let measured = u64::try_from(measured).unwrap_or(u64::MAX);
         NodeStatistics {
             uptime_seconds: self.started.elapsed().as_secs(),

@@ -8,6 +8,7 @@ mod error;
 mod folder;
 mod look;
 mod object_file;
+mod part;
 mod record;
 mod seal;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use object_file::ObjectFile;
 use quick_cache::sync::Cache;
 use record::{SlotHeader, slot_stride};
 use std::{
+    ops::Range,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -68,6 +70,8 @@ pub struct UnitInfo {
     pub length: u32,
     /// CRC-32C that they had when they were written.
     pub crc: u32,
+    /// Bytes of the blocks that can be read and checked without the rest; `None` where only the whole can.
+    pub block: Option<u32>,
 }
 
 /// What is stored and what still can be.
@@ -184,7 +188,7 @@ impl Store {
         let room = self.reserve(object, length)?;
         // What a move that was broken off, or one before, left in the row's slot gives way.
         let gives_way = |other| generation.is_some() && !belongs(other);
-        let written = file.write(&SlotHeader { object, address, length, crc }, data, gives_way);
+        let written = file.write(&SlotHeader { object, address, length, crc, sums: None }, data, gives_way);
         if !matches!(written, Ok(true)) {
             self.give_back(room);
         }
@@ -200,8 +204,20 @@ impl Store {
 
     /// A unit's length and checksum without reading it.
     pub fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError> {
-        let header = self.file(object, Some(address))?.head(address)?;
-        Ok(UnitInfo { length: header.length, crc: header.crc })
+        let file = self.file(object, Some(address))?;
+        let header = file.head(address)?;
+        Ok(UnitInfo { length: header.length, crc: header.crc, block: file.block(header.sums) })
+    }
+
+    /// The bytes `part` of a unit, checked, and how many bytes were read for it: those of the blocks that it touches.
+    /// Past the unit's end there are none.
+    pub fn get_part(
+        &self,
+        object: ObjectId,
+        address: UnitAddress,
+        part: Range<u32>,
+    ) -> Result<(Bytes, u64), StoreError> {
+        self.file(object, Some(address))?.read_part(address, part)
     }
 
     /// The object's unit size in bytes: what reading one of its units takes in memory.

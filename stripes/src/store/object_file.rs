@@ -3,8 +3,8 @@
 use super::{
     error::{Item, StoreError},
     record::{
-        FILE_HEADER_BYTES, SLOT_HEADER_BYTES, SlotHeader, SlotState, decode_file_header, encode_file_header,
-        slot_offset, slot_stride,
+        FILE_HEADER_BYTES, SLOT_HEADER_BYTES, SlotHeader, SlotState, block_bytes, block_sums, decode_file_header,
+        encode_file_header, slot_offset, slot_stride,
     },
 };
 use crate::{id::ObjectId, layout::UnitAddress};
@@ -18,7 +18,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::{
-        PoisonError, RwLock,
+        PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -123,6 +123,12 @@ impl ObjectFile {
             self.file.write_all_at(part, at).map_err(StoreError::io(&self.path, "write"))?;
             at += part.len() as u64;
         }
+        let mut header = *header;
+        if let Some(block) = block_bytes(self.unit_size).filter(|block| *block < header.length) {
+            let sums = block_sums(data, block);
+            self.file.write_all_at(&sums, at).map_err(StoreError::io(&self.path, "write"))?;
+            header.sums = Some(crc32c::crc32c(&sums));
+        }
         self.file.write_all_at(&header.encode(), offset).map_err(StoreError::io(&self.path, "write"))?;
         if self.sealed.load(Relaxed) {
             self.sync()?;
@@ -210,11 +216,22 @@ impl ObjectFile {
         self.file.sync_data().map_err(StoreError::io(&self.path, "sync"))
     }
 
+    /// Fills `buffer` from `offset` of the file, all of it, on behalf of the unit at `address`.
+    pub(super) fn read_all(&self, address: UnitAddress, buffer: &mut [u8], offset: u64) -> Result<(), StoreError> {
+        let length = read_up_to(&self.file, buffer, offset).map_err(StoreError::io(&self.path, "read"))?;
+        if length < buffer.len() { Err(self.absent(address, "its writing was cut off")) } else { Ok(()) }
+    }
+
+    /// Keeps those away who write a slot for the second time.
+    pub(super) fn steady(&self) -> RwLockReadGuard<'_, ()> {
+        self.rewriting.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn file_length(&self) -> Result<u64, StoreError> {
         Ok(self.file.metadata().map_err(StoreError::io(&self.path, "look at"))?.len())
     }
 
-    fn offset(&self, address: UnitAddress) -> Result<u64, StoreError> {
+    pub(super) fn offset(&self, address: UnitAddress) -> Result<u64, StoreError> {
         if address.row >= MAX_ROWS {
             let reason = format!("an object has at most {MAX_ROWS} rows");
             return Err(StoreError::Bad { item: self.item(address), reason });
@@ -241,7 +258,7 @@ impl ObjectFile {
         StoreError::Absent { item: self.item(address), reason: reason.to_owned() }
     }
 
-    fn damaged(&self, address: UnitAddress, reason: &str) -> StoreError {
+    pub(super) fn damaged(&self, address: UnitAddress, reason: &str) -> StoreError {
         StoreError::Damaged {
             item: self.item(address),
             path: self.path.clone(),

@@ -3,15 +3,21 @@
 //! ```text
 //! 0      "mobidic units 1\n"   object (16)   unit size (4)   crc32c of the 36 bytes before (4)   zeros
 //! 4096   slot of row 0, slot of row 1, ...   each `slot_stride(unit size)` bytes
-//! slot:  "UNIT"   position (1)   zeros (3)   row (8)   length (4)   crc32c of the data (4)
-//!        object (16)   zeros (20)   crc32c of the 60 bytes before (4)   data
+//! slot:  "UNIT"   position (1)   whether there are sums (1)   zeros (2)   row (8)   length (4)
+//!        crc32c of the data (4)   object (16)   crc32c of the sums (4)   zeros (16)
+//!        crc32c of the 60 bytes before (4)   data   sums
 //! ```
 //!
 //! Numbers are little-endian. A node has at most one unit of a row, so a row has one slot; rows of which it has
 //! none are holes, which take no room. A slot's data is written before its header: a header that is there and
 //! whole says that the data was written, one that is all zeros (or past the end of the file) that it was not.
+//!
+//! The sums are a crc32c (4) for each of the unit's blocks, so that part of it can be read and checked without the rest.
+//! They lie where the slot has room left; units without them (of one block, or written before there were sums) are read
+//! whole.
 
 use crate::{id::ObjectId, layout::UnitAddress};
+use bytes::Bytes;
 
 /// Where the slots begin; a page, so that slots lie on page borders.
 pub(super) const FILE_HEADER_BYTES: u64 = 4096;
@@ -22,6 +28,10 @@ const FILE_HEADER_USED: usize = 40;
 const FILE_MAGIC: &[u8; 16] = b"mobidic units 1\n";
 const SLOT_MAGIC: &[u8; 4] = b"UNIT";
 const PAGE: u64 = 4096;
+/// Bytes of the smallest block that has a checksum of its own: what a disk reads at once anyhow.
+const MIN_BLOCK: u32 = 4096;
+/// Bytes of one block's checksum.
+const SUM_BYTES: u32 = 4;
 
 /// A slot's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +40,8 @@ pub(super) struct SlotHeader {
     pub address: UnitAddress,
     pub length: u32,
     pub crc: u32,
+    /// The checksum of its blocks' checksums, if it has those.
+    pub sums: Option<u32>,
 }
 
 /// What stands where a slot's header should be.
@@ -49,6 +61,40 @@ pub(super) fn slot_stride(unit_size: u32) -> u64 {
 /// Where the slot of `row` begins.
 pub(super) fn slot_offset(unit_size: u32, row: u64) -> u64 {
     FILE_HEADER_BYTES + row * slot_stride(unit_size)
+}
+
+/// Bytes of a block in an object's units: the fewest whose sums fit between a full unit and the next slot. `None` where
+/// there would be one block, or no room.
+pub(super) fn block_bytes(unit_size: u32) -> Option<u32> {
+    let room = slot_stride(unit_size) - SLOT_HEADER_BYTES as u64 - u64::from(unit_size);
+    let blocks = std::iter::successors(Some(MIN_BLOCK), |block| block.checked_mul(2));
+    let mut blocks = blocks.take_while(|block| *block < unit_size);
+    blocks.find(|block| u64::from(unit_size.div_ceil(*block) * SUM_BYTES) <= room)
+}
+
+/// The blocks' checksums of a unit given in pieces, as they are stored.
+pub(super) fn block_sums(data: &[Bytes], block: u32) -> Vec<u8> {
+    let (mut sums, mut sum, mut left) = (Vec::new(), 0, block as usize);
+    for mut part in data.iter().map(|part| &part[..]) {
+        while !part.is_empty() {
+            let (now, rest) = part.split_at(left.min(part.len()));
+            sum = crc32c::crc32c_append(sum, now);
+            (left, part) = (left - now.len(), rest);
+            if left == 0 {
+                sums.extend_from_slice(&sum.to_le_bytes());
+                (sum, left) = (0, block as usize);
+            }
+        }
+    }
+    if left < block as usize {
+        sums.extend_from_slice(&sum.to_le_bytes());
+    }
+    sums
+}
+
+/// Bytes of the sums of a unit of `length` bytes.
+pub(super) fn sums_bytes(length: u32, block: u32) -> usize {
+    (length.div_ceil(block) * SUM_BYTES) as usize
 }
 
 pub(super) fn encode_file_header(object: ObjectId, unit_size: u32) -> [u8; FILE_HEADER_USED] {
@@ -87,6 +133,10 @@ impl SlotHeader {
         header[16..20].copy_from_slice(&self.length.to_le_bytes());
         header[20..24].copy_from_slice(&self.crc.to_le_bytes());
         header[24..40].copy_from_slice(&self.object.0.to_le_bytes());
+        if let Some(sums) = self.sums {
+            header[5] = 1;
+            header[40..44].copy_from_slice(&sums.to_le_bytes());
+        }
         seal(&mut header);
         header
     }
@@ -105,6 +155,7 @@ impl SlotHeader {
             address: UnitAddress { row: u64::from_le_bytes(array_at(header, 8)), position: header[4] },
             length: u32_at(header, 16),
             crc: u32_at(header, 20),
+            sums: (header[5] == 1).then(|| u32_at(header, 40)),
         };
         if found.object != object || found.address.row != row {
             return SlotState::Damaged("the unit header is that of another unit");
@@ -144,11 +195,14 @@ mod tests {
 
     const OBJECT: ObjectId = ObjectId(77);
     const SLOT: SlotHeader =
-        SlotHeader { object: OBJECT, address: UnitAddress { row: 5, position: 2 }, length: 4096, crc: 9 };
+        SlotHeader { object: OBJECT, address: UnitAddress { row: 5, position: 2 }, length: 4096, crc: 9, sums: None };
 
     #[test]
     fn headers_read_back() {
-        assert_eq!(SlotHeader::decode(&SLOT.encode(), OBJECT, 5, 4096), SlotState::Written(SLOT));
+        for sums in [None, Some(0), Some(u32::MAX)] {
+            let slot = SlotHeader { sums, ..SLOT };
+            assert_eq!(SlotHeader::decode(&slot.encode(), OBJECT, 5, 4096), SlotState::Written(slot));
+        }
         assert_eq!(decode_file_header(&encode_file_header(OBJECT, 8192), OBJECT), Ok(Some(8192)));
     }
 
@@ -177,5 +231,27 @@ mod tests {
         assert!(matches!(SlotHeader::decode(&SLOT.encode(), OBJECT, 5, 4095), SlotState::Damaged(_)));
         assert_eq!(decode_file_header(&encode_file_header(OBJECT, 8192)[..39], OBJECT), Ok(None));
         assert!(decode_file_header(&encode_file_header(OBJECT, 8192), ObjectId(78)).is_err());
+    }
+    #[test]
+    fn sums_fit_their_slots_and_are_those_of_the_blocks() {
+        for (unit_size, block) in
+            [(4096, None), (4100, None), (8000, None), (8192, Some(4096)), (256 << 10, Some(4096)), (4 << 20, Some(8192))]
+        {
+            assert_eq!(block_bytes(unit_size), block, "{unit_size}");
+            let Some(block) = block else { continue };
+            let end = SLOT_HEADER_BYTES + unit_size as usize + sums_bytes(unit_size, block);
+            assert!(end as u64 <= slot_stride(unit_size), "{unit_size}");
+        }
+        let all: Bytes = (0..10_000u32).map(|n| (n / 3) as u8).collect();
+        let expected: Vec<u8> = all.chunks(4096).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
+        for cuts in [vec![], vec![1], vec![4095, 4097], vec![4096, 8192], vec![0, 5, 9_999]] {
+            let (mut parts, mut from) = (Vec::new(), 0);
+            for cut in cuts.iter().copied().chain([all.len()]) {
+                parts.push(all.slice(from..cut));
+                from = cut;
+            }
+            assert_eq!(block_sums(&parts, 4096), expected, "{cuts:?}");
+        }
+        assert_eq!(block_sums(&[all.slice(..8192)], 4096).len(), sums_bytes(8192, 4096));
     }
 }

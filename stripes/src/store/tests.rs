@@ -71,8 +71,9 @@ fn what_was_stored_reads_back_also_after_a_restart() {
         for (row, length) in [(0, 8192), (1, 1), (7, 8191), (3, 4096)] {
             let unit = disk.store.get_unit(OBJECT, at(row)).unwrap();
             assert_eq!(unit.data, data(row, length));
-            let info = UnitInfo { length: length as u32, crc: unit.crc };
-            assert_eq!(disk.store.head_unit(OBJECT, at(row)).unwrap(), info);
+            let info = disk.store.head_unit(OBJECT, at(row)).unwrap();
+            assert_eq!((info.length, info.crc), (length as u32, unit.crc));
+            assert_eq!(info.block, (length > 4096).then_some(4096));
         }
         for absent in [2, 4, 8, 1000] {
             assert_eq!(refusal(disk.store.get_unit(OBJECT, at(absent))), Refusal::Absent);
@@ -345,4 +346,31 @@ fn more_objects_than_open_files_and_many_threads() {
     for listed in disk.store.list(None, 100).unwrap().objects {
         assert_eq!(disk.store.summary(listed.object).unwrap().units, 16);
     }
+}
+
+#[test]
+fn part_of_a_unit_is_read_by_its_blocks() {
+    let disk = Disk::new();
+    for (row, length) in [(0, 8192), (1, 5000), (2, 4096)] {
+        disk.put(row, length).unwrap();
+        let all = data(row, length);
+        for (start, end, blocks) in [(0, 1, 1), (4095, 4096, 1), (4095, 4097, 2), (4096, 5000, 1), (0, 8192, 2), (9, 9, 1)] {
+            let (part, read) = disk.store.get_part(OBJECT, at(row), start..end).unwrap();
+            let expected = all.slice((start as usize).min(length)..(end as usize).min(length));
+            assert_eq!(part, expected, "{start}..{end} of {length}");
+            assert!(read <= (blocks * 4096).min(length as u64), "{start}..{end} of {length}: {read} read");
+        }
+    }
+    // A flipped bit is seen by whoever reads its block, and by nobody else.
+    let file = fs::OpenOptions::new().write(true).open(disk.units()).unwrap();
+    let byte = data(0, 8192)[100] ^ 1;
+    file.write_all_at(&[byte], FILE_HEADER_BYTES + SLOT_HEADER_BYTES as u64 + 100).unwrap();
+    assert_eq!(refusal(disk.store.get_part(OBJECT, at(0), 0..1)), Refusal::Damaged);
+    assert_eq!(disk.store.get_part(OBJECT, at(0), 5000..6000).unwrap().0, data(0, 8192).slice(5000..6000));
+    assert_eq!(refusal(disk.store.get_unit(OBJECT, at(0))), Refusal::Damaged);
+    // Without their sums blocks are not believed, while the whole is.
+    let slot = FILE_HEADER_BYTES + record::slot_stride(UNIT);
+    file.write_all_at(&[1, 2, 3], slot + SLOT_HEADER_BYTES as u64 + 5000).unwrap();
+    assert_eq!(refusal(disk.store.get_part(OBJECT, at(1), 0..1)), Refusal::Damaged);
+    assert_eq!(disk.store.get_unit(OBJECT, at(1)).unwrap().data, data(1, 5000));
 }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::worker::{Start, TrackInfo};
 use rtp::clock::{ClockRate, RtpTimestamp};
+use stripes::scattered::Piece;
 
 use std::{ops::Range, time::Duration};
 
@@ -51,7 +52,7 @@ struct World {
     events: Vec<(Duration, PlaybackEvent)>,
     /// Units that came, and requests that wait until they may.
     hold_units: bool,
-    held: Vec<u64>,
+    held: Vec<Piece>,
     admit: Box<dyn FnMut(usize, bool, usize) -> Admission>,
 }
 
@@ -116,9 +117,9 @@ impl World {
     }
 
     fn bring(&mut self) {
-        for unit in std::mem::take(&mut self.held) {
-            let bytes = self.film.unit(unit);
-            self.playback.handle_unit(unit, bytes);
+        for piece in std::mem::take(&mut self.held) {
+            let bytes = piece.of(&self.film.unit(piece.unit));
+            self.playback.handle_bytes(piece, bytes);
         }
         self.poll();
     }
@@ -127,9 +128,10 @@ impl World {
         let at = self.now - self.start;
         loop {
             while let Some(request) = self.playback.poll_request() {
+                let piece = request.piece;
                 match self.hold_units {
-                    true => self.held.push(request.unit),
-                    false => self.playback.handle_unit(request.unit, self.film.unit(request.unit)),
+                    true => self.held.push(piece),
+                    false => self.playback.handle_bytes(piece, piece.of(&self.film.unit(piece.unit))),
                 }
             }
             let transmit = self.playback.poll_transmit(self.now, &mut self.trains, &mut self.scratch, &mut self.admit);

@@ -199,8 +199,8 @@ fn a_unit_that_is_lost_ends_it_when_it_is_due_and_names_its_node() {
     assert!(world.events.is_empty(), "what is here is played first");
     world.pass(4.0);
     let (_, event) = &world.events[0];
-    let node = world.film.index.media.node(world.film.index.media.address(lost));
-    let named = |reason: &str| reason.contains(&format!("unit {lost} ")) && reason.contains(&node.to_string());
+    let node = world.film.index.media.node(world.film.index.media.address(lost.unit));
+    let named = |reason: &str| reason.contains(&format!("unit {} ", lost.unit)) && reason.contains(&node.to_string());
     assert!(matches!(event, PlaybackEvent::Failed(reason) if named(reason)), "{event:?}");
 }
 
