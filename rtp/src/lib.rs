@@ -20,11 +20,13 @@
 //!   [`mp2t::NotCarried`]: what it can't hold
 //! - [`rtcp::Packet`]s of a [`rtcp::Compound`]: what comes in; [`rtcp::SenderReport`], [`rtcp::ReportBlock`] in and out
 //! - [`sender::Sender`]: what a source's reports say and when they are due; [`sender::ReceiverStats`]: what is answered
+//! - [`breaker::Breaker`]: whether the network can bear what is sent; [`breaker::Tripped`]: why not
 //! - [`receiver::Receiver`]: which packets of a source to believe, and what to report of them
 //! - [`cname::cname`]: the random name common to the tracks that one viewer plays
 
 pub mod access_unit;
 pub mod asf;
+pub mod breaker;
 pub mod clock;
 pub mod cname;
 pub mod codec;

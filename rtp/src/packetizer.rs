@@ -71,6 +71,11 @@ impl Packetizer {
         self.source.ssrc
     }
 
+    /// The source takes another name (RFC 3550 section 8.2).
+    pub fn rename(&mut self, ssrc: u32) {
+        self.source.ssrc = ssrc;
+    }
+
     /// The next packet is the first after PLAY: for audio, a talkspurt starts with it (RFC 3551 section 4.1); MPEG video
     /// cuts its first picture otherwise. A new packetizer stands at such a start; other formats ignore it.
     pub fn mark_start(&mut self) {

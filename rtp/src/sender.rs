@@ -3,25 +3,11 @@
 //! Sans-IO: `start` when packets begin to flow, `sent` for what went out, `report` and `report_sent` when
 //! `next_report` is due, `stop` when they cease, `handle_receiver_report` for what comes back.
 
+use crate::breaker::{Breaker, Breakers, Heard, Tripped};
 use crate::clock::{ClockRate, NtpTimestamp, RtpTimestamp, Ticks};
-use crate::rtcp::{ReportBlock, SenderReport};
+use crate::rtcp::{ReportBlock, ReportTimer, SenderReport};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-
-/// Of the session bandwidth, how much RTCP takes: 5 % (RFC 3550 section 6.2).
-const RTCP_SHARE: f64 = 0.05;
-
-/// Members of a unicast session. One of two sends, more than a quarter, so all share alike (6.3.1).
-const MEMBERS: f64 = 2.0;
-
-/// Bytes of a compound with its IP and UDP headers, on average: SR and SDES from us, RR and SDES back.
-const AVERAGE_SIZE: f64 = 28.0 + 28.0 + 32.0;
-
-/// `Tmin` behind the first report (6.3.1); the first goes with the first packet, as unicast may (6.2).
-const MINIMUM: Duration = Duration::from_secs(5);
-
-/// e - 3/2 (6.3.1): all implementations divide by it, whether they reconsider or not.
-const COMPENSATION: f64 = std::f64::consts::E - 1.5;
 
 /// Sender reports remembered, for receivers to refer to: at least ten seconds of them. Bounds what each viewer costs.
 const REMEMBERED: usize = 8;
@@ -31,12 +17,11 @@ const REMEMBERED: usize = 8;
 pub struct Sender {
     ssrc: u32,
     clock: ClockRate,
-    /// Bytes per second.
-    rtcp_bandwidth: f64,
-    random: u64,
+    timer: ReportTimer,
+    breaker: Breaker,
+    tripped: Option<Tripped>,
     packets: u64,
     octets: u64,
-    next_report: Option<Instant>,
     /// The time in the report made last, until it is sent.
     made: Option<NtpTimestamp>,
     /// The middle of the time in each report sent, and when it was sent.
@@ -70,14 +55,29 @@ impl Sender {
         Self {
             ssrc,
             clock,
-            rtcp_bandwidth: session_bandwidth_bps as f64 / 8.0 * RTCP_SHARE,
-            random: seed,
+            timer: ReportTimer::new(session_bandwidth_bps, seed),
+            breaker: Breaker::new(Breakers::Off),
+            tripped: None,
             packets: 0,
             octets: 0,
-            next_report: None,
             made: None,
             reports: VecDeque::new(),
             receiver: None,
+        }
+    }
+
+    /// Watches by these breakers from the next start on whether the network can bear it.
+    pub fn use_breakers(&mut self, breakers: Breakers) {
+        self.breaker = Breaker::new(breakers);
+    }
+
+    /// The source takes another name, since somebody else has its own (RFC 3550 section 8.2): what was counted is the old
+    /// one's. A report is due with the next packet if one was due at all.
+    pub fn rename(&mut self, ssrc: u32, now: Instant) {
+        (self.ssrc, self.packets, self.octets, self.made, self.receiver) = (ssrc, 0, 0, None, None);
+        self.reports.clear();
+        if self.timer.due().is_some() {
+            self.start(now);
         }
     }
 
@@ -89,12 +89,14 @@ impl Sender {
     /// Packets are about to flow, for the first time or after a pause: a report is due with the first of them, so that
     /// a player can put its tracks in step at once.
     pub fn start(&mut self, now: Instant) {
-        self.next_report = Some(now);
+        self.timer.start(now);
+        self.breaker.start(now);
     }
 
     /// No packets flow any more: no report is due.
     pub fn stop(&mut self) {
-        self.next_report = None;
+        self.timer.stop();
+        self.breaker.stop();
     }
 
     /// So many packets went out, with so many bytes of payload in them.
@@ -115,7 +117,27 @@ impl Sender {
 
     /// When the next report is due; `None` while nothing flows.
     pub fn next_report(&self) -> Option<Instant> {
-        self.next_report
+        self.timer.due()
+    }
+
+    /// Whether a report is to be sent now; else [`Sender::next_report`] may be later than it was.
+    pub fn report_expires(&mut self, now: Instant) -> bool {
+        let expires = self.timer.expires(now);
+        if let Some(tripped) = expires.then(|| self.breaker.check(self.timer.deterministic(), now)).flatten() {
+            self.tripped = Some(tripped);
+        }
+        expires
+    }
+
+    /// Why it must stop, if the network can't bear it; once.
+    pub fn take_tripped(&mut self) -> Option<Tripped> {
+        self.tripped.take()
+    }
+
+    /// A compound of so many bytes came from the receiver, by which it stays or leaves.
+    pub fn heard(&mut self, bytes: usize, stays: bool, now: Instant) {
+        self.timer.heard(bytes);
+        self.timer.set_members(if stays { 2 } else { 1 }, now);
     }
 
     /// The report for an instant that is `ntp` by the wall clock and `rtp` by the track's.
@@ -124,15 +146,14 @@ impl Sender {
         SenderReport { ssrc: self.ssrc, ntp, rtp, packets: self.packets as u32, octets: self.octets as u32 }
     }
 
-    /// The report made last has gone out. Says when the next one is due, unless nothing flows.
-    pub fn report_sent(&mut self, now: Instant) {
+    /// The report made last has gone out, in a compound of so many bytes. The next one is due at
+    /// [`Sender::next_report`], unless nothing flows.
+    pub fn report_sent(&mut self, bytes: usize, now: Instant) {
         if let Some(ntp) = self.made.take() {
             self.reports.truncate(REMEMBERED - 1);
             self.reports.push_front((ntp.middle(), now));
         }
-        if self.next_report.is_some() {
-            self.next_report = Some(now + self.interval());
-        }
+        self.timer.sent(bytes, now);
     }
 
     /// A receiver's words on this source; those on another are passed over, and give `None`.
@@ -147,6 +168,17 @@ impl Sender {
         let round_trip = sent.map(|(_, at)| now.saturating_duration_since(*at).saturating_sub(delay));
         let (reports, before) = self.receiver.map_or((0, None), |stats| (stats.reports, stats.round_trip));
         let jitter = self.clock.time(Ticks(i64::from(block.jitter)));
+        let round_trip = round_trip.or(before);
+        let heard = Heard {
+            fraction_lost: block.fraction_lost,
+            highest_sequence: block.highest_sequence,
+            round_trip,
+            packets: self.packets,
+            octets: self.octets,
+        };
+        if let Some(tripped) = self.breaker.report(heard, self.timer.deterministic(), now) {
+            self.tripped = Some(tripped);
+        }
         Some(self.receiver.insert(ReceiverStats {
             at: now,
             reports: reports + 1,
@@ -154,30 +186,13 @@ impl Sender {
             lost: block.lost,
             highest_sequence: block.highest_sequence,
             jitter: Duration::from_nanos(jitter.0.unsigned_abs()),
-            round_trip: round_trip.or(before),
+            round_trip,
         }))
     }
 
     /// What the receiver said last, if anything.
     pub fn receiver(&self) -> Option<&ReceiverStats> {
         self.receiver.as_ref()
-    }
-
-    /// The interval of 6.3.1, random by half to both sides. Reconsideration is left out, as two parties may (6.3).
-    fn interval(&mut self) -> Duration {
-        let minimum = MINIMUM.as_secs_f64();
-        let by_bandwidth = MEMBERS * AVERAGE_SIZE / self.rtcp_bandwidth;
-        let base = if by_bandwidth.is_finite() { by_bandwidth.max(minimum) } else { minimum };
-        Duration::from_secs_f64(base * (0.5 + self.uniform()) / COMPENSATION)
-    }
-
-    /// The next of a run of numbers in 0..1: splitmix64, 8 bytes of state for each of very many senders.
-    fn uniform(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ mixed >> 31) as f64 / 2f64.powi(64)
     }
 }
 
@@ -189,51 +204,32 @@ mod tests {
         Sender::new(7, ClockRate::VIDEO, bandwidth, seed)
     }
 
-    /// The first `count` intervals after the first report.
-    fn intervals(bandwidth: u64, seed: u64, count: usize) -> Vec<Duration> {
-        let (mut sender, start) = (sender(bandwidth, seed), Instant::now());
-        sender.start(start);
-        assert_eq!(sender.next_report(), Some(start), "the first goes with the first packet");
-        (0..count)
-            .map(|_| {
-                let due = sender.next_report().unwrap();
-                sender.report_sent(due);
-                sender.next_report().unwrap() - due
-            })
-            .collect()
-    }
-
     #[test]
-    fn intervals_are_spread_over_the_standards_range() {
-        // Bandwidth, and the deterministic interval: 5 s, or what 5 % of a thin session leaves to two members.
-        for (bandwidth, base) in [(0, 5.0), (1_500_000, 5.0), (1_000, 2.0 * 88.0 / 6.25)] {
-            let seen = intervals(bandwidth, 1, 2_000);
-            let seconds: Vec<f64> = seen.iter().map(Duration::as_secs_f64).collect();
-            let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
-            let expected = base / 1.21828;
-            assert!((mean / expected - 1.0).abs() < 0.02, "{bandwidth}: {mean} s rather than {expected}");
-            assert!(seconds.iter().all(|s| (0.4999..1.5001).contains(&(s / expected))), "{bandwidth}");
-            let least = seconds.iter().copied().fold(f64::MAX, f64::min);
-            let most = seconds.iter().copied().fold(0.0, f64::max);
-            assert!(least / expected < 0.51 && most / expected > 1.49, "{bandwidth}: {least} to {most}");
-        }
-        assert_eq!(intervals(1, 5, 9), intervals(1, 5, 9), "a seed reproduces them");
-        assert_ne!(intervals(1, 5, 9), intervals(1, 6, 9));
-    }
-
-    #[test]
-    fn reports_are_due_only_while_packets_flow() {
+    fn a_source_with_another_name_begins_anew() {
         let (mut sender, now) = (sender(0, 1), Instant::now());
-        assert_eq!(sender.next_report(), None);
         sender.start(now);
-        sender.report_sent(now);
-        assert!(sender.next_report().is_some_and(|due| due > now));
+        sender.sent(5, 500);
+        sender.report(NtpTimestamp(1 << 32), RtpTimestamp(0));
+        sender.report_sent(60, now);
+        sender.rename(9, now);
+        assert_eq!((sender.ssrc(), sender.packets(), sender.octets()), (9, 0, 0));
+        assert!(sender.report_expires(now), "its first report goes with its first packet");
         sender.stop();
-        sender.report_sent(now);
+        sender.rename(10, now);
         assert_eq!(sender.next_report(), None);
-        let later = now + Duration::from_secs(9);
-        sender.start(later);
-        assert_eq!(sender.next_report(), Some(later));
+    }
+
+    #[test]
+    fn a_receiver_that_gets_nothing_trips_the_breaker() {
+        let (mut sender, start) = (sender(1_000_000, 1), Instant::now());
+        sender.use_breakers(Breakers::Reported);
+        sender.start(start);
+        for number in 1..=10u32 {
+            sender.sent(100, 100_000);
+            let block = ReportBlock { ssrc: 7, highest_sequence: 50, ..ReportBlock::default() };
+            sender.handle_receiver_report(&block, start + Duration::from_secs(5) * number);
+            assert_eq!(sender.take_tripped().is_some(), number >= 6, "report {number}");
+        }
     }
 
     #[test]
@@ -255,7 +251,7 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         for second in 1..=20u64 {
             sender.report(NtpTimestamp(second << 32), RtpTimestamp(0));
-            sender.report_sent(at(second * 1_000));
+            sender.report_sent(60, at(second * 1_000));
         }
         let block = |last_report, delay| ReportBlock {
             ssrc: 7,

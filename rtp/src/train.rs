@@ -116,6 +116,18 @@ impl Train {
         &self.bytes[self.end(index) + header..self.end(index + 1)]
     }
 
+    /// Gives the packets from `from` on another SSRC.
+    pub fn rename(&mut self, from: usize, ssrc: u32) {
+        const SSRC: std::ops::Range<usize> = 8..12;
+        let header = if let Framing::Interleaved { .. } = self.framing { FRAME_HEADER } else { 0 };
+        for index in from..self.len() {
+            let start = self.end(index) + header;
+            if let Some(field) = self.bytes.get_mut(start + SSRC.start..start + SSRC.end) {
+                field.copy_from_slice(&ssrc.to_be_bytes());
+            }
+        }
+    }
+
     /// Fills packets up by RTP padding where they can then leave in fewer segmented sends: all packets of a send must be
     /// equal but for a shorter last one, and where a payload format forbids an equal cut (whole slices, say) this is what
     /// makes them so. What is padded costs the wire at most 255 bytes a packet, a send of its own costs the sender as much

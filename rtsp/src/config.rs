@@ -7,6 +7,7 @@ mod access;
 
 pub use access::{AuthConfig, TlsConfig};
 
+use rtp::breaker::Breakers;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -52,6 +53,9 @@ max_connections = 20000
 max_connections_per_address = 10000
 # Mbit/s that the network takes away from here; PLAY that needs more is answered 453. 0: no bound.
 network_mbit_s = 0
+# What ends a UDP viewer's session for the network's sake (RFC 8083): "reported" where receiver reports say that nothing
+# arrives, or that ten times what TCP would send gets lost; "all" also where no reports come; "off".
+circuit_breaker = "reported"
 
 [nodes]
 # Node processes that `serve` starts in the data folder.
@@ -126,6 +130,28 @@ pub struct Config {
     pub log: LogConfig,
 }
 
+/// Which circuit breakers are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CircuitBreaker {
+    /// None.
+    Off,
+    /// By what receivers report.
+    Reported,
+    /// By what they don't report, too.
+    All,
+}
+
+impl From<CircuitBreaker> for Breakers {
+    fn from(named: CircuitBreaker) -> Self {
+        match named {
+            CircuitBreaker::Off => Self::Off,
+            CircuitBreaker::Reported => Self::Reported,
+            CircuitBreaker::All => Self::All,
+        }
+    }
+}
+
 /// `[front]`
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -164,6 +190,8 @@ pub struct FrontConfig {
     pub max_connections_per_address: usize,
     /// Mbit/s, 0 for no bound.
     pub network_mbit_s: u64,
+    /// For UDP.
+    pub circuit_breaker: CircuitBreaker,
 }
 
 /// `[nodes]`
@@ -345,6 +373,7 @@ impl Default for Config {
                 max_connections: 20_000,
                 max_connections_per_address: 10_000,
                 network_mbit_s: 0,
+                circuit_breaker: CircuitBreaker::Reported,
             },
             nodes: NodesConfig { count: 4, timeout_ms: 5_000, read_limit_mb_s: 0, usable_percent: 85 },
             auth: AuthConfig::default(),

@@ -345,6 +345,11 @@ impl Session {
             match self.events.try_recv() {
                 Ok(ViewerEvent::Alive) => self.touch(now),
                 Ok(ViewerEvent::Reached(info)) => self.reached = info,
+                Ok(ViewerEvent::Renamed { old, new }) => {
+                    for track in self.tracks.iter_mut().filter(|track| track.ssrc == old) {
+                        track.ssrc = new;
+                    }
+                }
                 Ok(ViewerEvent::Next(range, rate)) => self.played(range.start, range.end, rate, now),
                 // A.2: Ready at the end of the range; the session stays until TEARDOWN or its timeout.
                 Ok(ViewerEvent::EndOfStream) => {

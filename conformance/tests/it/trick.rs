@@ -72,13 +72,7 @@ fn position(client: &mut Client, url: &str) -> (f64, Instant) {
 }
 
 /// SETUP of all tracks over the connection, and PLAY.
-fn play(
-    client: &mut Client,
-    url: &str,
-    description: &client::Response,
-    range: &str,
-    scale: f64,
-) -> client::Response {
+fn play(client: &mut Client, url: &str, description: &client::Response, range: &str, scale: f64) -> client::Response {
     for (index, control) in client::controls(description).iter().enumerate() {
         let transport = format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * index, 2 * index + 1);
         assert_eq!(client.request("SETUP", control, &[("Transport", &transport)]).unwrap().status, 200);

@@ -3,16 +3,19 @@
 //! - [`parse_compound`]: what lies in one datagram, packet by packet, whatever it holds
 //! - [`write_sender_report`], [`write_bye`], [`write_receiver_report`]: the compounds we send, each with its CNAME (6.1)
 //! - [`SenderReport`], [`ReportBlock`]: what the reports say
+//! - [`ReportTimer`]: when they are due
 //!
 //! The `rtcp-types` crate reads and writes the single packets. Walking the compound and SDES chunks is done here: the
 //! crate refuses a whole compound for a bad length in its last packet, and takes the leading zeros of a chunk's SSRC for
 //! padding of the chunk before it.
 
 mod parse;
+mod timer;
 mod write;
 
 pub use parse::{Compound, Fault, Packet, RtcpError, parse_compound};
 pub use rtcp_types::RtcpWriteError as WriteError;
+pub use timer::ReportTimer;
 pub use write::{write_bye, write_receiver_report, write_sender_report};
 
 use crate::clock::{NtpTimestamp, RtpTimestamp};

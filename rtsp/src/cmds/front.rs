@@ -105,6 +105,7 @@ impl Front {
                 quantum: Duration::from_millis(config.front.quantum_ms),
                 bundle: Duration::from_millis(config.front.bundle_ms),
                 padding: config.front.padding,
+                breakers: config.front.circuit_breaker.into(),
                 read_ahead: Duration::from_millis(config.front.read_ahead_ms),
                 ..PlaybackOptions::default()
             },

@@ -179,7 +179,11 @@ impl Playback {
             let mut packetizer =
                 Packetizer::new(&track.format, setup.payload_type, setup.ssrc, sequence, options.max_packet);
             packetizer.share_sends(options.padding && setup.framing == Framing::Datagram);
-            let sender = Sender::new(setup.ssrc, track.clock(), u64::from(track.bandwidth_bps), random.next_u64());
+            let bandwidth = u64::from(track.bandwidth_bps);
+            let mut sender = Sender::new(setup.ssrc, track.clock(), bandwidth, random.next_u64());
+            if setup.framing == Framing::Datagram {
+                sender.use_breakers(options.breakers);
+            }
             tracks.push(TrackPlay::new(setup, source, track, &options, packetizer, sender, first, now));
         }
         if tracks.is_empty() {

@@ -1,5 +1,6 @@
 //! How packets are made and paced.
 
+use rtp::breaker::Breakers;
 use std::time::Duration;
 
 /// How one viewer's packets are made and paced.
@@ -25,6 +26,8 @@ pub struct PlaybackOptions {
     pub window_bytes: u64,
     /// A unit that comes later than this after it was due ends the playing.
     pub max_stall: Duration,
+    /// What ends the playing by datagrams for the network's sake.
+    pub breakers: Breakers,
     /// From the end of a presentation that went by datagrams to the goodbye. ffmpeg looks for RTCP first, and ends at
     /// once: RTP packets that wait in its socket while it decodes would be lost.
     pub goodbye: Duration,
@@ -42,6 +45,7 @@ impl Default for PlaybackOptions {
             read_ahead: Duration::from_secs(2),
             window_bytes: 8 << 20,
             max_stall: Duration::from_secs(5),
+            breakers: Breakers::default(),
             goodbye: Duration::from_secs(1),
         }
     }

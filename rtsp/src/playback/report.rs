@@ -1,6 +1,6 @@
 //! Sender reports and goodbyes (RFC 3550 section 6).
 
-use super::{Playback, State, range::NANOSECONDS, track::TrackPlay};
+use super::{Playback, State, range::NANOSECONDS, track::TrackPlay, trains::Trains};
 use crate::worker::TrackInfo;
 use rtp::{clock::Ticks, rtcp, sender::Sender};
 use std::time::Instant;
@@ -12,11 +12,11 @@ impl Playback {
         if self.state != State::Playing {
             return None;
         }
-        let due = |at: &usize| self.tracks[*at].sender.next_report().is_some_and(|due| due <= now);
-        let at = (0..self.tracks.len()).find(|at| !self.tracks[*at].fresh && due(at))?;
+        let at = self.tracks.iter_mut().position(|track| !track.fresh && track.sender.report_expires(now));
+        let at = at.filter(|_| !self.trip())?;
         out.clear();
         let written = rtcp::write_sender_report(out, &self.report(at, now), cname);
-        self.tracks[at].sender.report_sent(now);
+        self.tracks[at].sender.report_sent(out.len(), now);
         // It fails for a CNAME beyond 255 bytes only, and then every time.
         written.is_ok().then_some(at)
     }
@@ -51,10 +51,42 @@ impl Playback {
         match self.tracks.iter_mut().find(|track| track.setup.ssrc == block.ssrc) {
             Some(track) => {
                 track.sender.handle_receiver_report(block, now);
+                self.trip();
                 true
             }
             None => false,
         }
+    }
+
+    /// A compound of so many bytes came from the viewer, by which it stays or leaves.
+    pub fn heard(&mut self, bytes: usize, stays: bool, now: Instant) {
+        for track in &mut self.tracks {
+            track.sender.heard(bytes, stays, now);
+        }
+    }
+
+    /// The source `old` is called `new` from the next packet on, since somebody else has its name (RFC 3550 section 8.2).
+    /// Say [`Playback::bye`] before.
+    pub fn rename(&mut self, old: u32, new: u32, trains: &mut Trains, now: Instant) {
+        let playing = self.state == State::Playing;
+        for track in self.tracks.iter_mut().filter(|track| track.setup.ssrc == old) {
+            track.setup.ssrc = new;
+            track.packetizer.rename(new);
+            track.sender.rename(new, now);
+            track.fresh = playing;
+            if let Some(rest) = &track.rest {
+                trains.get_mut(rest.train).rename(rest.next, new);
+            }
+        }
+    }
+
+    /// Ends the playing where the network can't bear it (RFC 8083); true then.
+    fn trip(&mut self) -> bool {
+        let tripped = self.tracks.iter_mut().find_map(|track| track.sender.take_tripped());
+        if let Some(tripped) = tripped {
+            self.fail(format!("circuit breaker (RFC 8083): {tripped}"));
+        }
+        tripped.is_some()
     }
 
     pub(super) fn next_report(&self) -> Option<Instant> {

@@ -1,8 +1,8 @@
 //! What comes from viewers: reports, and packets that open ways through firewalls.
 
-use super::{ViewerId, WorkerStatistics, run::Machine, viewers::Key};
+use super::{ViewerEvent, ViewerId, WorkerStatistics, run::Machine, viewers::Key};
 use crate::net::udp::MAX_RTCP;
-use rtp::rtcp;
+use rtp::rtcp::{self, SenderReport};
 use std::{net::SocketAddr, time::Instant};
 
 /// Packets that are read at one go from each socket: a flood must not keep the others' packets from leaving.
@@ -49,24 +49,66 @@ impl Machine {
 
     fn take_report(&mut self, key: Key, packet: &[u8], now: Instant) {
         let Some(viewer) = self.viewers.get(key) else { return };
-        let mut valid = false;
+        let (mut valid, mut leaves) = (false, false);
+        let (mut speakers, mut names) = (Vec::new(), Vec::new());
         for packet in rtcp::parse_compound(packet) {
             match packet {
-                Ok(rtcp::Packet::ReceiverReport { blocks, .. } | rtcp::Packet::SenderReport { blocks, .. }) => {
+                Ok(rtcp::Packet::SenderReport { report: SenderReport { ssrc, .. }, blocks })
+                | Ok(rtcp::Packet::ReceiverReport { ssrc, blocks }) => {
                     valid = true;
+                    speakers.push(ssrc);
                     for block in &blocks {
                         viewer.playback.handle_report_block(block, now);
                     }
                 }
                 // A receiver that leaves says so by RTSP too, or its session times out: it gives no sign of life.
-                Ok(rtcp::Packet::Bye { .. }) => return,
+                Ok(rtcp::Packet::Bye { .. }) => leaves = true,
+                Ok(rtcp::Packet::Sdes { cnames }) => {
+                    valid = true;
+                    names.extend(cnames);
+                }
                 Ok(_) => valid = true,
                 Err(error) => tracing::debug!(viewer = %viewer.id, %error, "a viewer's report"),
             }
         }
-        if valid {
+        if valid || leaves {
+            viewer.playback.heard(packet.len(), !leaves, now);
+        }
+        if valid && !leaves {
             WorkerStatistics::count(&self.statistics.received_reports, 1);
             viewer.is_alive(now);
         }
+        // What bears our own CNAME is a packet of ours that came back by a loop (8.2).
+        speakers.retain(|ssrc| !names.iter().any(|(named, name)| named == ssrc && *name == self.options.cname));
+        let ours = speakers.into_iter().find(|ssrc| viewer.playback.setups().any(|setup| setup.ssrc == *ssrc));
+        if let Some(ssrc) = ours {
+            self.collide(key, ssrc, now);
+        }
+        // What the reports say may end it.
+        self.serve(key, now);
+    }
+
+    /// RFC 3550 section 8.2: a viewer has taken the name of one of the sources that it receives. The source says goodbye
+    /// and goes on by another name.
+    fn collide(&mut self, key: Key, ssrc: u32, now: Instant) {
+        let Some(viewer) = self.viewers.get(key) else { return };
+        if !viewer.may_rename(now) {
+            return;
+        }
+        let new = std::iter::repeat_with(rand::random::<u32>).find(|new| self.viewers.by_source(*new).is_none());
+        let Some(new) = new else { return };
+        let Some(viewer) = self.viewers.get(key) else { return };
+        tracing::info!(viewer = %viewer.id, "SSRC {ssrc:08x} is the viewer's, too: {new:08x} from now on");
+        self.viewers.leave(key);
+        let Some(viewer) = self.viewers.get(key) else { return };
+        let track = viewer.playback.setups().position(|setup| setup.ssrc == ssrc);
+        if let Some(track) = track
+            && viewer.playback.bye(track, now, &self.options.cname, &mut self.report)
+        {
+            viewer.send_report(track, &self.report, &self.udp, now);
+        }
+        viewer.playback.rename(ssrc, new, &mut self.trains, now);
+        viewer.tell(ViewerEvent::Renamed { old: ssrc, new });
+        self.viewers.enter(key);
     }
 }

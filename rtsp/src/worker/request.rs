@@ -197,6 +197,13 @@ pub enum ViewerEvent {
     Reached(Vec<TrackInfo>),
     /// What waited plays now: the real range and rate.
     Next(Range<MediaTime>, Rate),
+    /// A source has another SSRC now, since the viewer has taken the old one.
+    Renamed {
+        /// As it was set up.
+        old: u32,
+        /// In all packets from now on.
+        new: u32,
+    },
     /// A sign of life: RTCP came, or the open connection took packets. At most one every few seconds.
     Alive,
     /// Nothing more will be sent; the reason is for people. The viewer is gone.

@@ -236,7 +236,7 @@ impl Machine {
     }
 
     /// Does all that is due for one viewer and finds out when it is due next.
-    fn serve(&mut self, key: Key, now: Instant) {
+    pub(super) fn serve(&mut self, key: Key, now: Instant) {
         let Some(viewer) = self.viewers.get(key) else { return };
         viewer.slot = None;
         let read_ahead = self.options.playback.read_ahead;
@@ -295,14 +295,7 @@ impl Machine {
             // Before the playing itself gives up: the reason then names the node.
             let give_up = deadline.max(now) + self.options.playback.max_stall * 3 / 4;
             let layout = viewer.layout.clone();
-            self.runtime.spawn(fetch::fetch(
-                self.source.clone(),
-                layout,
-                piece,
-                give_up,
-                key,
-                self.inbox.clone(),
-            ));
+            self.runtime.spawn(fetch::fetch(self.source.clone(), layout, piece, give_up, key, self.inbox.clone()));
         }
         at_hand
     }

@@ -1,5 +1,6 @@
 //! Workers on real sockets of this machine, with a film in memory.
 
+mod collision;
 mod nodes;
 
 use super::*;

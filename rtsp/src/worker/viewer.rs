@@ -30,6 +30,10 @@ use tokio::sync::{mpsc::UnboundedSender, oneshot};
 /// Signs of life are passed on at most this often: sessions live for a minute.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
+/// A viewer's sources get another name at most this often: ten report intervals, as RFC 3550 section 8.2 has it for those
+/// who cause collisions.
+const RENAME_EVERY: Duration = Duration::from_secs(50);
+
 /// Ranges that wait at most: whoever asks for more is no player.
 const MAX_QUEUE: usize = 32;
 
@@ -56,6 +60,7 @@ pub(super) struct Viewer {
     pub(super) held_bytes: u64,
     pub(super) events: UnboundedSender<ViewerEvent>,
     alive: Option<Instant>,
+    renamed: Option<Instant>,
 }
 
 /// Where one track's packets go.
@@ -100,6 +105,7 @@ impl Viewer {
             held_bytes: 0,
             events: request.events.clone(),
             alive: None,
+            renamed: None,
         })
     }
 
@@ -216,6 +222,15 @@ impl Viewer {
             self.alive = Some(now);
             self.tell(ViewerEvent::Alive);
         }
+    }
+
+    /// Whether a source of its may get another name now: somebody who takes every new one, too, is left alone for a while.
+    pub(super) fn may_rename(&mut self, now: Instant) -> bool {
+        let may = self.renamed.is_none_or(|last| now.saturating_duration_since(last) >= RENAME_EVERY);
+        if may {
+            self.renamed = Some(now);
+        }
+        may
     }
 
     /// Whether a connection takes so little that reading on is of no use.

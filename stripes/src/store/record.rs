@@ -234,9 +234,14 @@ mod tests {
     }
     #[test]
     fn sums_fit_their_slots_and_are_those_of_the_blocks() {
-        for (unit_size, block) in
-            [(4096, None), (4100, None), (8000, None), (8192, Some(4096)), (256 << 10, Some(4096)), (4 << 20, Some(8192))]
-        {
+        for (unit_size, block) in [
+            (4096, None),
+            (8128, None),
+            (8000, Some(4096)),
+            (8192, Some(4096)),
+            (256 << 10, Some(4096)),
+            (4 << 20, Some(8192)),
+        ] {
             assert_eq!(block_bytes(unit_size), block, "{unit_size}");
             let Some(block) = block else { continue };
             let end = SLOT_HEADER_BYTES + unit_size as usize + sums_bytes(unit_size, block);

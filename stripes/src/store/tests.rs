@@ -354,7 +354,9 @@ fn part_of_a_unit_is_read_by_its_blocks() {
     for (row, length) in [(0, 8192), (1, 5000), (2, 4096)] {
         disk.put(row, length).unwrap();
         let all = data(row, length);
-        for (start, end, blocks) in [(0, 1, 1), (4095, 4096, 1), (4095, 4097, 2), (4096, 5000, 1), (0, 8192, 2), (9, 9, 1)] {
+        for (start, end, blocks) in
+            [(0, 1, 1), (4095, 4096, 1), (4095, 4097, 2), (4096, 5000, 1), (0, 8192, 2), (9, 9, 1)]
+        {
             let (part, read) = disk.store.get_part(OBJECT, at(row), start..end).unwrap();
             let expected = all.slice((start as usize).min(length)..(end as usize).min(length));
             assert_eq!(part, expected, "{start}..{end} of {length}");
