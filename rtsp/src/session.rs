@@ -11,7 +11,7 @@ pub use table::{Ended, SessionOptions, SessionTable};
 
 use crate::admission::Promise;
 use crate::channel::Watching;
-use crate::headers::{Scale, Speed};
+use crate::headers::{Scale, SeekStyle, Speed};
 use crate::playback::Rate;
 use crate::server::{Notify, Opened};
 use crate::worker::{Destination, PlayRequest, PlayTrack, Start, TrackInfo, ViewerEvent, ViewerId, WorkerId};
@@ -234,6 +234,7 @@ impl Session {
             channel: self.watching.as_ref().map(|watching| (watching.channel.clone(), watching.live.clone())),
             tracks: self.play_tracks(),
             start,
+            style: SeekStyle::default(),
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: self.blocksize,

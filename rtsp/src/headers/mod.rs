@@ -11,6 +11,7 @@
 //! | [`FeatureTags`] | `Require`, `Proxy-Require`, `Unsupported` (12.32, 12.27, 12.41) |
 //! | [`Authorization`], [`Digest`] | `Authorization` (12.5): who asks |
 //! | [`Blocksize`] | `Blocksize` (12.7) |
+//! | [`SeekStyle`] | `Seek-Style` (RFC 7826 18.47): where exactly playing begins |
 //!
 //! Parsers are lenient where players are sloppy (case, blanks, empty elements) and never panic.
 
@@ -21,6 +22,7 @@ mod features;
 mod range;
 mod rate;
 mod rtp_info;
+mod seek_style;
 mod session;
 mod smpte;
 mod transport;
@@ -32,6 +34,7 @@ pub use features::FeatureTags;
 pub use range::{Npt, NptRange, Range};
 pub use rate::{Scale, Speed};
 pub use rtp_info::{RtpInfo, RtpInfoEntry};
+pub use seek_style::SeekStyle;
 pub use session::SessionField;
 pub use smpte::{SmpteRange, SmpteType, Timecode};
 pub use transport::{Addresses, Delivery, Lower, MAX_ALTERNATIVES, Pair, Transport};

@@ -40,7 +40,7 @@ pub use options::PlaybackOptions;
 pub use rate::{Rate, Selection};
 pub use send::{Admission, Scratch, Transmit};
 
-use crate::worker::PlayError;
+use crate::{headers::SeekStyle, worker::PlayError};
 use catalog::index::Index;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use rtp::{
@@ -76,6 +76,7 @@ pub struct Playback {
     tracks: Vec<TrackPlay>,
     state: State,
     rate: Rate,
+    style: SeekStyle,
     /// The presentation time at which the range began, or where it stands while it does not play.
     start: MediaTime,
     end: MediaTime,
@@ -209,6 +210,7 @@ impl Playback {
             tracks,
             state: State::Rewound,
             rate: Rate::NORMAL,
+            style: SeekStyle::Rap,
             start: MediaTime::ZERO,
             origin: now,
             decode_start: MediaTime::ZERO,

@@ -1,6 +1,7 @@
 //! The range that plays: arming it, starting it, stopping in it, and when its samples are due.
 
 use super::{Playback, Rate, Selection, State, seek, track::TrackPlay};
+use crate::headers::SeekStyle;
 use crate::worker::{PlayError, Start, TrackInfo};
 use catalog::sample::Sample;
 use rtp::clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks};
@@ -40,6 +41,7 @@ impl Playback {
             }
             Start::Resume => None,
         };
+        let asked = asked.filter(|asked| !self.continues_to(*asked, rate, now));
         let mut from = asked.unwrap_or_else(|| self.position(now));
         let outside = match backward {
             true => from <= end.unwrap_or(MediaTime::ZERO),
@@ -85,6 +87,33 @@ impl Playback {
             },
         });
         Ok((self.start..self.end, info.collect()))
+    }
+
+    /// How the next range is to be sought.
+    pub fn set_style(&mut self, style: SeekStyle) {
+        self.style = style;
+    }
+
+    /// How the range was sought.
+    pub fn style(&self) -> SeekStyle {
+        self.style
+    }
+
+    /// CoRAP (RFC 7826 18.47): whether it goes on from where it stands, since no random access point lies between there and
+    /// `asked`. Then it is as if what comes next had been asked for.
+    fn continues_to(&mut self, asked: MediaTime, rate: Rate, now: Instant) -> bool {
+        let sparse = [self.rate, rate].iter().any(|rate| rate.selection() == Selection::SyncPictures);
+        let stands = !sparse && !matches!(self.state, State::Rewound | State::Failed);
+        if self.style != SeekStyle::CoRap || !stands {
+            return false;
+        }
+        let position = self.position(now);
+        let numbers: Vec<usize> = self.tracks.iter().map(|track| track.setup.track).collect();
+        let continues = position <= asked && seek::place(&self.index, &numbers, asked).start <= position;
+        if continues {
+            self.style = SeekStyle::Next;
+        }
+        continues
     }
 
     /// The instant that `RTP-Info` tells of a track.
@@ -165,10 +194,14 @@ impl Playback {
     fn seek(&mut self, asked: MediaTime) {
         let numbers: Vec<usize> = self.tracks.iter().map(|track| track.setup.track).collect();
         let sparse = self.rate.selection() == Selection::SyncPictures;
-        let place = match sparse {
-            true => seek::place_sync(&self.index, &numbers, asked),
-            false => seek::place(&self.index, &numbers, asked),
+        let place = match self.style {
+            _ if sparse => seek::place_sync(&self.index, &numbers, asked),
+            SeekStyle::Rap | SeekStyle::CoRap => seek::place(&self.index, &numbers, asked),
+            style => seek::place_exact(&self.index, &numbers, asked, style == SeekStyle::Next),
         };
+        if sparse {
+            self.style = SeekStyle::Rap;
+        }
         self.start = place.start;
         for (track, (cursor, skip_before)) in self.tracks.iter_mut().zip(place.tracks) {
             track.seek(cursor, skip_before);

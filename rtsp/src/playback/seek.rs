@@ -49,6 +49,42 @@ pub(super) fn place(index: &Index, tracks: &[usize], asked: MediaTime) -> Place 
     Place { start, tracks: places.collect() }
 }
 
+/// The same to the sample, though decoding can't begin there: each track begins with what is shown at `asked`, or with
+/// what is shown `next`. Samples decoded later but shown earlier are left out.
+pub(super) fn place_exact(index: &Index, tracks: &[usize], asked: MediaTime, next: bool) -> Place {
+    let known = || tracks.iter().filter_map(|track| index.tracks.get(*track));
+    let places = known().map(|track| {
+        let (samples, asked) = (&track.samples, track.clock().ticks(asked));
+        let sync = samples.sync_at_or_before(asked);
+        // From there to the next sync sample lies all that may be shown about that time.
+        let later = || samples.iter_from(sync).enumerate();
+        let shown = match next {
+            true => later().map(|(_, sample)| sample.pts).filter(|pts| *pts >= asked).take(REORDERED).min(),
+            false => later().map(|(_, sample)| sample.pts).take_while(within(asked)).filter(|pts| *pts <= asked).max(),
+        };
+        let shown = shown.unwrap_or(asked);
+        let first = later().find(|(_, sample)| sample.pts >= shown).map_or(samples.len(), |(at, _)| sync + at);
+        (track, first, shown)
+    });
+    let places: Vec<_> = places.collect();
+    let there = places.iter().filter(|(track, first, _)| *first < track.samples.len());
+    let start = there.map(|(track, _, shown)| track.clock().time(*shown)).min().unwrap_or(asked);
+    let tracks = places.into_iter().map(|(_, first, shown)| (first, Some(shown))).collect();
+    Place { start: start.max(MediaTime::ZERO), tracks }
+}
+
+/// So many samples may be decoded before one that is shown earlier: more than any codec reorders.
+const REORDERED: usize = 32;
+
+/// True until [`REORDERED`] samples in a row are shown later than `asked`: then no earlier one follows.
+fn within(asked: Ticks) -> impl FnMut(&Ticks) -> bool {
+    let mut later = 0;
+    move |pts| {
+        later = if *pts > asked { later + 1 } else { 0 };
+        later < REORDERED
+    }
+}
+
 /// The same where only sync pictures are sent: each track of pictures begins at its own. Where the others begin is of no
 /// meaning.
 pub(super) fn place_sync(index: &Index, tracks: &[usize], asked: MediaTime) -> Place {

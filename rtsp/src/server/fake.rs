@@ -156,7 +156,7 @@ impl Workers for FakeWorkers {
             self.note(format!("queue {:?} {:?}", request.start, request.end));
             let Start::At(start) = request.start else { return Box::pin(async { Err(PlayError::Stopped) }) };
             let range = start..request.end.unwrap_or(request.index.duration);
-            return Box::pin(async move { Ok(PlayReply { range, rate, info: Vec::new() }) });
+            return Box::pin(async move { Ok(PlayReply { range, rate, info: Vec::new(), style: request.style }) });
         }
         let before = state.get(&request.viewer).map(|viewer| (viewer.position, viewer.sequence));
         let position = match request.start {
@@ -177,10 +177,10 @@ impl Workers for FakeWorkers {
             sequence,
             timestamp: RtpTimestamp(1 + track.ssrc % 1000),
         };
-        let info = request.tracks.iter().map(info).collect();
+        let (info, style) = (request.tracks.iter().map(info).collect(), request.style);
         self.note(format!("play {:?} {:?} {} tracks{said}", request.start, request.end, request.tracks.len()));
         state.insert(request.viewer, Viewer { request, position, end, since: None, sequence });
-        Box::pin(async move { Ok(PlayReply { range: position..end, rate, info }) })
+        Box::pin(async move { Ok(PlayReply { range: position..end, rate, info, style }) })
     }
 
     fn go(&self, _: WorkerId, viewer: ViewerId) {

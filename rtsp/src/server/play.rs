@@ -3,7 +3,7 @@
 use super::setup::blocksize;
 use super::{Answer, Outcome, Refusal, Server, Step, Target, live, v2};
 use crate::admission::Demand;
-use crate::headers::{Blocksize, Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, Speed};
+use crate::headers::{Blocksize, Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, SeekStyle, Speed};
 use crate::message::{Method, Reply, Request, StatusCode, reply};
 use crate::playback::Rate;
 use crate::sdp;
@@ -47,7 +47,7 @@ impl Server {
                 reply.insert_header(RANGE, said_range(session, &Range::npt(position, None), position, end).to_string());
                 say_rate(request, session.rate(), &mut reply);
                 if v2::speaks(request) {
-                    v2::say_play(&mut reply, session);
+                    v2::say_play(&mut reply, session, SeekStyle::default());
                 }
                 return Ok(Step::done(reply));
             }
@@ -69,7 +69,8 @@ impl Server {
             let promise = self.admission.promise(&session.index.media.nodes, demand);
             session.promised(promise.map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?);
         }
-        let play = PlayRequest { end, rate, queue, ..session.request(start) };
+        let style = v2::seek_style(request);
+        let play = PlayRequest { style, end, rate, queue, ..session.request(start) };
         Ok(Step::Play(session.worker, Box::new(play), id))
     }
 
@@ -121,7 +122,7 @@ impl Server {
                 reply.insert_header(RTP_INFO, text);
             }
             if v2::speaks(request) {
-                v2::say_play(&mut reply, session);
+                v2::say_play(&mut reply, session, played.style);
                 if let Some(notify) = &mut session.notify {
                     notify.play = Some(request.cseq.clone());
                 }

@@ -2,7 +2,7 @@
 //! has a name, and requests of ours.
 
 use super::{Connection, Refusal, Server, live};
-use crate::headers::{Range, RtpInfo};
+use crate::headers::{Range, RtpInfo, SeekStyle};
 use crate::message::{Method, Reply, Request, SERVER, StatusCode, Version};
 use crate::net::outbox::Outbox;
 use crate::session::{Ended, Session, SessionId, State};
@@ -112,9 +112,15 @@ pub(super) fn media_range(session: &Session) -> String {
     }
 }
 
-/// What PLAY's answer says beside 1.0's: seeks land on the sync sample before, whatever other style was wished for.
-pub(super) fn say_play(reply: &mut Reply, session: &Session) {
-    reply.insert_header(SEEK_STYLE, "RAP");
+/// Which way of seeking is wished for; one that is not known is passed over (18.47).
+pub(super) fn seek_style(request: &Request) -> SeekStyle {
+    let asked = request.headers.get(SEEK_STYLE).filter(|_| speaks(request));
+    asked.and_then(SeekStyle::parse).unwrap_or_default()
+}
+
+/// What PLAY's answer says beside 1.0's.
+pub(super) fn say_play(reply: &mut Reply, session: &Session, style: SeekStyle) {
+    reply.insert_header(SEEK_STYLE, style.to_string());
     reply.insert_header(MEDIA_RANGE, media_range(session));
 }
 

@@ -1,7 +1,7 @@
 //! What is asked of the workers and what they answer.
 
 use crate::channel::{Channel, Live};
-use crate::headers::{Scale, Speed};
+use crate::headers::{Scale, SeekStyle, Speed};
 use crate::net::outbox::Outbox;
 use crate::playback::Rate;
 use bytes::Bytes;
@@ -40,6 +40,8 @@ pub struct PlayRequest {
     pub tracks: Vec<PlayTrack>,
     /// Where playing starts.
     pub start: Start,
+    /// How near to a time that was asked for it begins.
+    pub style: SeekStyle,
     /// Where it ends, half-open; `None` is the end of the presentation.
     pub end: Option<MediaTime>,
     /// How fast; what can't be had becomes the nearest that can.
@@ -89,7 +91,7 @@ pub enum Destination {
 /// Where playing starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// At the sync sample at or before this.
+    /// At this time, or as near to it as the style has it.
     At(MediaTime),
     /// Where it was paused or its range ended; a new viewer, or one whose film was over, starts at zero.
     Resume,
@@ -104,6 +106,8 @@ pub struct PlayReply {
     pub rate: Rate,
     /// For each track, in the request's order: for `RTP-Info` (RFC 2326 section 12.33).
     pub info: Vec<TrackInfo>,
+    /// How it was sought.
+    pub style: SeekStyle,
 }
 
 /// One entry of `RTP-Info`.

@@ -4,7 +4,7 @@ mod collision;
 mod nodes;
 
 use super::*;
-use crate::headers::{Scale, Speed};
+use crate::headers::{Scale, SeekStyle, Speed};
 use crate::net::wire::Wire;
 use crate::{
     net::outbox::Outbox,
@@ -82,6 +82,7 @@ impl Stage {
             channel: None,
             tracks: tracks.collect(),
             start,
+            style: SeekStyle::Rap,
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: None,

@@ -122,11 +122,12 @@ impl Viewer {
 
     fn arm(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {
         let rate = self.rate(request);
+        self.playback.set_style(request.style);
         let (range, info) = self.playback.play(request.start, request.end, rate, now)?;
         self.ways = ways(request, udp);
         self.events = request.events.clone();
         self.answer_pause();
-        Ok(PlayReply { range, rate, info })
+        Ok(PlayReply { range, rate, info, style: self.playback.style() })
     }
 
     /// The nearest to what is asked.
@@ -152,7 +153,7 @@ impl Viewer {
         };
         let end = request.end.unwrap_or(request.index.duration);
         self.queue.push_back(request.clone());
-        Ok(PlayReply { range: start..end, rate: self.rate(request), info: Vec::new() })
+        Ok(PlayReply { range: start..end, rate: self.rate(request), info: Vec::new(), style: request.style })
     }
 
     /// Arms the next of the ranges that wait; those that can't be played are passed over.

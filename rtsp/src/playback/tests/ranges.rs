@@ -161,3 +161,62 @@ fn ranges_that_make_no_sense_are_refused_and_change_nothing() {
     world.check();
     assert_eq!(world.numbers(0).len(), world.film.index.tracks[0].samples.len());
 }
+
+#[test]
+fn a_style_of_seeking_says_with_which_picture_it_begins() {
+    use crate::headers::SeekStyle::{self, CoRap, FirstPrior, Next, Rap};
+    const PICTURE: f64 = 0.04;
+    // A group has 12 pictures, 0.48 s. Style, played before, asked, and: the style in the answer, the first picture shown.
+    let cases: [(SeekStyle, f64, f64, SeekStyle, i64); 9] = [
+        (Rap, 0.0, 1.70, Rap, 36),
+        (FirstPrior, 0.0, 1.70, FirstPrior, 42),
+        (FirstPrior, 0.0, 1.68, FirstPrior, 42),
+        (Next, 0.0, 1.70, Next, 43),
+        (Next, 0.0, 1.68, Next, 42),
+        (CoRap, 0.0, 1.70, CoRap, 36),
+        // Where it stands, 1.5 s, is nearer than the picture 36 at 1.44 s.
+        (CoRap, 1.5, 1.70, Next, -1),
+        (CoRap, 1.5, 2.70, CoRap, 60),
+        (CoRap, 1.5, 1.00, CoRap, 24),
+    ];
+    for (style, before, asked, answered, first) in cases {
+        let mut world = World::new(ordinary(), PlaybackOptions::default());
+        if before > 0.0 {
+            world.play(Start::Resume, None);
+            world.pass(before);
+            world.playback.pause(world.now);
+            world.pass(1.0);
+        }
+        let stood = world.playback.position(world.now);
+        let sent = world.sent.len();
+        world.playback.set_style(style);
+        let (range, info) = world.play(Start::At(MediaTime::from_secs_f64(asked)), None);
+        let at = format!("{style} to {asked} after {before}");
+        assert_eq!(world.playback.style(), answered, "{at}");
+        if first < 0 {
+            assert_eq!(range.start, stood, "{at}");
+        } else if matches!(style, Rap | CoRap) {
+            assert!((range.start.as_secs_f64() - first as f64 * PICTURE).abs() < 1e-6, "{at}: {range:?}");
+        } else {
+            // The sound's first unit may lie a little before or after.
+            assert!((range.start.as_secs_f64() - first as f64 * PICTURE).abs() < PICTURE, "{at}: {range:?}");
+        }
+        world.pass(1.0);
+        assert!(world.sent.len() > sent);
+        if before == 0.0 {
+            let pictures = world.numbers(0);
+            let earliest = pictures.iter().map(|number| world.film.pts(0, *number).0).min();
+            assert_eq!(earliest, Some(first * FRAME), "{at}");
+            // RTP-Info's time is that of the range's start, for each track.
+            for (track, info) in info.iter().enumerate() {
+                let (number, place) = world.samples(track)[0];
+                let packet = world.of(track).nth(place).unwrap();
+                let clock = world.film.index.tracks[track].clock();
+                let ticks = i64::from(info.timestamp.distance(packet.timestamp()));
+                let expected = (world.film.pts(track, number).0 - clock.ticks(range.start).0).abs();
+                assert!((ticks.abs() - expected).abs() <= 1, "{at}, track {track}: {ticks} rather than {expected}");
+            }
+        }
+        world.check();
+    }
+}

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     channel::{Channel, Live, Newest},
+    headers::SeekStyle,
     playback::Rate,
 };
 use rtp::{clock::MediaTime, rtcp};
@@ -226,7 +227,7 @@ impl Audience {
             self.close_if_empty(left);
         }
         WorkerStatistics::count(&exit.statistics.viewers, 1);
-        Ok(PlayReply { range: start..ENDLESS, rate: Rate::NORMAL, info })
+        Ok(PlayReply { range: start..ENDLESS, rate: Rate::NORMAL, info, style: SeekStyle::Rap })
     }
 
     /// The station of a channel, with a tap of its own when nobody watched it here, and what a joiner starts with.

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{Channel, ChannelOptions, Feeder, LiveUnit, TrackDescription},
-    headers::{Scale, Speed},
+    headers::{Scale, SeekStyle, Speed},
     net::{outbox::Outbox, wire::Wire},
     worker::{
         Destination, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, ViewerEvent, ViewerId, WorkerId,
@@ -105,6 +105,7 @@ impl Stage {
             channel: Some((self.channel.clone(), live.clone())),
             tracks: tracks.into_iter().map(track).collect(),
             start: Start::Resume,
+            style: SeekStyle::Rap,
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: None,
