@@ -3,7 +3,7 @@
 use super::play::{invalid_range, say_rate};
 use super::{Outcome, Refusal, Server, Step, v2};
 use crate::admission::Demand;
-use crate::headers::{Npt, NptRange, Range};
+use crate::headers::{Npt, NptRange, Range, SeekStyle};
 use crate::message::{Request, StatusCode, reply};
 use crate::playback::Rate;
 use crate::session::{Session, SessionId};
@@ -41,7 +41,7 @@ impl Server {
             reply.insert_header(RANGE, said_range(request, position).to_string());
             say_rate(request, Rate::NORMAL, &mut reply);
             if v2::speaks(request) {
-                v2::say_play(&mut reply, session);
+                v2::say_play(&mut reply, session, SeekStyle::default());
             }
             return Ok(Step::done(reply));
         }

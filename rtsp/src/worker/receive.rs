@@ -103,11 +103,11 @@ impl Machine {
         let Some(viewer) = self.viewers.get(key) else { return };
         let track = viewer.playback.setups().position(|setup| setup.ssrc == ssrc);
         if let Some(track) = track
-            && viewer.playback.bye(track, now, &self.options.cname, &mut self.report)
+            && viewer.playback.bye(track, now, &self.options.cname, &mut self.exit.report)
         {
-            viewer.send_report(track, &self.report, &self.udp, now);
+            viewer.send_report(track, &self.exit.report, &self.exit.udp, now);
         }
-        viewer.playback.rename(ssrc, new, &mut self.trains, now);
+        viewer.playback.rename(ssrc, new, &mut self.exit.trains, now);
         viewer.tell(ViewerEvent::Renamed { old: ssrc, new });
         self.viewers.enter(key);
     }

@@ -277,7 +277,7 @@ impl Watcher {
     pub(super) fn send_reports(&mut self, live: &Live, cname: &str, exit: &mut Exit, now: Instant) {
         for (track, lane) in self.lanes.iter_mut().enumerate() {
             let Some(lane) = lane else { continue };
-            if lane.sender.next_report().is_some_and(|due| due <= now) {
+            if lane.sender.report_expires(now) {
                 lane.report(track, live, cname, exit, now);
             }
         }
@@ -379,7 +379,7 @@ impl Lane {
         let (ntp, timestamp) = live.report_times(track, now);
         exit.report.clear();
         let written = rtcp::write_sender_report(&mut exit.report, &self.sender.report(ntp, timestamp), cname);
-        self.sender.report_sent(now);
+        self.sender.report_sent(exit.report.len(), now);
         if written.is_ok() && self.way.send_report(&exit.report, &exit.udp, now) {
             WorkerStatistics::count(&exit.statistics.reports, 1);
         }
