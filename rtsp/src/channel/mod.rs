@@ -194,13 +194,12 @@ impl Channel {
         state.feeder += 1;
         state.fed = Fed::Yes;
         match &mut state.running {
-            Some(running) if running.tracks == tracks => running.timeline.restart(now),
+            Some(running) if running.tracks == tracks => running.timeline.restart(),
             _ => {
                 state.end("another feed has taken its place");
                 let live = Arc::new(Live::new(&self.name, &tracks, SystemTime::now(), now));
                 let packets = packets::Packets::new(&live, &self.options);
-                let clocks = live.index.tracks.iter().map(|track| track.format.clock_rate()).collect();
-                let timeline = Timeline::new(clocks, now);
+                let timeline = Timeline::new(live.clone());
                 state.running = Some(Running { live: live.clone(), tracks, timeline, packets, kept: Kept::default() });
                 self.described.send_replace(Some(live));
             }
