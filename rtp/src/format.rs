@@ -196,9 +196,9 @@ pub enum Format {
         /// For people.
         codec: String,
     },
-    /// A transport stream of several tracks' units (RFC 2250 section 2). Made for who plays, never stored.
+    /// A transport stream (RFC 2250 section 2), of several tracks' units or as it came. Made for who plays, never stored.
     Mp2t {
-        /// What it is made of.
+        /// What it is made of; nothing of one that came as it is.
         program: Arc<Program>,
     },
 }
@@ -307,7 +307,8 @@ impl Format {
     /// before it (MP4V-ES), one raw data block (AAC), NAL units likewise (H265), one or more whole sync frames (AC3,
     /// EAC3), samples of all channels at one or more instants (PCM), one or more frames each behind its table-of-contents
     /// byte as in AMR files (AMR), one coded picture (H263, VP8, VP9, JPEG with all its markers), one packet (Opus,
-    /// Vorbis), the UTF-8 text of one cue (T140), or a media object's packets (ASF); of MP2T there is none. `sync`: decoding may begin here.
+    /// Vorbis), the UTF-8 text of one cue (T140), a media object's packets (ASF), or whole packets of 188 bytes
+    /// (MP2T that is one already; what is made of other formats has none). `sync`: decoding may begin here.
     ///
     /// # Errors
     /// Where in `unit` its syntax breaks; `out` is then as it was.
@@ -332,7 +333,7 @@ impl Format {
             Format::Jpeg { .. } => jpeg::store(unit, out),
             Format::T140 {} => t140::store(unit, out),
             Format::Asf { .. } => asf::store(unit, out),
-            Format::Mp2t { .. } => mp2t::store(unit),
+            Format::Mp2t { .. } => mp2t::store(unit, out),
         }
     }
 }

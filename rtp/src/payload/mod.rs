@@ -128,7 +128,7 @@ impl Payloader {
             Self::Jpeg => jpeg::packetize,
             Self::T140 => t140::packetize,
             Self::Asf => asf::packetize,
-            Self::Mp2t(_) => |_, _| Err(mp2t::error((0, "units of several streams are multiplexed"))),
+            Self::Mp2t(_) => mp2t::packetize,
         };
         units.iter().try_for_each(|unit| one(unit, out))
     }

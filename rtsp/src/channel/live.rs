@@ -5,6 +5,7 @@ use catalog::index::{Index, Track};
 use catalog::presentation::{Source as Origin, SourceHash};
 use catalog::sample::SampleTable;
 use rtp::clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp};
+use rtp::format::Format;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::{Instant, SystemTime};
@@ -56,8 +57,10 @@ impl Live {
         let described = tracks.iter().zip(1..).map(|(track, id)| {
             let usual = if track.format.media() == rtp::format::Media::Video { VIDEO_BPS } else { AUDIO_BPS };
             let bps = track.bandwidth_bps.unwrap_or(usual);
+            // Its control URL says what it is, whatever channel it is made of.
+            let is_stream = matches!(track.format, Format::Mp2t { .. });
             Track {
-                id,
+                id: if is_stream { crate::sdp::TRANSPORT_STREAM } else { id },
                 format: track.format.clone(),
                 language: track.language.clone(),
                 bandwidth_bps: bps,

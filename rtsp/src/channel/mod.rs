@@ -9,6 +9,7 @@
 //! | [`Live`] | what stays the same as long as the description does: tracks, sources, clock |
 //! | [`Burst`] | the packets of units that came together: made once, for all |
 //! | [`Tap`] | who gets the bursts: a worker for its viewers, a multicast group, a recorder |
+//! | [`NotStreamed`] | why a channel can't be had as one transport stream |
 //! | [`Want`] | that somebody wants to watch: a feed on demand runs while there is one |
 //! | [`Watching`] | a channel that somebody watches, as it is described now |
 //!
@@ -20,6 +21,7 @@ mod channels;
 mod feeder;
 mod live;
 mod packets;
+mod stream;
 mod timeline;
 
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub use channels::Channels;
 pub use feeder::{Feeder, Want, Watching};
 pub use live::{Live, Source};
 pub use packets::{Burst, LiveUnit};
+pub use stream::NotStreamed;
 
 use packets::Kept;
 use rtp::format::Format;
@@ -81,6 +84,8 @@ pub struct Channel {
     described: watch::Sender<Option<Arc<Live>>>,
     /// How many want to watch.
     wanted: watch::Sender<usize>,
+    /// All its tracks as one, while somebody wants that.
+    stream: Mutex<Option<stream::Stream>>,
 }
 
 #[derive(Default)]
@@ -167,7 +172,8 @@ impl Channel {
     /// Without a feed yet.
     pub fn new(name: impl Into<String>, options: ChannelOptions) -> Arc<Self> {
         let (described, wanted) = (watch::Sender::new(None), watch::Sender::new(0));
-        Arc::new(Self { name: name.into(), options, state: Mutex::default(), described, wanted })
+        let stream = Mutex::default();
+        Arc::new(Self { name: name.into(), options, state: Mutex::default(), described, wanted, stream })
     }
 
     /// As in its URL.
@@ -197,7 +203,8 @@ impl Channel {
             Some(running) if running.tracks == tracks => running.timeline.restart(),
             _ => {
                 state.end("another feed has taken its place");
-                let live = Arc::new(Live::new(&self.name, &tracks, SystemTime::now(), now));
+                let ago = Instant::now().saturating_duration_since(now);
+                let live = Arc::new(Live::new(&self.name, &tracks, SystemTime::now() - ago, now));
                 let packets = packets::Packets::new(&live, &self.options);
                 let timeline = Timeline::new(live.clone());
                 state.running = Some(Running { live: live.clone(), tracks, timeline, packets, kept: Kept::default() });
@@ -261,6 +268,7 @@ impl Channel {
 
     /// Gives up waiting for a feed that has been gone for too long; call it about once a second.
     pub fn sweep(&self, now: Instant) {
+        self.sweep_stream();
         let mut state = self.state();
         if let Fed::Until(until) = state.fed
             && now >= until

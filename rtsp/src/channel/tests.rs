@@ -87,3 +87,64 @@ fn a_feed_on_demand_knows_who_wants_it_and_one_taken_over_is_dumb() {
     drop(first);
     assert!(channel.is_fed() && second.unit(0, picture(0, true), now));
 }
+
+#[test]
+fn a_channel_is_one_transport_stream_for_all_who_want_that() {
+    let now = Instant::now();
+    let video = Format::Mp4vEs { config: vec![], width: 16, height: 16 };
+    let audio = Format::Aac { config: vec![0x12, 0x10], sample_rate: 44_100, channels: 2 };
+    let tracks = [video, audio].map(|format| TrackDescription { format, language: None, bandwidth_bps: None });
+    let channel = Channel::new("news", ChannelOptions::default());
+    let feeder = channel.feed(tracks.into(), now).unwrap();
+    let live = channel.live().unwrap();
+    let feed = |numbers: std::ops::Range<i64>| {
+        for number in numbers {
+            let at = now + Duration::from_millis(number as u64 * 40);
+            feeder.unit(0, picture(number * 3_600, number % 5 == 0), at);
+            for sound in [0, 882] {
+                feeder.unit(1, LiveUnit::sound(vec![1; 100], Ticks(number * 1_764 + sound)), at);
+            }
+        }
+    };
+    feed(0..8);
+    let [first, second] = [0, 1].map(|_| channel.as_transport_stream(&live).unwrap());
+    assert!(Arc::ptr_eq(&first.channel, &second.channel));
+    assert_eq!((first.live.index.tracks[0].id, first.live.sources[0].payload_type), (65_537, 33));
+    let again = first.channel.as_transport_stream(&first.live).unwrap();
+    assert!(Arc::ptr_eq(&first.channel, &again.channel));
+    let joined = first.channel.join(&first.live, Arc::new(Seen::default())).unwrap();
+    feed(8..20);
+    let kept = first.channel.newest(&first.live).unwrap().kept;
+    // Of the pictures 5 and 15, counted from the former; their tables come first.
+    for (bursts, picture) in [(joined.kept, 0), (kept, 10)] {
+        let units: Vec<&LiveUnit> = bursts.iter().flat_map(|burst| &burst.units).collect();
+        assert!(
+            bursts[0].is_sync() && units[0].data[..188][1..3] == [0x40, 0x00]
+                || units[0].data[188..][1..3] == [0x40, 0]
+        );
+        assert!(units.iter().all(|unit| unit.data.len() % 188 == 0 && unit.data.len() <= 1316));
+        assert!(units.is_sorted_by_key(|unit| unit.dts));
+        let clock = live.sources[0].clock;
+        let began = clock.time(units[0].dts).since(clock.time(Ticks(0)));
+        assert!(began.abs_diff(Duration::from_millis(picture * 40)) < Duration::from_millis(5), "{began:?}");
+    }
+    drop((first, again));
+    channel.sweep(now);
+    let third = channel.as_transport_stream(&live).unwrap();
+    assert!(Arc::ptr_eq(&second.channel, &third.channel));
+    drop((second, third));
+    assert_eq!(*channel.wanted().borrow(), 1);
+    channel.sweep(now);
+    assert_eq!((*channel.wanted().borrow(), channel.state().taps.len()), (0, 0));
+    let last = channel.as_transport_stream(&live).unwrap();
+    feeder.end("enough");
+    assert!(last.channel.live().is_none() && channel.as_transport_stream(&live).is_err());
+}
+
+#[test]
+fn what_no_transport_stream_carries_is_refused() {
+    let channel = Channel::new("news", ChannelOptions::default());
+    let _feeder = channel.feed(super::tests::tracks(), Instant::now()).unwrap();
+    let live = channel.live().unwrap();
+    assert!(matches!(channel.as_transport_stream(&live), Err(NotStreamed::Track(2, _))));
+}

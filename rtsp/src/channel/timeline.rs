@@ -165,7 +165,10 @@ mod tests {
                 "0 v 0 0, 0 a 0 0, 40 v 90040 40, 41 a 20 41, 80 v 90080 80, 81 a 90080 80, 120 v 90120 120, 121 a 90120 120",
             ),
             ("a feed that comes back", "0 v 500 0, 40 v 540 40, |, 2040 v 0 2040, 2080 v 40 2080, 2080 a 20 2060"),
-            ("one that was ahead comes back at once", "0 v 0 0, 10 v 400 400, |, 20 v 70 400, 60 v 110 440, 60 a 90 420"),
+            (
+                "one that was ahead comes back at once",
+                "0 v 0 0, 10 v 400 400, |, 20 v 70 400, 60 v 110 440, 60 a 90 420",
+            ),
         ] {
             check(name, script);
         }

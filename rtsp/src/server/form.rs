@@ -2,6 +2,7 @@
 
 use super::target::Target;
 use super::{Opened, Refusal, Server};
+use crate::channel::NotStreamed;
 use crate::message::StatusCode;
 use crate::sdp;
 use catalog::index::Index;
@@ -23,8 +24,13 @@ impl Server {
         }
         match opened {
             Opened::Film(index) => self.film_as_stream(index).map(Opened::Film),
-            Opened::Channel(_) => {
-                Err(Refusal::new(StatusCode::UnsupportedMediaType, "a channel can't be had as a transport stream"))
+            Opened::Channel(watching) => {
+                let stream = watching.channel.as_transport_stream(&watching.live);
+                let stream = stream.map_err(|error| match error {
+                    NotStreamed::Over => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),
+                    _ => Refusal::new(StatusCode::UnsupportedMediaType, error.to_string()),
+                });
+                stream.map(Opened::Channel)
             }
         }
     }

@@ -90,3 +90,25 @@ fn it_takes_of_the_front_and_of_no_node() {
     setting.workers.tell(&ViewerEvent::EndOfStream);
     assert!(setting.until(|_| admission.promised().viewers == 0), "the end gives it back");
 }
+
+#[test]
+fn it_can_be_had_as_one_transport_stream() {
+    let setting = Setting::new();
+    let mut client = setting.client();
+    client.ask("DESCRIBE news?as=mp2t");
+    let got = client.receive().expect("an answer");
+    for line in ["a=range:npt=now-\r\n", "m=video 0 RTP/AVP 33\r\n", "a=control:track65537\r\n"] {
+        assert!(got.body.contains(line), "{}\n{}", got.head, got.body);
+    }
+    for url in ["news/track65537", "news?as=mp2t"] {
+        client.run(
+            url,
+            &format!(
+                "
+                > SETUP {url} | Transport: RTP/AVP/TCP;unicast;interleaved=0-1 \n < 200
+                > PLAY news/ | Session: $S \n < 200 | Range: = npt=now- | RTP-Info: news"
+            ),
+            &setting.workers,
+        );
+    }
+}
