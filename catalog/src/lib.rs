@@ -15,9 +15,14 @@
 //! - [`ingest::ingest_file`]: file to parallel media file, [`ingest::Progress`] on the way, [`ingest::Ingested`] or
 //!   [`ingest::IngestError`] at the end. [`ingest::find`]: the files of a folder. [`ingest::name`]: what names are like.
 //!
+//! What comes live:
+//! - [`feed::TransportStream`]: bytes in, [`feed::FeedTrack`]s and [`feed::FeedUnit`]s out.
+//!
 //! Who remembers it:
 //! - [`db::Catalog`]: the relational catalog: presentations, tracks, objects, nodes, settings. [`db::Owner`]: who
 //!   writes an object. [`db::Publish`]: how naming went.
+//! - [`channel::ChannelSettings`]: a live presentation as an operator wants it; [`channel::Feed`]: what feeds it;
+//!   [`channel::MulticastSettings`]: the group that it goes to. [`db::ChannelReport`]: how a front finds it.
 //! - [`db::Member`], [`db::Intent`]: a node and what is wanted of it. [`db::Move`]: an object between two layouts.
 //!   [`db::Job`]: work on the cluster. [`db::FrontReport`]: what a front has promised.
 //! - [`sweep::sweep`]: deletes what nobody names; [`sweep::remove`]: takes a presentation out.
@@ -29,9 +34,11 @@
 //! its bytes; an object is on the books before its first byte, so that no crash leaves bytes that a sweep
 //! does not know; no container type leaves [`container`] and [`ingest`]; demuxers never run while a viewer waits.
 
+pub mod channel;
 pub mod check;
 pub mod container;
 pub mod db;
+pub mod feed;
 pub mod index;
 pub mod ingest;
 pub mod library;

@@ -1,10 +1,11 @@
-//! The relational catalog: presentations, tracks, objects and their moves, nodes, jobs, fronts, settings.
+//! The relational catalog: presentations, tracks, channels, objects and their moves, nodes, jobs, fronts, settings.
 //!
 //! [`Catalog`] is the one narrow interface; nothing outside this folder sees a database type. Within is
 //! SQLite, which several processes may use at once (write-ahead log, a bounded wait for locks). The SQL
 //! keeps to what PostgreSQL understands too, `$1` and `ON CONFLICT` included, so that it can become the
 //! second back end behind the same methods; only the migrations are written per database.
 
+mod channels;
 mod jobs;
 mod moves;
 mod nodes;
@@ -14,6 +15,7 @@ mod presentations;
 mod settings;
 mod users;
 
+pub use channels::{ChannelAdded, ChannelReport, FeedState};
 pub use jobs::{Begun, FrontReport, Job, JobKind, JobProgress, JobState};
 pub use moves::{Move, MoveState};
 pub use nodes::{Intent, Member, Node};

@@ -14,7 +14,7 @@ use stripes::layout::Layout;
 pub enum Publish {
     /// It is named now, under this number.
     Named(i64),
-    /// Another presentation has the name.
+    /// Another presentation or a channel has the name.
     NameTaken,
     /// The same source is in already, under this name.
     AlreadyIn(String),
@@ -31,6 +31,18 @@ impl Catalog {
     /// The presentation of that name.
     pub async fn presentation(&self, name: &str) -> Result<Option<Presentation>, CatalogError> {
         Ok(self.select(Some(name)).await?.pop())
+    }
+
+    /// Whether a presentation or a channel has this name.
+    pub async fn is_name_taken(&self, name: &str) -> Result<bool, CatalogError> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM presentations WHERE name = $1)
+                 OR EXISTS (SELECT 1 FROM channels WHERE name = $1)",
+        )
+        .bind(name)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.error(error))
     }
 
     /// The name of the presentation that was made of this source.
@@ -128,6 +140,9 @@ impl Catalog {
             .map_err(|error| self.error(error))?;
         if let Some(name) = known {
             return Ok(Publish::AlreadyIn(name));
+        }
+        if self.is_channel(&mut tx, &new.name).await? {
+            return Ok(Publish::NameTaken);
         }
         let id: Option<i64> = sqlx::query_scalar(
             "INSERT INTO presentations
@@ -250,7 +265,7 @@ fn track(row: &SqliteRow) -> Result<(i64, TrackSummary), sqlx::Error> {
     Ok((row.try_get("presentation")?, track))
 }
 
-fn unsigned<T: TryFrom<i64>>(row: &SqliteRow, column: &'static str) -> Result<T, sqlx::Error> {
+pub(super) fn unsigned<T: TryFrom<i64>>(row: &SqliteRow, column: &'static str) -> Result<T, sqlx::Error> {
     let value: i64 = row.try_get(column)?;
     T::try_from(value).map_err(|_| sqlx::Error::ColumnDecode {
         index: column.into(),

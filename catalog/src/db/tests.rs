@@ -12,7 +12,7 @@ fn layout(object: u128) -> Layout {
     Layout::new(ObjectId(object), 1 << 40, policy, (0..4).map(NodeId).collect(), 2)
 }
 
-fn film(name: &str, number: u8) -> Presentation {
+pub(super) fn film(name: &str, number: u8) -> Presentation {
     let track = TrackSummary {
         id: 1,
         media: Media::Video,

@@ -148,7 +148,7 @@ pub enum IngestError {
         error: name::BadName,
     },
     /// Another film has the name that a person chose.
-    #[error("{}: another film is named {name:?}; choose another with --name, or remove that one first", path.display())]
+    #[error("{}: another film or a channel is named {name:?}; choose another with --name, or remove that one first", path.display())]
     NameTaken {
         /// Which.
         path: PathBuf,

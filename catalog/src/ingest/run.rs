@@ -54,7 +54,7 @@ pub(super) async fn ingest_with(
     }
     if let Some(name) = &options.name {
         name::check(name).map_err(|error| IngestError::BadName { path: ingest.path(), error })?;
-        if catalog.presentation(name).await.map_err(|error| ingest.catalog(error))?.is_some() {
+        if catalog.is_name_taken(name).await.map_err(|error| ingest.catalog(error))? {
             return Err(IngestError::NameTaken { path: ingest.path(), name: name.clone() });
         }
     }
@@ -180,7 +180,7 @@ impl Ingest<'_> {
             tracks,
         };
         for number in 2..MAX_NAMES {
-            let taken = self.catalog.presentation(&index.name).await.map_err(|error| self.catalog(error))?.is_some();
+            let taken = self.catalog.is_name_taken(&index.name).await.map_err(|error| self.catalog(error))?;
             if !taken {
                 let layout = self.write_index(draft, &index, total).await?;
                 let object = layout.object;
@@ -189,7 +189,10 @@ impl Ingest<'_> {
                     Publish::Named(id) => {
                         presentation.id = id;
                         if presentation.name != wish {
-                            notes.push(format!("another film is named {wish:?}; this one is {:?}", presentation.name));
+                            notes.push(format!(
+                                "another film or a channel is named {wish:?}; this one is {:?}",
+                                presentation.name
+                            ));
                         }
                         return Ok(Ingested { outcome: Outcome::Added(Box::new(presentation)), notes });
                     }

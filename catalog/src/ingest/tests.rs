@@ -61,7 +61,10 @@ async fn names_are_found_refused_or_kept() {
     assert!(ingested.notes[0].contains("\"film\"") && ingested.notes[0].contains("\"film-2\""), "{ingested:?}");
     let third = world.file("third.fake", &film(5));
     let error = world.add(&third, Some("film")).await.unwrap_err().to_string();
-    assert!(error.contains("third.fake: another film is named \"film\"") && error.contains("--name"), "{error}");
+    assert!(
+        error.contains("third.fake: another film or a channel is named \"film\"") && error.contains("--name"),
+        "{error}"
+    );
     let error = world.add(&third, Some("a/b")).await.unwrap_err().to_string();
     assert!(error.contains("third.fake") && error.contains("\"a-b\" would do"), "{error}");
     let ingested = world.add(&third, Some("Best")).await.unwrap();
