@@ -29,6 +29,7 @@ mod tests;
 pub use ps::Ps;
 pub use ts::Ts;
 pub(super) use ts::is_transport_stream;
+pub(crate) use ts::{LiveEvent, LiveTs};
 
 use bytes::BytesMut;
 

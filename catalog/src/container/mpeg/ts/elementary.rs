@@ -32,6 +32,9 @@ pub(super) trait Elementary: Send + std::fmt::Debug {
         out: &mut VecDeque<DemuxedSample>,
     );
 
+    /// Gives out what waits for nothing but the next unit's time, from which its duration would be known.
+    fn release_held(&mut self, _out: &mut VecDeque<DemuxedSample>) {}
+
     /// The stream is over.
     fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>);
 

@@ -1,6 +1,6 @@
 //! MPEG-2 transport streams (ISO 13818-1 2.4), with packets of 188, 192 (M2TS) or 204 bytes.
 //!
-//! - [`Ts`]: the demuxer
+//! - [`Ts`]: the demuxer; [`LiveTs`]: the same for a stream that comes live
 //! - `packet`: transport packets by their sync bytes, over junk and damage
 //! - `psi`: program lists and maps; `kind`: what a stream in one is
 //! - `scout`: which program to take; `guess`: what is in a file without tables
@@ -13,6 +13,7 @@ mod elementary;
 mod guess;
 mod kind;
 mod latm_es;
+mod live;
 mod nal_es;
 mod packet;
 mod pes_reader;
@@ -26,6 +27,7 @@ mod syntax;
 mod tests;
 
 pub use demuxer::Ts;
+pub(crate) use live::{LiveEvent, LiveTs};
 
 /// Whether `head` holds a transport stream; `whole` says that it is the whole file.
 pub(in crate::container) fn is_transport_stream(head: &[u8], whole: bool) -> bool {

@@ -163,6 +163,10 @@ impl Elementary for NalEs {
         self.cut(timeline, out);
     }
 
+    fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
+        self.release(None, out);
+    }
+
     fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         self.cut(timeline, out);
         if self.begun {

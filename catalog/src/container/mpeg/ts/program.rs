@@ -34,6 +34,9 @@ pub(super) struct Program {
     pub notes: VecDeque<String>,
     notes_made: usize,
     announced: bool,
+    /// The map that it began with, where a change of it ends the program.
+    live: Option<ProgramMap>,
+    changed: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,8 @@ impl Program {
             notes: VecDeque::new(),
             notes_made: 0,
             announced: false,
+            live: None,
+            changed: false,
         };
         if *programs > 1 {
             program.note(format!("of {programs} programs, program {} is taken", map.number));
@@ -81,6 +86,18 @@ impl Program {
         }
         program.apply(map);
         program
+    }
+
+    /// For a stream that comes live: its streams are those of the map that it began with, see [`Program::has_changed`].
+    pub fn live(choice: &Choice) -> Self {
+        let mut program = Self::new(choice);
+        program.live = (!choice.guessed).then(|| choice.map.clone());
+        program
+    }
+
+    /// Whether a live program is another now: its map lists other streams, or it is no longer in the list.
+    pub fn has_changed(&self) -> bool {
+        self.changed
     }
 
     pub fn handle(&mut self, packet: &Packet<'_>) {
@@ -127,6 +144,7 @@ impl Program {
             {
                 (self.map_pid, self.sections) = (*pid, Sections::default());
             }
+            self.changed |= self.live.is_some() && moved.is_none() && !self.programs.list().is_empty();
             return;
         }
         let mut newest = None;
@@ -134,6 +152,10 @@ impl Program {
         self.sections.handle(payload, packet.starts, &mut |section| {
             newest = ProgramMap::parse(section).filter(|map| map.number == number).or(newest.take());
         });
+        if let (Some(begun), Some(map)) = (&self.live, &newest) {
+            self.changed |= begun.streams != map.streams || begun.clock_pid != map.clock_pid;
+            return;
+        }
         if let Some(map) = newest.filter(|map| map.version != self.version) {
             self.version = map.version;
             self.clock_pid = map.clock_pid;
@@ -212,6 +234,18 @@ impl Program {
         for note in notes {
             self.note(note);
         }
+    }
+
+    /// Gives out samples that only wait for the next one to end them, so that their durations are guesses.
+    pub fn release_held(&mut self) {
+        for stream in self.streams.iter_mut().filter(|stream| !stream.left_out) {
+            stream.es.release_held(&mut self.samples);
+        }
+    }
+
+    /// Breaks in the packet counters of all streams.
+    pub fn lost(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.lost).sum()
     }
 
     /// Whether every stream of the program has given a sample, by which its start is known.
