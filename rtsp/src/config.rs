@@ -4,8 +4,10 @@
 //! not written keeps its default, an unknown name is an error, and a command's own flags come before the file.
 
 mod access;
+mod channel;
 
 pub use access::{AuthConfig, TlsConfig};
+pub use channel::{ChannelConfig, ChannelError, MulticastConfig};
 
 use rtp::breaker::Breakers;
 use serde::Deserialize;
@@ -17,96 +19,7 @@ use std::{
 use stripes::layout::Policy;
 
 /// Every option with its default, as a configuration file.
-pub const DEFAULTS: &str = r#"# Where everything is kept: the catalog and, for `serve`, the nodes' units.
-data = "mobidic-data"
-
-[front]
-# Where RTSP is spoken.
-listen = "0.0.0.0:8554"
-# Seconds without a sign of life after which a session ends.
-session_timeout_s = 60
-# Sending threads; 0 takes one for each core.
-workers = 0
-# Milliseconds of film that are read ahead for each viewer.
-read_ahead_ms = 2000
-# MiB of stripe units that one sending thread's viewers may hold; beyond it each reads ahead an eighth as far.
-read_ahead_mib = 512
-# MiB of stripe units that are kept for other viewers of the same film.
-cache_mib = 256
-# Bytes of an RTP packet at most, its header included.
-max_packet = 1400
-# Packets of one track that leave together at most; then comes a gap of so many milliseconds.
-train_packets = 16
-train_gap_ms = 6
-# Milliseconds of film that leave together at most. More saves sends and makes bursts.
-quantum_ms = 40
-# Milliseconds of audio that share a packet at most, where it fits.
-bundle_ms = 100
-# Whether a shorter packet is filled up by RTP padding (at most 255 bytes) where it can then share a send over UDP.
-padding = true
-# KiB of media that wait for a TCP viewer who reads too slowly; beyond them whole pictures are left out.
-tcp_queue_kib = 512
-# Seconds after which a TCP viewer who reads nothing at all is disconnected.
-tcp_stuck_s = 30
-# Connections at once at most, and from one address.
-max_connections = 20000
-max_connections_per_address = 10000
-# Mbit/s that the network takes away from here; PLAY that needs more is answered 453. 0: no bound.
-network_mbit_s = 0
-# What ends a UDP viewer's session for the network's sake (RFC 8083): "reported" where receiver reports say that nothing
-# arrives, or that ten times what TCP would send gets lost; "all" also where no reports come; "off".
-circuit_breaker = "reported"
-
-[nodes]
-# Node processes that `serve` starts in the data folder.
-count = 4
-# Milliseconds that a node has for an answer.
-timeout_ms = 5000
-# MB/s that each of those processes reads at most, as if its disk were so slow. 0: no bound.
-read_limit_mb_s = 0
-# Percent of a node's known read rate that may be promised to viewers.
-usable_percent = 85
-
-[stripes]
-# KiB of a stripe unit, from 4 to 4096.
-unit_kib = 256
-# Data units in a row at most; with fewer nodes fewer.
-data = 3
-# Parity units in a row: so many nodes may be lost, 0 to 2.
-parity = 1
-
-[auth]
-# Users are those of `mobidic user add` and those below; while there is none, everybody may watch.
-# What passwords are for. Changing it makes all of `mobidic user add` unusable.
-realm = "mobidic"
-# Ask for a password even while there is no user.
-required = false
-# Take Basic on connections without TLS, too: then others can read the password.
-basic = false
-# Seconds after which a player must prove anew that it knows the password (it does so by itself).
-nonce_s = 300
-# Wrong passwords from one address, after which it has to wait for a minute.
-attempts_a_minute = 20
-
-[auth.users]
-# name = "password"
-
-[tls]
-# PEM files; with them rtsps is spoken on front.listen, too. Without: no TLS.
-# certificate = "chain.pem"
-# key = "key.pem"
-# A port for TLS besides front.listen, which rtsps URLs without a port mean:
-# listen = "0.0.0.0:322"
-
-[redirects]
-# Presentations that are elsewhere, answered 302: name = "rtsp://host/name"
-
-[log]
-# Which lines: a level, or targets with levels as in "info,rtsp=debug".
-filter = "info"
-# "human" or "json" (one object a line).
-format = "human"
-"#;
+pub const DEFAULTS: &str = include_str!("config/defaults.toml");
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -126,6 +39,8 @@ pub struct Config {
     pub tls: TlsConfig,
     /// Presentations that are elsewhere: name to URL.
     pub redirects: BTreeMap<String, String>,
+    /// Live presentations.
+    pub channel: Vec<ChannelConfig>,
     /// Logging.
     pub log: LogConfig,
 }
@@ -279,6 +194,9 @@ pub enum ConfigError {
         /// What would do.
         allowed: &'static str,
     },
+    /// A channel that can't be.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
 }
 
 impl Config {
@@ -331,6 +249,7 @@ impl Config {
         range("auth.nonce_s", self.auth.nonce_s, 10, 86_400, "10 to 86400 seconds")?;
         range("auth.attempts_a_minute", self.auth.attempts_a_minute, 1, 1_000_000, "1 to 1000000")?;
         range("stripes.unit_kib", self.stripes.unit_kib, 4, 4_096, "4 to 4096 KiB")?;
+        channel::check(&self.channel)?;
         Ok(())
     }
 }
@@ -379,6 +298,7 @@ impl Default for Config {
             auth: AuthConfig::default(),
             tls: TlsConfig::default(),
             redirects: BTreeMap::new(),
+            channel: Vec::new(),
             stripes: StripesConfig { unit_kib: 256, data: 3, parity: 1 },
             log: LogConfig { filter: "info".into(), format: LogFormat::Human },
         }

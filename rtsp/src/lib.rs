@@ -28,6 +28,7 @@ pub mod admission;
 pub mod auth;
 pub mod channel;
 pub mod config;
+pub mod feed;
 pub mod films;
 pub mod headers;
 pub mod message;

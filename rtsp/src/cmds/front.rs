@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use rtsp::{
     admission::Admission,
-    channel::Channels,
+    channel::{ChannelOptions, Channels},
     config::Config,
+    feed::{Feeds, FeedsOptions},
     films::{ClusterMedia, Films},
     net::{
         descriptors::raise_limit,
@@ -21,7 +22,11 @@ use rtsp::{
     watch::{ClusterWatch, WatchOptions},
     worker::{WorkerOptions, Workers},
 };
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use stripes::net::{Cluster, UnitSource, identify};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -52,12 +57,18 @@ pub async fn run(mut config: Config, args: FrontArgs) -> Result<()> {
     }
     let cluster = crate::local::cluster(&config, &catalog).await?;
     let front = Front::start(&config, &catalog, cluster).await?;
-    let names: Vec<String> = catalog.presentations().await?.into_iter().map(|p| p.name).collect();
-    super::serve::print_urls(&config, &names)?;
+    super::serve::print_urls(&config, &names(&catalog, &front).await?)?;
     super::interrupted().await;
     front.stop().await;
     catalog.close().await;
     Ok(())
+}
+
+/// What there is to watch: films, and channels after them.
+pub async fn names(catalog: &Catalog, front: &Front) -> Result<Vec<String>> {
+    let films = catalog.presentations().await?.into_iter().map(|film| film.name);
+    let listed = front.feeds.listed().borrow().clone();
+    Ok(films.chain(listed.iter().map(|channel| channel.name.clone())).collect())
 }
 
 /// A running RTSP front.
@@ -66,6 +77,7 @@ pub struct Front {
     name: String,
     catalog: Catalog,
     workers: Workers,
+    feeds: Feeds,
     stop: watch::Sender<bool>,
     listening: JoinHandle<()>,
 }
@@ -133,7 +145,20 @@ impl Front {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the limit on open files stays as it is"),
         }
-        let films = Films::new(catalog.clone(), library, watch, Channels::default());
+        let channels = Channels::default();
+        let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+        let feeding = FeedsOptions {
+            front: name.clone(),
+            channel: ChannelOptions {
+                max_packet: config.front.max_packet,
+                train_packets: config.front.train_packets,
+                padding: config.front.padding,
+                ..ChannelOptions::default()
+            },
+            configured: config.channel.iter().map(|channel| channel.settings(created)).collect::<Result<_, _>>()?,
+        };
+        let feeds = Feeds::start(catalog.clone(), library.clone(), channels.clone(), feeding).await;
+        let films = Films::new(catalog.clone(), library, watch, channels);
         let media = Arc::new(workers.clone());
         let front = Listener::with_rules(Arc::new(films), media, sessions, limits, admission, rules, tls);
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -141,11 +166,12 @@ impl Front {
             tokio::spawn(front.clone().serve(listener, stopped.clone()));
         }
         let listening = tokio::spawn(front.serve(listener, stopped));
-        Ok(Self { workers, stop, listening, name, catalog: catalog.clone() })
+        Ok(Self { workers, feeds, stop, listening, name, catalog: catalog.clone() })
     }
 
     /// Says BYE to every viewer and closes every connection.
     pub async fn stop(self) {
+        self.feeds.stop().await;
         let workers = self.workers.clone();
         // Joins the workers' threads.
         let _ = tokio::task::spawn_blocking(move || workers.stop()).await;

@@ -3,6 +3,7 @@
 mod access;
 mod add;
 mod catalog;
+mod channel;
 mod check;
 mod cluster;
 mod front;
@@ -75,6 +76,9 @@ enum Command {
     /// The catalog itself
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
+    /// Live presentations
+    #[command(subcommand)]
+    Channel(channel::ChannelCommand),
     /// Who may watch
     #[command(subcommand)]
     User(user::UserCommand),
@@ -104,6 +108,7 @@ pub fn run(cli: Cli) -> Result<()> {
             Command::Catalog(command) => catalog::run(config, command).await,
             Command::Cluster(command) => cluster::run(config, command).await,
             Command::Plan(args) => plan::run(&args),
+            Command::Channel(command) => channel::run(config, command).await,
             Command::User(command) => user::run(config, command).await,
             Command::Config => Ok(()),
         }

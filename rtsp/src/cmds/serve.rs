@@ -1,6 +1,9 @@
 //! `mobidic serve`
 
-use super::{FrontFlags, add, front::Front};
+use super::{
+    FrontFlags, add,
+    front::{Front, names},
+};
 use ::catalog::operate;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -64,8 +67,7 @@ pub async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
         eprintln!("mobidic: {} of {} files could not be added (see above)", outcome.failed, outcome.files());
     }
     let front = Front::start(&config, &catalog, nodes.cluster.clone()).await?;
-    let names: Vec<String> = catalog.presentations().await?.into_iter().map(|p| p.name).collect();
-    print_urls(&config, &names)?;
+    print_urls(&config, &names(&catalog, &front).await?)?;
     tokio::select! {
         () = super::interrupted() => {}
         () = nodes.tend(&catalog) => {}
