@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod broken;
+mod channels;
 mod cluster;
 mod dialogues;
 mod frames;
