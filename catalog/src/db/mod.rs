@@ -1,4 +1,5 @@
-//! The relational catalog: presentations, tracks, channels, objects and their moves, nodes, jobs, fronts, settings.
+//! The relational catalog: presentations, tracks, channels and their groups, objects and their moves, nodes, jobs, fronts,
+//! settings.
 //!
 //! [`Catalog`] is the one narrow interface; nothing outside this folder sees a database type. Within is
 //! SQLite, which several processes may use at once (write-ahead log, a bounded wait for locks). The SQL
@@ -6,6 +7,7 @@
 //! second back end behind the same methods; only the migrations are written per database.
 
 mod channels;
+mod groups;
 mod jobs;
 mod moves;
 mod nodes;
@@ -16,6 +18,7 @@ mod settings;
 mod users;
 
 pub use channels::{ChannelAdded, ChannelReport, FeedState};
+pub use groups::GroupLease;
 pub use jobs::{Begun, FrontReport, Job, JobKind, JobProgress, JobState};
 pub use moves::{Move, MoveState};
 pub use nodes::{Intent, Member, Node};
