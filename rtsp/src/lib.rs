@@ -15,6 +15,7 @@
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
 //! | [`channel::Channel`] | a live presentation: what a feed brings, packetized once for all who watch |
+//! | [`multicast`] | channels sent to groups: leases, sender, announcements
 //! | [`films::Films`] | presentations as the catalog names them, while enough of their nodes are there |
 //! | [`watch::ClusterWatch`] | what a front knows of its cluster: the catalog's intent and its own observation |
 //! | [`admission::Admission`] | what is promised to those who play, and how much more can be: else 453 |
@@ -32,6 +33,7 @@ pub mod feed;
 pub mod films;
 pub mod headers;
 pub mod message;
+pub mod multicast;
 pub mod net;
 pub mod plan;
 pub mod playback;

@@ -66,7 +66,7 @@ pub fn payload_type(index: &Index, position: usize) -> u8 {
 
 /// Changes when, and only when, the presentation does: the value of `a=etag` (RFC 2326 C.1.8).
 pub fn entity_tag(index: &Index) -> String {
-    format!("\"{:016x}-{:x}\"", session_id(index), index.created)
+    format!("\"{:016x}-{:x}\"", session_id(&index.name), index.created)
 }
 
 /// Whether a track travels in ASF packets.
@@ -122,7 +122,7 @@ fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> Str
         version: 0,
         origin: Origin {
             username: "-".into(),
-            session_id: session_id(index),
+            session_id: session_id(&index.name),
             session_version: u64::try_from(index.created).unwrap_or(0),
             network_type: "IN".into(),
             address_type: address_type.into(),
@@ -146,7 +146,8 @@ fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> Str
     description.marshal()
 }
 
-fn media(track: &Track, id: u32, payload_type: u8) -> MediaDescription {
+/// A track's lines.
+pub(crate) fn media(track: &Track, id: u32, payload_type: u8) -> MediaDescription {
     let mut attributes = vec![attribute("rtpmap", &format!("{payload_type} {}", track.format.rtpmap()))];
     if let Some(parameters) = track.format.fmtp() {
         attributes.push(attribute("fmtp", &format!("{payload_type} {parameters}")));
@@ -199,7 +200,7 @@ fn retransmission(payload_type: u8) -> MediaDescription {
 }
 
 /// One line, without anything that could begin another; `s=` must not be empty (RFC 4566 5.3).
-fn title(index: &Index) -> String {
+pub(crate) fn title(index: &Index) -> String {
     let one_line = |text: &str| {
         let text: String =
             text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_TITLE).collect();
@@ -229,14 +230,14 @@ fn is_language(text: &str) -> bool {
     (2..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-fn attribute(key: &str, value: &str) -> Attribute {
+pub(crate) fn attribute(key: &str, value: &str) -> Attribute {
     Attribute::new(key.into(), Some(value.into()))
 }
 
 /// Of the name: FNV-1a, kept within 63 bits for those who read it as signed.
-fn session_id(index: &Index) -> u64 {
+pub(crate) fn session_id(name: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    index.name.bytes().fold(0xcbf2_9ce4_8422_2325, step) >> 1
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, step) >> 1
 }
 
 #[cfg(test)]

@@ -73,6 +73,13 @@ impl Drop for Feeder {
 #[derive(Debug)]
 pub struct Want(pub(super) Weak<Channel>);
 
+impl Want {
+    /// Whether it is about that channel.
+    pub fn is_of(&self, channel: &Arc<Channel>) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(channel))
+    }
+}
+
 impl Drop for Want {
     fn drop(&mut self) {
         if let Some(channel) = self.0.upgrade() {

@@ -226,6 +226,11 @@ impl Channel {
         found.clone()
     }
 
+    /// What is described now, and every change of it.
+    pub fn described(&self) -> watch::Receiver<Option<Arc<Live>>> {
+        self.described.subscribe()
+    }
+
     /// Whether a feeder feeds it at this moment.
     pub fn is_fed(&self) -> bool {
         self.state().fed == Fed::Yes

@@ -1,0 +1,245 @@
+//! All groups of a front.
+
+use super::{
+    announce::Announcing,
+    run::run,
+    thread::{CastThread, GroupStatistics},
+};
+use crate::{
+    channel::{Channels, Live},
+    multicast::{AnnouncerOptions, GroupAddress, Ranges, SendOptions},
+};
+use catalog::db::Catalog;
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// What holds for all groups of a front.
+#[derive(Clone, Debug, Default)]
+pub struct CasterOptions {
+    /// What groups are taken from.
+    pub ranges: Ranges,
+    /// By which they leave, by name or address, where a channel says nothing else; `None`: as the system routes.
+    pub interface: Option<String>,
+    /// How packets leave.
+    pub send: SendOptions,
+    /// How groups are announced; `None`: not at all.
+    pub announce: Option<AnnouncerOptions>,
+}
+
+/// What is wanted of a channel's group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// `None`: a free one.
+    pub group: Option<IpAddr>,
+    /// The first track's RTP port, even; `None`: a free one.
+    pub port: Option<u16>,
+    /// Routers that packets may pass, plus one.
+    pub ttl: u8,
+    /// By name or address; `None`: the front's.
+    pub interface: Option<String>,
+    /// The address to send from, and to tell receivers that no other counts.
+    pub source: Option<IpAddr>,
+    /// Sent whether an RTSP viewer has it set up or not; only such a group is announced.
+    pub always: bool,
+}
+
+/// All groups of a front. Clones are the same.
+#[derive(Clone)]
+pub struct Caster {
+    shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) options: CasterOptions,
+    pub(super) channels: Channels,
+    pub(super) catalog: Catalog,
+    /// By which the catalog knows it.
+    pub(super) front: String,
+    pub(super) thread: CastThread,
+    pub(super) announcing: Option<Announcing>,
+    groups: Mutex<BTreeMap<String, Casting>>,
+    announcer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A channel whose group is wanted.
+struct Casting {
+    settings: GroupSettings,
+    place: Arc<Place>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Where the group of a channel is, once it has one.
+#[derive(Default)]
+pub(super) struct Place(Mutex<Option<Group>>);
+
+impl Place {
+    pub(super) fn set(&self, group: Option<Group>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = group;
+    }
+
+    fn get(&self) -> Option<Group> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Caster {
+    /// Without groups; call it within the runtime.
+    ///
+    /// # Errors
+    /// No thread can be had.
+    pub fn start(options: CasterOptions, channels: Channels, catalog: Catalog, front: String) -> io::Result<Self> {
+        let (announcing, task) = options.announce.map(Announcing::start).unzip();
+        let (groups, announcer) = (Mutex::default(), Mutex::new(task));
+        let thread = CastThread::start()?;
+        let shared = Shared { options, channels, catalog, front, thread, announcing, groups, announcer };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// These channels have a group from now on, and no others. What has not changed goes on.
+    pub fn set(&self, wanted: &BTreeMap<String, GroupSettings>) {
+        let mut groups = self.groups();
+        groups.retain(|name, casting| {
+            let same = wanted.get(name) == Some(&casting.settings);
+            if !same {
+                casting.stop.send_replace(true);
+            }
+            same
+        });
+        for (name, settings) in wanted {
+            if !groups.contains_key(name) {
+                let (place, stop) = (Arc::<Place>::default(), watch::Sender::new(false));
+                let task = run(self.shared.clone(), name.clone(), settings.clone(), place.clone(), stop.subscribe());
+                let task = tokio::spawn(task);
+                groups.insert(name.clone(), Casting { settings: settings.clone(), place, stop, task });
+            }
+        }
+    }
+
+    /// The group of a channel; `None`: it has none, or not yet.
+    pub fn group(&self, channel: &str) -> Option<Group> {
+        self.groups().get(channel)?.place.get()
+    }
+
+    /// Ends all groups: goodbyes, deletions of what was announced, leases given back.
+    pub async fn stop(&self) {
+        let all = std::mem::take(&mut *self.groups());
+        for casting in all.values() {
+            casting.stop.send_replace(true);
+        }
+        for casting in all.into_values() {
+            let _ = casting.task.await;
+        }
+        let shared = self.shared.clone();
+        // Joins the thread.
+        let _ = tokio::task::spawn_blocking(move || shared.thread.stop()).await;
+        let announcer = self.shared.announcer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(task), Some(announcing)) = (announcer, &self.shared.announcing) {
+            announcing.end().await;
+            let _ = task.await;
+        }
+    }
+
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<String, Casting>> {
+        self.shared.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Caster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caster").field("front", &self.shared.front).finish_non_exhaustive()
+    }
+}
+
+/// One channel's group. Clones are the same.
+#[derive(Clone)]
+pub struct Group {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    address: GroupAddress,
+    always: bool,
+    /// What is sent now.
+    sent: Mutex<Option<Arc<Live>>>,
+    /// Viewers that have it set up.
+    holders: watch::Sender<usize>,
+    statistics: Arc<GroupStatistics>,
+}
+
+impl Group {
+    pub(crate) fn new(address: GroupAddress, always: bool) -> Self {
+        let (sent, holders) = (Mutex::default(), watch::Sender::new(0));
+        Self { inner: Arc::new(Inner { address, always, sent, holders, statistics: Arc::default() }) }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &GroupAddress {
+        &self.inner.address
+    }
+
+    /// What it has done so far.
+    pub fn statistics(&self) -> &Arc<GroupStatistics> {
+        &self.inner.statistics
+    }
+
+    /// A viewer has set it up, for as long as the answer lives.
+    pub fn hold(&self) -> Hold {
+        self.inner.holders.send_modify(|holders| *holders += 1);
+        Hold { group: self.clone() }
+    }
+
+    /// How many viewers have set it up.
+    pub fn holders(&self) -> usize {
+        *self.inner.holders.borrow()
+    }
+
+    /// The description of what is sent now; `None`: nothing is.
+    pub fn description(&self) -> Option<String> {
+        let sent = self.inner.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.as_ref().map(|live| self.inner.address.describe(live))
+    }
+
+    pub(crate) fn set_sent(&self, live: Option<Arc<Live>>) {
+        *self.inner.sent.lock().unwrap_or_else(PoisonError::into_inner) = live;
+    }
+
+    /// Whether it is to be sent.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.inner.always || self.holders() > 0
+    }
+
+    pub(super) fn watch_holders(&self) -> watch::Receiver<usize> {
+        self.inner.holders.subscribe()
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("address", &self.inner.address).finish_non_exhaustive()
+    }
+}
+
+/// A viewer has set a group up: it is sent meanwhile.
+#[derive(Debug)]
+pub struct Hold {
+    group: Group,
+}
+
+impl Hold {
+    /// The group.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.group.inner.holders.send_modify(|holders| *holders = holders.saturating_sub(1));
+    }
+}
