@@ -6,8 +6,9 @@
 //! | [`Connection`] | what belongs to one TCP connection: addresses, way out, channels in use |
 //! | [`Step`] | what a request comes to: an answer, or something that must be asked for first |
 //! | [`Answer`] | a reply and what is to happen once it lies in the outbox |
-//! | [`Rules`] | what the operator has laid down: users, redirects |
+//! | [`Rules`] | what the operator has laid down: users, redirects; and where channels' groups are looked up |
 //! | [`Target`] | what a request URI names |
+//! | [`Groups`], [`Description`] | the groups that channels are sent to, and what answers a GET of one's SDP |
 //! | [`Notify`] | how a viewer that speaks RTSP 2.0 is told something |
 //! | [`Presentations`], [`Media`] | who is asked |
 //! | [`Opened`] | what a name stands for: a film or a channel |
@@ -24,6 +25,7 @@ pub(crate) mod fake;
 mod form;
 mod live;
 mod media;
+mod multicast;
 mod parameters;
 mod play;
 mod setup;
@@ -36,6 +38,7 @@ mod v2;
 pub use access::Rules;
 pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
 pub use media::{Media, OpenError, Opened, Presentations};
+pub use multicast::{Description, Groups};
 pub use target::{BadTarget, Target, presentation_url};
 pub use v2::Notify;
 
@@ -43,7 +46,7 @@ use crate::admission::Admission;
 use crate::headers::SessionField;
 use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
 use crate::sdp;
-use crate::session::{ConnectionId, Ended, Session, SessionId, SessionOptions, SessionTable};
+use crate::session::{ConnectionId, Delivered, Ended, Session, SessionId, SessionOptions, SessionTable};
 use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
 use rtp::clock::MediaTime;
@@ -277,7 +280,7 @@ impl Server {
         self.media.remove(session.worker, session.viewer, true);
         for track in session.tracks() {
             // ffmpeg would wait for ever on a connection that stays open without data.
-            if let Destination::Interleaved { outbox, .. } = &track.destination {
+            if let Delivered::Alone(Destination::Interleaved { outbox, .. }) = &track.delivered {
                 outbox.close();
             }
         }

@@ -12,6 +12,7 @@ pub use table::{Ended, SessionOptions, SessionTable};
 use crate::admission::Promise;
 use crate::channel::Watching;
 use crate::headers::{Scale, SeekStyle, Speed};
+use crate::multicast::net::Hold;
 use crate::playback::Rate;
 use crate::server::{Notify, Opened};
 use crate::worker::{Destination, PlayRequest, PlayTrack, Start, TrackInfo, ViewerEvent, ViewerId, WorkerId};
@@ -84,7 +85,16 @@ pub struct SetUp {
     /// In every packet.
     pub payload_type: u8,
     /// Where the packets go.
-    pub destination: Destination,
+    pub delivered: Delivered,
+}
+
+/// How a track's packets reach a viewer.
+#[derive(Clone, Debug)]
+pub enum Delivered {
+    /// They are sent to this viewer.
+    Alone(Destination),
+    /// They are sent to a group, which runs at least as long as this lives.
+    Group(Arc<Hold>),
 }
 
 /// What plays, as far as it is known here.
@@ -206,7 +216,10 @@ impl Session {
     }
 
     fn settle_carrier(&mut self, carrier: Option<ConnectionId>) {
-        let carried = self.tracks.iter().any(|track| matches!(track.destination, Destination::Interleaved { .. }));
+        let carried = self
+            .tracks
+            .iter()
+            .any(|track| matches!(track.delivered, Delivered::Alone(Destination::Interleaved { .. })));
         self.carrier = carrier.or(self.carrier).filter(|_| carried);
     }
 
@@ -215,15 +228,13 @@ impl Session {
         self.carrier
     }
 
-    /// What the worker is asked to play.
+    /// What the worker is asked to play: all that is not sent to a group.
     pub fn play_tracks(&self) -> Vec<PlayTrack> {
-        let track = |track: &SetUp| PlayTrack {
-            track: track.track,
-            ssrc: track.ssrc,
-            payload_type: track.payload_type,
-            destination: track.destination.clone(),
+        let track = |track: &SetUp| {
+            let Delivered::Alone(destination) = track.delivered.clone() else { return None };
+            Some(PlayTrack { track: track.track, ssrc: track.ssrc, payload_type: track.payload_type, destination })
         };
-        self.tracks.iter().map(track).collect()
+        self.tracks.iter().filter_map(track).collect()
     }
 
     /// What the worker is asked to play, at normal rate.

@@ -66,6 +66,13 @@ pub struct Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, String)>);
 
+impl FromIterator<(String, String)> for Headers {
+    /// Names and values, in their order.
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
 impl Headers {
     /// The first field of that name.
     pub fn get(&self, name: HeaderName) -> Option<&str> {

@@ -2,6 +2,7 @@
 
 mod carry;
 mod connection;
+mod describe;
 mod limits;
 
 pub use limits::ListenerLimits;

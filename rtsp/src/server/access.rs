@@ -1,6 +1,6 @@
 //! Who may ask, and what lies elsewhere: the operator's rules.
 
-use super::{Connection, Refusal, Server, Target, v2};
+use super::{Connection, Groups, Refusal, Server, Target, v2};
 use crate::auth::{Auth, Verdict};
 use crate::headers::FeatureTags;
 use crate::message::{CHALLENGES_END, Method, Request, StatusCode};
@@ -16,6 +16,8 @@ pub struct Rules {
     pub auth: Option<Arc<Auth>>,
     /// Presentations that are elsewhere: name to URL.
     pub redirects: BTreeMap<String, String>,
+    /// The groups that channels are sent to; `None`: no multicast.
+    pub groups: Option<Arc<dyn Groups>>,
 }
 
 impl Server {

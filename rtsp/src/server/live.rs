@@ -1,7 +1,7 @@
 //! PLAY of a channel (RFC 2326 D.2.1, RFC 7826 13.4.6): it begins at the newest sync sample and has no end.
 
 use super::play::{invalid_range, say_rate};
-use super::{Outcome, Refusal, Server, Step, v2};
+use super::{Outcome, Refusal, Server, Step, multicast, v2};
 use crate::admission::Demand;
 use crate::headers::{Npt, NptRange, Range, SeekStyle};
 use crate::message::{Request, StatusCode, reply};
@@ -44,6 +44,9 @@ impl Server {
                 v2::say_play(&mut reply, session, SeekStyle::default());
             }
             return Ok(Step::done(reply));
+        }
+        if multicast::is_group(session) {
+            return multicast::play(request, session, now);
         }
         if !session.has_promise() {
             // Its units come from no node.

@@ -5,11 +5,12 @@ use super::{Connection, Notify, Opened, Outcome, Refusal, Server, Step, Target, 
 use crate::headers::{Addresses, Blocksize, Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
 use crate::sdp;
-use crate::session::{Session, SessionId, SessionTable, SetUp};
+use crate::session::{Delivered, Session, SessionId, SessionTable, SetUp};
 use crate::worker::Destination;
 use catalog::index::Index;
 use rtsp_types::headers::{BANDWIDTH, BLOCKSIZE, HeaderName, IF_MATCH, SESSION, TRANSPORT};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::connection::MAX_SESSIONS_OF_CONNECTION;
@@ -120,7 +121,7 @@ impl Server {
         if v2::speaks(request) && asked.iter().any(|asked| sends_elsewhere(asked, connection.viewer_address())) {
             return Err(Refusal::new(StatusCode::DestinationProhibited, "packets go to the asker only"));
         }
-        let agreed = asked.into_iter().find_map(|asked| match asked.lower {
+        let alone = |asked: Transport, connection: &mut Connection| match asked.lower {
             // By RFC 7826 C.2.2 that would be a connection of its own.
             Lower::Tcp if v2::speaks(request) && asked.interleaved.is_none() => None,
             Lower::Udp if asked.dest_addr.is_some() => {
@@ -137,8 +138,16 @@ impl Server {
                 // Nothing is ever sent on it.
                 What::Retransmission => None,
             },
+        };
+        let agreed = asked.into_iter().find_map(|asked| match (asked.delivery, what) {
+            (Some(Delivery::Multicast), What::Tracks(tracks)) => {
+                let track = tracks.first().filter(|_| tracks.len() == 1)?;
+                let (transport, hold) = self.agree_group(&asked, session, *track, v2::speaks(request))?;
+                Some((transport, Delivered::Group(Arc::new(hold))))
+            }
+            _ => alone(asked, connection).map(|(transport, to)| (transport, Delivered::Alone(to))),
         });
-        let Some((mut transport, destination)) = agreed else {
+        let Some((mut transport, delivered)) = agreed else {
             return Err(Refusal::new(
                 StatusCode::UnsupportedTransport,
                 "RTP/AVP;unicast;client_port=a-b to the own address or RTP/AVP/TCP;unicast;interleaved=a-b can be had",
@@ -146,16 +155,18 @@ impl Server {
         };
         transport.mode = vec!["PLAY".into()];
         if let What::Tracks(tracks) = what {
-            let ssrc = source(session, tracks, &destination).unwrap_or(ssrc);
-            transport.ssrc = Some(ssrc);
-            let carrier = matches!(destination, Destination::Interleaved { .. }).then_some(connection.id);
+            let ssrc = source(session, tracks, &delivered).unwrap_or(ssrc);
+            // 12.39: it is for unicast only.
+            transport.ssrc = matches!(delivered, Delivered::Alone(_)).then_some(ssrc);
+            let carried = matches!(delivered, Delivered::Alone(Destination::Interleaved { .. }));
+            let carrier = carried.then_some(connection.id);
             for &track in tracks {
                 if carrier.is_none() {
                     connection.free_channels(id, track);
                 }
-                let (url, destination) = (request.uri.clone(), destination.clone());
+                let (url, delivered) = (request.uri.clone(), delivered.clone());
                 let payload_type = sdp::payload_type(index, track);
-                session.set_up(SetUp { track, url, ssrc, payload_type, destination }, carrier);
+                session.set_up(SetUp { track, url, ssrc, payload_type, delivered }, carrier);
             }
         }
         tracing::info!(session = %id, presentation = session.name, ?what, %transport, "set up");
@@ -225,17 +236,19 @@ enum What {
 
 /// The SSRC of `tracks`: a channel's are the same for all; else a track keeps its own when its transport changes, and ASF tracks on one port of the viewer's
 /// are one source: ffmpeg reads all that comes there as one.
-fn source(session: &Session, tracks: &[usize], destination: &Destination) -> Option<u32> {
+fn source(session: &Session, tracks: &[usize], delivered: &Delivered) -> Option<u32> {
     let first = *tracks.first()?;
     if let Some(watching) = &session.watching {
         return watching.live.sources.get(first).map(|source| source.ssrc);
     }
     let own = session.track(first).map(|before| before.ssrc);
     let is_asf = |track: usize| session.index.tracks.get(track).is_some_and(sdp::is_asf);
-    let same_port = |other: &&SetUp| match (&other.destination, destination) {
-        (Destination::Udp { rtp, .. }, Destination::Udp { rtp: asked, .. }) => rtp == asked && is_asf(other.track),
-        _ => false,
+    let port = |delivered: &Delivered| match delivered {
+        Delivered::Alone(Destination::Udp { rtp, .. }) => Some(*rtp),
+        _ => None,
     };
+    let asked = port(delivered);
+    let same_port = |other: &&SetUp| asked.is_some() && port(&other.delivered) == asked && is_asf(other.track);
     let shared = || session.tracks().iter().find(same_port).filter(|_| is_asf(first)).map(|other| other.ssrc);
     shared().or(own)
 }
@@ -285,6 +298,10 @@ fn agree_udp(asked: &Transport, viewer: IpAddr, server_port: (u16, u16)) -> Opti
 
 /// Whether RTSP 2.0's addresses name a third party.
 fn sends_elsewhere(asked: &Transport, viewer: IpAddr) -> bool {
+    if asked.delivery == Some(Delivery::Multicast) {
+        // Only our own group is agreed to.
+        return false;
+    }
     let host = asked.dest_addr.as_ref().map(|addresses| addresses.host.as_str()).filter(|host| !host.is_empty());
     host.is_some_and(|host| host.parse::<IpAddr>().ok().map(|address| address.to_canonical()) != Some(viewer))
 }

@@ -1,7 +1,7 @@
 //! TEARDOWN (RFC 2326 section 10.7).
 
 use super::play::is_set_up;
-use super::{Outcome, Refusal, Server, Step, Target, v2};
+use super::{Outcome, Refusal, Server, Step, Target, multicast, v2};
 use crate::headers::{Scale, Speed};
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
@@ -28,7 +28,9 @@ impl Server {
                             Err(Refusal::wrong_state("OPTIONS, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER"))
                         }
                         // The others go on without it: from where they stand.
-                        State::Playing => Ok(Step::Pause(session.worker, session.viewer, None, id)),
+                        State::Playing if !multicast::is_group(session) => {
+                            Ok(Step::Pause(session.worker, session.viewer, None, id))
+                        }
                         _ => {
                             take_out(session, *track);
                             Ok(Step::done(reply(StatusCode::Ok)))

@@ -14,6 +14,7 @@ mod form;
 mod framing;
 mod fuzz;
 mod live;
+mod multicast;
 mod sessions;
 mod table;
 mod v2;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 fn udp(track: usize) -> SetUp {
     let address = "127.0.0.1:5000".parse().expect("an address");
-    let destination = Destination::Udp { rtp: address, rtcp: address };
-    SetUp { track, url: format!("rtsp://h/film/track{}", track + 1), ssrc: 1, payload_type: 32, destination }
+    let delivered = Delivered::Alone(Destination::Udp { rtp: address, rtcp: address });
+    SetUp { track, url: format!("rtsp://h/film/track{}", track + 1), ssrc: 1, payload_type: 32, delivered }
 }
 
 fn table(max_sessions: usize) -> SessionTable {

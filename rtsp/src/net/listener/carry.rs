@@ -88,8 +88,9 @@ impl Front {
                     stream.write_all(&answer).await?;
                     self.websocket(stream, rest, caller).await
                 }
-                None => self.refuse(stream, "404 Not Found").await,
+                None => self.describe(stream, &head, caller).await,
             },
+            ("HEAD", None) => self.describe(stream, &head, caller).await,
             _ => self.refuse(stream, "400 Bad Request").await,
         }
     }

@@ -9,8 +9,10 @@ const MAX_HEAD: usize = 16 << 10;
 /// The head of an HTTP request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// `GET`, `POST`
+    /// `GET`, `HEAD`, `POST`
     pub method: String,
+    /// What it asks for: a path, mostly.
+    pub target: String,
     /// Names in lower case.
     fields: Vec<(String, String)>,
 }
@@ -32,7 +34,7 @@ impl Head {
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.split('\n').map(|line| line.trim_end_matches('\r'));
         let (method, rest) = lines.next()?.split_once(' ')?;
-        let (_, version) = rest.split_once(' ')?;
+        let (target, version) = rest.split_once(' ')?;
         if !version.starts_with("HTTP/1.") {
             return None;
         }
@@ -40,7 +42,7 @@ impl Head {
             let (name, value) = line.split_once(':')?;
             Some((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
         });
-        Some(Self { method: method.to_owned(), fields: fields.collect::<Option<_>>()? })
+        Some(Self { method: method.to_owned(), target: target.to_owned(), fields: fields.collect::<Option<_>>()? })
     }
 }
 
@@ -94,8 +96,8 @@ mod tests {
             let read = read_head(&mut &text[first..], text[..first].to_vec()).await.unwrap();
             let (head, rest) = read.expect("a head");
             assert_eq!(
-                (head.method.as_str(), head.get("x-sessioncookie"), rest.as_slice()),
-                ("POST", Some("abc"), &b"T1BU"[..])
+                (head.method.as_str(), head.target.as_str(), head.get("x-sessioncookie"), rest.as_slice()),
+                ("POST", "/film", Some("abc"), &b"T1BU"[..])
             );
             assert!(head.has("connection", "upgrade") && !head.has("connection", "close"));
         }

@@ -27,7 +27,7 @@ pub enum Kind {
     Rtsp,
     /// A TLS handshake.
     Tls,
-    /// HTTP: `GET ` or `POST `.
+    /// HTTP: `GET `, `HEAD ` or `POST `.
     Http,
 }
 
@@ -38,7 +38,7 @@ impl Kind {
         if bytes.first() == Some(&TLS_HANDSHAKE) {
             return Some(Kind::Tls);
         }
-        for start in [b"GET ".as_slice(), b"POST "] {
+        for start in [b"GET ".as_slice(), b"HEAD ", b"POST "] {
             if bytes.starts_with(start) {
                 return Some(Kind::Http);
             }
@@ -85,6 +85,7 @@ mod tests {
             (b"GET", None),
             (b"GET /", Some(Kind::Http)),
             (b"GET_P", Some(Kind::Rtsp)),
+            (b"HEAD ", Some(Kind::Http)),
             (b"POST", None),
             (b"POST ", Some(Kind::Http)),
             (b"P", None),
