@@ -48,6 +48,13 @@ impl Depacketizer {
         Self { depayloader: Depayloader::new(format), expected: None, units: Units::default() }
     }
 
+    /// For a source of MP4A-LATM (RFC 6416 section 6) whose AAC is `format`.
+    pub fn latm(format: &Format) -> Self {
+        let config = if let Format::Aac { config, .. } = format { config.as_slice() } else { &[] };
+        let depayloader = Depayloader::Latm(crate::payload::latm::Depayloader::new(config));
+        Self { depayloader, expected: None, units: Units::default() }
+    }
+
     /// Takes the next packet. Late and doubled ones are dropped.
     ///
     /// # Errors

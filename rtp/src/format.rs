@@ -8,7 +8,11 @@ use crate::payload::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+mod from_sdp;
+mod learn;
 mod sdp;
+
+pub use from_sdp::OfferError;
 
 /// Audio, video or text, as SDP's `m=` line says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! RTP, RTCP and the payload formats, without any I/O.
 //!
 //! - [`format::Format`]: a track's codec and what a receiver must know beforehand; [`format::Media`], and
-//!   [`format::Bundling`]: whether units may share a packet; [`format::FormatError`]: why a unit can't be stored
+//!   [`format::Bundling`]: whether units may share a packet; [`format::FormatError`]: why a unit can't be stored;
+//!   [`format::OfferError`]: why what a description offers is none
 //! - [`access_unit::AccessUnit`]: the bytes of one sample in stored form, in flight
 //! - [`packetizer::Packetizer`]: access units to the packets of one source, laid into a [`train::Train`]
 //! - [`train::Train`]: a contiguous run of finished packets, in a [`train::Framing`]; [`train::Segments`] of it leave

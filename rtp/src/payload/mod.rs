@@ -11,6 +11,7 @@ pub(crate) mod h263;
 pub(crate) mod h264;
 pub(crate) mod h265;
 pub(crate) mod jpeg;
+pub(crate) mod latm;
 pub(crate) mod mp2t;
 pub(crate) mod mp4v;
 pub(crate) mod mpa;
@@ -155,6 +156,7 @@ pub(crate) enum Depayloader {
     T140,
     Asf(asf::Depayloader),
     Mp2t,
+    Latm(latm::Depayloader),
 }
 
 impl Depayloader {
@@ -203,6 +205,7 @@ impl Depayloader {
             Self::T140 => t140::depacketize(packet, units),
             Self::Asf(depayloader) => depayloader.handle(packet, gap, units),
             Self::Mp2t => mp2t::depacketize(packet, units),
+            Self::Latm(depayloader) => depayloader.handle(packet, gap, units),
         }
     }
 

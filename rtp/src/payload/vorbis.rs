@@ -53,6 +53,35 @@ fn push_length(out: &mut Vec<u8>, length: usize) {
     }
 }
 
+/// The inverse of [`packed_headers`]: those of the first configuration, whatever its name.
+pub(crate) fn unpacked_headers(packed: &[u8]) -> Option<Vec<Vec<u8>>> {
+    // The count of configurations, the name, the headers' length together.
+    let rest = packed.get(4 + IDENT.len() + 2..)?;
+    let (&more, mut rest) = rest.split_first()?;
+    if more != 2 {
+        return None;
+    }
+    let mut length = || {
+        let mut length = 0usize;
+        // Two groups are all that a length of 16 bits together can need; three are read for those who pad.
+        for _ in 0..3 {
+            let (&group, after) = rest.split_first()?;
+            rest = after;
+            length = length << 7 | usize::from(group & 0x7F);
+            if group & 0x80 == 0 {
+                return Some(length);
+            }
+        }
+        None
+    };
+    let (identification, comment) = (length()?, length()?);
+    let (identification, rest) = rest.split_at_checked(identification)?;
+    let (comment, setup) = rest.split_at_checked(comment)?;
+    let headers = [identification, comment, setup];
+    // Each begins with its type and the codec's name (Vorbis I specification 4.2.1).
+    headers.iter().all(|header| !header.is_empty()).then(|| headers.map(<[u8]>::to_vec).into())
+}
+
 pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
     store_whole(FORMAT, unit, EMPTY, out)
 }
