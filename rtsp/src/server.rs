@@ -6,7 +6,7 @@
 //! | [`Connection`] | what belongs to one TCP connection: addresses, way out, channels in use |
 //! | [`Step`] | what a request comes to: an answer, or something that must be asked for first |
 //! | [`Answer`] | a reply and what is to happen once it lies in the outbox |
-//! | [`Rules`] | what the operator has laid down: users, redirects; and where channels' groups are looked up |
+//! | [`Rules`] | what the operator has laid down: users, redirects, who may publish; and where channels' groups are looked up |
 //! | [`Target`] | what a request URI names |
 //! | [`Groups`], [`Description`] | the groups that channels are sent to, and what answers a GET of one's SDP |
 //! | [`Notify`] | how a viewer that speaks RTSP 2.0 is told something |
@@ -18,6 +18,7 @@
 //! [`Server::counted`].
 
 mod access;
+mod announce;
 mod connection;
 mod describe;
 #[cfg(test)]
@@ -28,6 +29,8 @@ mod media;
 mod multicast;
 mod parameters;
 mod play;
+mod record;
+mod refusal;
 mod setup;
 mod target;
 mod teardown;
@@ -42,7 +45,10 @@ pub use multicast::{Description, Groups};
 pub use target::{BadTarget, Target, presentation_url};
 pub use v2::Notify;
 
+use refusal::Refusal;
+
 use crate::admission::Admission;
+use crate::feed::push::Publications;
 use crate::headers::SessionField;
 use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
 use crate::sdp;
@@ -50,8 +56,7 @@ use crate::session::{ConnectionId, Delivered, Ended, Session, SessionId, Session
 use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
 use rtp::clock::MediaTime;
-use rtsp_types::headers::{ALLOW, CONNECTION, HeaderName, LOCATION, PUBLIC, SERVER, SESSION, TIMESTAMP};
-use std::borrow::Cow;
+use rtsp_types::headers::{ALLOW, CONNECTION, LOCATION, PUBLIC, SERVER, SESSION, TIMESTAMP};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -67,6 +72,7 @@ pub struct Server {
     admission: Admission,
     rules: Rules,
     made: Mutex<form::Made>,
+    publications: Mutex<Publications>,
 }
 
 /// What a request comes to.
@@ -95,55 +101,7 @@ pub struct Answer {
     pub close: bool,
 }
 
-/// Why a request is refused; `reason` is for the log.
-#[derive(Debug)]
-struct Refusal {
-    status: StatusCode,
-    reason: Cow<'static, str>,
-    /// What would have been allowed.
-    field: Option<(HeaderName, String)>,
-    body: Option<(&'static str, String)>,
-}
-
 type Outcome = Result<Step, Box<Refusal>>;
-
-impl Refusal {
-    fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Box<Self> {
-        Box::new(Self { status, reason: reason.into(), field: None, body: None })
-    }
-
-    fn field(mut self: Box<Self>, name: HeaderName, value: impl Into<String>) -> Box<Self> {
-        self.field = Some((name, value.into()));
-        self
-    }
-
-    fn bad(error: impl ToString) -> Box<Self> {
-        Self::new(StatusCode::BadRequest, error.to_string())
-    }
-
-    fn no_session() -> Box<Self> {
-        Self::new(StatusCode::SessionNotFound, "no such session")
-    }
-
-    /// 455 says what is valid instead (RFC 2326 11.3.6).
-    fn wrong_state(allowed: &str) -> Box<Self> {
-        Self::new(StatusCode::MethodNotValidInThisState, format!("valid in this state: {allowed}"))
-            .field(ALLOW, allowed)
-    }
-
-    fn into_step(self) -> Step {
-        tracing::info!(status = u16::from(self.status), reason = %self.reason, "refused");
-        let mut reply = reply(self.status);
-        if let Some((name, value)) = self.field {
-            reply.insert_header(name, value);
-        }
-        if let Some((kind, body)) = self.body {
-            reply.insert_header(rtsp_types::headers::CONTENT_TYPE, kind);
-            reply = reply.replace_body(body.into_bytes());
-        }
-        Step::done(reply)
-    }
-}
 
 impl Step {
     fn done(reply: Reply) -> Self {
@@ -155,7 +113,7 @@ impl Server {
     /// Without sessions yet.
     pub fn new(options: SessionOptions, media: Arc<dyn Media>, admission: Admission, rules: Rules) -> Self {
         let (sessions, made) = (Mutex::new(SessionTable::new(options)), Mutex::default());
-        Self { sessions, options, media, admission, rules, made }
+        Self { sessions, options, media, admission, rules, made, publications: Mutex::default() }
     }
 
     /// A request has come.
@@ -175,7 +133,7 @@ impl Server {
         connection.asf = opened.as_ref().is_ok_and(|opened| sdp::has_asf(opened.index()));
         let outcome = match opened {
             // Whether there is such a presentation, DESCRIBE tells.
-            _ if request.method == Method::Options => Ok(options()),
+            _ if request.method == Method::Options => Ok(options(self.rules.pushable.is_some())),
             Ok(opened) => self.form(&request.uri, opened).and_then(|opened| match request.method {
                 Method::Describe => self.describe(connection, request, opened),
                 _ => self.setup_new(connection, request, opened, now),
@@ -226,6 +184,9 @@ impl Server {
 
     /// A `$` frame came: RTCP is a sign of life and goes to the worker, all else is passed over.
     pub fn interleaved(&self, connection: &Connection, channel: u8, payload: Bytes, now: Instant) {
+        if self.recorded(connection, channel, &payload, now) {
+            return;
+        }
         let Some((id, track)) = connection.rtcp_channel(channel) else { return };
         let mut sessions = self.sessions();
         let Some(session) = sessions.get(id) else { return };
@@ -237,6 +198,7 @@ impl Server {
 
     /// The connection is gone: so are the sessions whose packets it carried.
     pub fn closed(&self, connection: ConnectionId) {
+        self.publications().closed(connection);
         for (id, session) in self.sessions().closed(connection) {
             tracing::info!(session = %id, "ended with its connection");
             self.media.remove(session.worker, session.viewer, false);
@@ -245,6 +207,7 @@ impl Server {
 
     /// Ends the sessions that have run out or failed; call it about once a second.
     pub fn sweep(&self, now: Instant) {
+        self.publications().sweep(self.options.timeout + self.options.grace, now);
         let ended = {
             let mut sessions = self.sessions();
             let ended = sessions.sweep(now);
@@ -266,8 +229,8 @@ impl Server {
 
     /// Whether a session that this connection spoke of still lives: then it may be silent.
     pub fn has_sessions(&self, connection: &Connection) -> bool {
-        let sessions = self.sessions();
-        connection.sessions().any(|id| sessions.contains(id))
+        let (sessions, publications) = (self.sessions(), self.publications());
+        connection.sessions().any(|id| sessions.contains(id) || publications.contains(id))
     }
 
     fn end(&self, id: &SessionId, session: &Session, why: &Ended) {
@@ -292,6 +255,7 @@ impl Server {
                 let refusal = Refusal::new(StatusCode::NotImplemented, "unknown method");
                 return Err(refusal.field(PUBLIC, METHODS));
             }
+            Method::Announce | Method::Record if self.rules.pushable.is_some() && !v2::speaks(request) => {}
             Method::Announce | Method::Record | Method::Redirect => {
                 let refusal = Refusal::new(StatusCode::MethodNotAllowed, "this server only plays");
                 return Err(refusal.field(ALLOW, METHODS));
@@ -309,12 +273,15 @@ impl Server {
         if let Some(place) = self.redirect(request, &target) {
             return Err(Refusal::new(StatusCode::Found, format!("it is at {place}")).field(LOCATION, place));
         }
+        if let Some(outcome) = self.publish(connection, request, now) {
+            return outcome;
+        }
         let session = self.known_session(connection, request, now)?;
         match request.method {
             // What we call ourselves depends on the presentation.
             Method::Options => match target {
                 Target::Presentation { name, .. } if session.is_none() => Ok(Step::Open(name)),
-                _ => Ok(options()),
+                _ => Ok(options(self.rules.pushable.is_some())),
             },
             Method::Describe => self.describe_target(request, target),
             Method::Setup => self.setup(connection, request, target, session, now),
@@ -323,6 +290,11 @@ impl Server {
             Method::Teardown => self.teardown(request, &target, session),
             Method::GetParameter => self.get_parameters(request, session),
             Method::SetParameter => parameters::set(request),
+            Method::Announce => match (&self.rules.pushable, session) {
+                (Some(pushable), None) => self.announce(pushable, connection, request, target, now),
+                _ => Err(Refusal::wrong_state("OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN")),
+            },
+            Method::Record => Err(Refusal::no_session()),
             _ => Err(Refusal::new(StatusCode::NotImplemented, "unknown method")),
         }
     }
@@ -393,8 +365,10 @@ impl Server {
     }
 }
 
-fn options() -> Step {
+/// GStreamer publishes only where it is told that it can.
+fn options(publishing: bool) -> Step {
     let mut reply = reply(StatusCode::Ok);
-    reply.insert_header(PUBLIC, METHODS);
+    let methods = if publishing { format!("{METHODS}, ANNOUNCE, RECORD") } else { METHODS.to_owned() };
+    reply.insert_header(PUBLIC, methods);
     Step::done(reply)
 }

@@ -236,6 +236,11 @@ impl Channel {
         self.state().fed == Fed::Yes
     }
 
+    /// Whether a feed would be taken now.
+    pub fn takes_feed(&self) -> bool {
+        self.options.takes_over || !self.is_fed()
+    }
+
     /// Hands every burst from now on to `tap`, and what is kept back at once; `None` where `live` is over.
     pub fn join(&self, live: &Arc<Live>, tap: Arc<dyn Tap>) -> Option<Joined> {
         let mut state = self.state();

@@ -37,7 +37,7 @@ pub async fn rules(config: &Config, catalog: &Catalog) -> Result<Rules> {
             }
         }
     });
-    Ok(Rules { auth: Some(auth), redirects: config.redirects.clone(), groups: None })
+    Ok(Rules { auth: Some(auth), redirects: config.redirects.clone(), groups: None, pushable: None })
 }
 
 /// The configuration's users come before the catalog's.

@@ -93,7 +93,7 @@ impl Front {
             None => None,
         };
         let tls = super::access::tls(config)?;
-        let rules = super::access::rules(config, catalog).await?;
+        let mut rules = super::access::rules(config, catalog).await?;
         let source = UnitSource::new(cluster, config.front.cache_mib << 20);
         let admission = Admission::default();
         let network = config.front.network_mbit_s;
@@ -158,6 +158,7 @@ impl Front {
             configured: config.channel.iter().map(|channel| channel.settings(created)).collect::<Result<_, _>>()?,
         };
         let feeds = Feeds::start(catalog.clone(), library.clone(), channels.clone(), feeding).await;
+        rules.pushable = Some(feeds.pushable());
         let films = Films::new(catalog.clone(), library, watch, channels);
         let media = Arc::new(workers.clone());
         let front = Listener::with_rules(Arc::new(films), media, sessions, limits, admission, rules, tls);

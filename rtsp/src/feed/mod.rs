@@ -6,8 +6,22 @@
 //! | [`FeedStatus`] | how a channel's feed gets on, for `channel show` |
 //! | [`ts`] | transport streams over UDP and RTP |
 //! | [`playlist`] | films one after the other |
+//! | [`description::Description`] | what a feed says of itself by SDP |
+//! | [`rtp::RtpFeed`] | RTP packets to units on one line |
+//! | [`intake::Intake`] | those units on their way into a channel |
+//! | [`pull::pull`] | fetches a feed from an RTSP server |
+//! | [`sdp::receive`] | takes in RTP as an SDP file says |
+//! | [`push::Publications`] | who brings a channel by ANNOUNCE and RECORD |
+//! | [`pull::pull`] | fetches a feed from an RTSP server |
+//! | [`sdp::receive`] | takes in RTP as an SDP file says |
 
+pub mod description;
+pub mod intake;
 pub mod playlist;
+pub mod pull;
+pub mod push;
+pub mod rtp;
+pub mod sdp;
 mod supervisor;
 pub mod ts;
 
@@ -28,6 +42,7 @@ struct FeedTask {
     status: Arc<FeedStatus>,
     catalog: Catalog,
     library: Library,
+    pushable: push::Pushable,
 }
 
 /// Why a feed came to an end before it was over.

@@ -1,6 +1,9 @@
 //! Runs the feeds: each channel's in a task of its own, as long as catalog or configuration name the channel.
 
-use super::{FeedEnded, FeedStatus, FeedTask, playlist, ts};
+use super::pull::{PullOptions, pull};
+use super::push::Pushable;
+use super::rtp::FeedCounts;
+use super::{FeedEnded, FeedStatus, FeedTask, playlist, sdp, ts};
 use crate::channel::{Channel, ChannelOptions, Channels};
 use catalog::{
     channel::{ChannelSettings, Feed},
@@ -45,6 +48,7 @@ struct Inner {
     catalog: Catalog,
     library: Library,
     channels: Channels,
+    pushable: Pushable,
     options: FeedsOptions,
     running: Mutex<BTreeMap<String, Running>>,
     /// The settings of all channels that there are, for those who want to know of changes.
@@ -75,6 +79,7 @@ impl Feeds {
             catalog,
             library,
             channels,
+            pushable: Pushable::default(),
             options,
             running: Mutex::default(),
             listed: watch::Sender::default(),
@@ -110,6 +115,11 @@ impl Feeds {
     /// What an operator said of the channel of that name.
     pub fn settings(&self, name: &str) -> Option<Arc<ChannelSettings>> {
         self.running().get(name).map(|running| running.settings.clone())
+    }
+
+    /// The channels that take a publisher.
+    pub fn pushable(&self) -> Pushable {
+        self.0.pushable.clone()
     }
 
     /// Where the feed of that channel says how it gets on.
@@ -189,6 +199,7 @@ impl Feeds {
             status: status.clone(),
             catalog: self.0.catalog.clone(),
             library: self.0.library.clone(),
+            pushable: self.0.pushable.clone(),
         };
         let task = tokio::spawn(keep(task)).abort_handle();
         let running = Running { settings: settings.clone(), channel, status, task, told: None };
@@ -293,10 +304,37 @@ async fn keep(task: FeedTask) {
 async fn run(task: &FeedTask) -> Result<(), FeedEnded> {
     match &task.settings.feed {
         // Who brings it comes by RTSP.
-        Feed::Push => std::future::pending().await,
+        Feed::Push => open(task).await,
         Feed::Ts { .. } => ts::run(task).await,
         Feed::Playlist { films, looped, at } => playlist::run(task, films, *looped, at).await,
-        Feed::Pull { .. } | Feed::Sdp { .. } => Err(FeedEnded("no feed of this kind can be run".to_owned())),
+        Feed::Pull { urls, user, password, udp } => {
+            let (urls, user, password) = (urls.clone(), user.clone(), password.clone());
+            let options = PullOptions { urls, user, password, udp: *udp };
+            let told = |counts: FeedCounts| task.status.count(counts.packets, counts.lost);
+            Err(FeedEnded(pull(&options, &task.channel, &told).await.to_string()))
+        }
+        Feed::Sdp { text } => {
+            let told = |counts: FeedCounts| task.status.count(counts.packets, counts.lost);
+            Err(FeedEnded(sdp::receive(text, &task.channel, &told).await.to_string()))
+        }
+    }
+}
+
+/// Who brings it comes by RTSP, for as long as this runs.
+async fn open(task: &FeedTask) -> Result<(), FeedEnded> {
+    struct Open<'a>(&'a FeedTask);
+    impl Drop for Open<'_> {
+        fn drop(&mut self) {
+            self.0.pushable.remove(&self.0.channel);
+        }
+    }
+    task.pushable.insert(task.channel.clone());
+    let open = Open(task);
+    loop {
+        tokio::time::sleep(ASK_EVERY).await;
+        if let Some(counts) = open.0.pushable.counts(&task.settings.name) {
+            task.status.count(counts.packets, counts.lost);
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The sockets of the media path.
 
+pub mod client;
 pub mod descriptors;
 pub mod listener;
 pub mod outbox;
+pub mod receive;
 pub mod tls;
 pub mod tunnel;
 pub mod udp;

@@ -80,6 +80,11 @@ impl UdpPair {
         self.ports
     }
 
+    /// The sockets themselves, which do not block: RTP, RTCP.
+    pub fn into_sockets(self) -> [std::net::UdpSocket; 2] {
+        [self.rtp.into(), self.rtcp.into()]
+    }
+
     /// `to` as the sockets take it: an IPv4 address mapped where they are IPv6.
     pub fn target(&self, to: SocketAddr) -> SockAddr {
         match to {

@@ -105,6 +105,12 @@ impl Connection {
         self.channels.retain(|_, channel| channel.session != *session || channel.track != track);
     }
 
+    /// Whose channel this is, and whether it is for RTCP.
+    pub(super) fn channel(&self, channel: u8) -> Option<(&SessionId, usize, bool)> {
+        let channel = self.channels.get(&channel)?;
+        Some((&channel.session, channel.track, channel.rtcp))
+    }
+
     /// Whose RTCP channel this is.
     pub(super) fn rtcp_channel(&self, channel: u8) -> Option<(&SessionId, usize)> {
         let channel = self.channels.get(&channel).filter(|channel| channel.rtcp)?;

@@ -66,7 +66,7 @@ impl Server {
         }
         let track = which_track(request, &index)?;
         let mut sessions = self.sessions();
-        connection.keep(|id| sessions.contains(id));
+        self.keep(connection, &sessions);
         if connection.sessions().count() >= MAX_SESSIONS_OF_CONNECTION {
             return Err(Refusal::new(StatusCode::NotEnoughBandwidth, "too many sessions on one connection"));
         }
@@ -95,6 +95,12 @@ impl Server {
         outcome
     }
 
+    /// Lets the connection forget what is gone.
+    fn keep(&self, connection: &mut Connection, sessions: &SessionTable) {
+        let publications = self.publications();
+        connection.keep(|id| sessions.contains(id) || publications.contains(id));
+    }
+
     #[expect(clippy::too_many_arguments, reason = "two callers, each with all of it at hand")]
     fn set_up(
         &self,
@@ -108,7 +114,7 @@ impl Server {
     ) -> Outcome {
         let blocksize = blocksize(request)?;
         bandwidth(request, index, what)?;
-        connection.keep(|id| sessions.contains(id));
+        self.keep(connection, sessions);
         let ssrc = sessions.ssrc();
         let session = sessions.get(id).ok_or_else(Refusal::no_session)?;
         session.touch(now);

@@ -15,6 +15,7 @@ mod framing;
 mod fuzz;
 mod live;
 mod multicast;
+mod publish;
 mod sessions;
 mod table;
 mod v2;

@@ -13,7 +13,7 @@ fn setting() -> Setting {
     let auth = Auth::new(AuthOptions::default(), Instant::now());
     auth.set_users([user("ann", "mobidic", "secret"), user("bob", "mobidic", "hidden")]);
     let redirects = [("moved".to_owned(), "rtsp://elsewhere/film".to_owned())].into();
-    let rules = Rules { auth: Some(Arc::new(auth)), redirects, groups: None };
+    let rules = Rules { auth: Some(Arc::new(auth)), redirects, ..Rules::default() };
     let workers = FakeWorkers::start();
     let (sessions, limits) = (SessionOptions::default(), ListenerLimits::default());
     let front =

@@ -1,0 +1,360 @@
+//! A feed that is fetched from an RTSP server: a camera, an encoder, another front.
+//!
+//! A client of our own rather than a library's: it takes every payload format that publishers may bring, by the same way
+//! ([`super::rtp`]), sends receiver reports and puts tracks in step by sender reports.
+
+mod credentials;
+mod url;
+
+use super::description::Description;
+use super::intake::Intake;
+use super::rtp::{FeedCounts, RtpTrack};
+use crate::channel::Channel;
+use crate::headers::{Lower, SessionField, Transport};
+use crate::message::{Method, StatusCode};
+use crate::net::client::{Client, FromServer};
+use crate::net::receive::{ReportWay, Senders, Task, TrackSockets, tend};
+use credentials::Credentials;
+use rtsp_types::Response;
+use rtsp_types::headers::{CONTENT_BASE, CONTENT_LOCATION, HeaderName, LOCATION, SESSION, TRANSPORT, WWW_AUTHENTICATE};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use url::{FeedUrl, resolve};
+
+/// A source that sends nothing for so long has failed.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// A session without a stated timeout has this one (RFC 2326 12.37).
+const USUAL_TIMEOUT_S: u32 = 60;
+
+/// Redirects and challenges one after the other; more is a circle.
+const MAX_TURNS: usize = 5;
+
+/// What is fetched, and how.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PullOptions {
+    /// The first that answers; the others are its fall-backs.
+    pub urls: Vec<String>,
+    /// Who we are there; what a URL says comes first.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+    /// Over UDP; where the server refuses that, within the connection.
+    pub udp: bool,
+}
+
+/// Why a feed could not be fetched, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum PullError {
+    /// No URL of ours.
+    #[error("{0} is no rtsp:// URL")]
+    Url(String),
+    /// The connection's.
+    #[error("{0}: {1}")]
+    Io(String, std::io::Error),
+    /// The server's.
+    #[error("{uri}: {method} is answered {status}")]
+    Refused {
+        /// What was asked for.
+        uri: String,
+        /// What was asked.
+        method: &'static str,
+        /// The answer.
+        status: u16,
+    },
+    /// It goes in circles.
+    #[error("{0}: too many redirects or challenges")]
+    Turns(String),
+    /// What it describes can't be read.
+    #[error("{0}: {1}")]
+    Description(String, super::description::DescriptionError),
+    /// What it describes can't be taken.
+    #[error("{0}: nothing of it can be taken: {1}")]
+    Nothing(String, String),
+    /// It has stopped to send.
+    #[error("{0}: nothing has come for {s} s", s = SILENCE.as_secs())]
+    Silent(String),
+    /// The channel takes no more of it.
+    #[error("{0}")]
+    Over(String),
+}
+
+/// Fetches into a channel until the source fails, or the channel takes no more; ends with whoever drops it. Fall-backs are
+/// tried in their order, each once. `told` hears now and then what has come.
+pub async fn pull(
+    options: &PullOptions,
+    channel: &Arc<Channel>,
+    told: &(dyn Fn(FeedCounts) + Send + Sync),
+) -> PullError {
+    let mut failed = PullError::Url(String::new());
+    for url in &options.urls {
+        let (error, has_come) = fetch(url, options, channel, told).await;
+        if has_come {
+            return error;
+        }
+        tracing::debug!(channel = channel.name(), %error, "the next source is tried");
+        failed = error;
+    }
+    failed
+}
+
+/// Without the password.
+fn shown(url: &str) -> String {
+    FeedUrl::parse(url).map_or_else(|| "?".to_owned(), |url| url.uri)
+}
+
+/// One source: why it has failed, and whether it has brought anything.
+async fn fetch(
+    url: &str,
+    options: &PullOptions,
+    channel: &Arc<Channel>,
+    told: &(dyn Fn(FeedCounts) + Send + Sync),
+) -> (PullError, bool) {
+    let begun = async {
+        let mut asker = Asker::open(url, options).await?;
+        let (description, base) = asker.describe().await?;
+        let aggregate = resolve(&base, description.control.as_deref());
+        let (intake, inlets) = asker.set_up_all(&description, &base, options.udp, channel).await?;
+        let tasks = asker.attend(&intake, &inlets);
+        asker.play(&aggregate).await?;
+        tracing::info!(channel = channel.name(), url = asker.url.uri, tracks = inlets.len(), "fetched");
+        Ok((asker, aggregate, intake, inlets, tasks))
+    };
+    match begun.await {
+        Ok((mut asker, aggregate, intake, inlets, _tasks)) => {
+            let error = asker.follow(&aggregate, &intake, &inlets, told).await;
+            (error, intake.last_packet().is_some())
+        }
+        Err(error) => (error, false),
+    }
+}
+
+/// How one track comes in.
+enum Inlet {
+    /// On this channel of the connection, RTCP on the next.
+    Channels(u8),
+    /// To ports of ours, from an address; its RTCP port.
+    Udp(TrackSockets, IpAddr, SocketAddr),
+}
+
+/// What is asked of one server.
+struct Asker {
+    url: FeedUrl,
+    client: Client,
+    credentials: Credentials,
+    session: Option<SessionField>,
+}
+
+impl Asker {
+    async fn open(url: &str, options: &PullOptions) -> Result<Self, PullError> {
+        let url = FeedUrl::parse(url).ok_or_else(|| PullError::Url(shown(url)))?;
+        let given = options.user.clone().map(|user| (user, options.password.clone().unwrap_or_default()));
+        let credentials = Credentials::new(url.user.clone().or(given));
+        let client = Client::connect(&url.authority).await;
+        let client = client.map_err(|error| PullError::Io(url.uri.clone(), error))?;
+        Ok(Self { url, client, credentials, session: None })
+    }
+
+    /// Asks, proving who we are where that is wanted.
+    async fn ask(&mut self, method: Method, uri: &str, field: String) -> Result<Response<Vec<u8>>, PullError> {
+        for _ in 0..MAX_TURNS {
+            let mut fields: Vec<String> = self.credentials.field(&method, uri).into_iter().collect();
+            fields.extend(self.session.as_ref().map(|session| format!("Session: {}", session.id)));
+            fields.extend((!field.is_empty()).then(|| field.clone()));
+            let answer = self.client.ask(&method, uri, &fields).await.map_err(|error| self.broken(error))?;
+            let challenge = said(&answer, &WWW_AUTHENTICATE).unwrap_or_default();
+            if answer.status() != StatusCode::Unauthorized || !self.credentials.challenged(challenge) {
+                return Ok(answer);
+            }
+        }
+        Err(PullError::Turns(self.url.uri.clone()))
+    }
+
+    /// What there is, and the base of its controls.
+    async fn describe(&mut self) -> Result<(Description, String), PullError> {
+        for _ in 0..MAX_TURNS {
+            let uri = self.url.uri.clone();
+            let answer = self.ask(Method::Describe, &uri, "Accept: application/sdp".into()).await?;
+            let place = said(&answer, &LOCATION).and_then(FeedUrl::parse);
+            if let (300..400, Some(place)) = (u16::from(answer.status()), place) {
+                // The password is for who was asked first, and for nobody whom that names.
+                if place.authority != self.url.authority {
+                    self.credentials = Credentials::new(None);
+                    self.client = Client::connect(&place.authority).await.map_err(|error| self.broken(error))?;
+                }
+                self.url = place;
+                continue;
+            }
+            self.good("DESCRIBE", &answer)?;
+            let base = said(&answer, &CONTENT_BASE).or(said(&answer, &CONTENT_LOCATION)).unwrap_or(&uri).to_owned();
+            let description = Description::parse(answer.body());
+            return Ok((description.map_err(|error| PullError::Description(uri, error))?, base));
+        }
+        Err(PullError::Turns(self.url.uri.clone()))
+    }
+
+    async fn set_up(&mut self, uri: &str, track: usize, udp: bool) -> Result<Inlet, PullError> {
+        if udp {
+            let (sockets, (rtp, rtcp)) =
+                TrackSockets::bind(self.client.local.ip()).map_err(|error| self.broken(error))?;
+            let field = format!("Transport: RTP/AVP;unicast;client_port={rtp}-{rtcp}");
+            let answer = self.ask(Method::Setup, uri, field).await?;
+            if answer.status() != StatusCode::UnsupportedTransport {
+                let transport = self.agreed(&answer)?;
+                let from = transport.source.as_deref().and_then(|source| source.parse().ok());
+                let from: IpAddr = from.unwrap_or(self.client.peer.ip());
+                let ports = transport.server_port.map_or((0, 0), |ports| (ports.rtp, ports.rtcp));
+                let rtcp = SocketAddr::new(from, ports.1);
+                if ports.0 > 0 {
+                    sockets.punch(SocketAddr::new(from, ports.0), rtcp);
+                }
+                return Ok(Inlet::Udp(sockets, from, rtcp));
+            }
+        }
+        let first = u8::try_from(track * 2).unwrap_or(0);
+        let field = format!("Transport: RTP/AVP/TCP;unicast;interleaved={first}-{}", first + 1);
+        let answer = self.ask(Method::Setup, uri, field).await?;
+        let transport = self.agreed(&answer)?;
+        Ok(Inlet::Channels(transport.interleaved.map_or(first, |channels| channels.rtp)))
+    }
+
+    /// What a SETUP has come to.
+    fn agreed(&mut self, answer: &Response<Vec<u8>>) -> Result<Transport, PullError> {
+        self.good("SETUP", answer)?;
+        if let Some(session) = said(answer, &SESSION).and_then(|field| SessionField::parse(field).ok()) {
+            self.session = Some(session);
+        }
+        let transport = said(answer, &TRANSPORT).map(Transport::parse_list).unwrap_or_default();
+        Ok(transport.into_iter().flatten().next().unwrap_or(Transport::unicast(Lower::Tcp)))
+    }
+
+    async fn play(&mut self, uri: &str) -> Result<(), PullError> {
+        let answer = self.ask(Method::Play, uri, "Range: npt=0.000-".into()).await?;
+        self.good("PLAY", &answer)
+    }
+
+    /// Sets up all that can be taken.
+    async fn set_up_all(
+        &mut self,
+        description: &Description,
+        base: &str,
+        udp: bool,
+        channel: &Arc<Channel>,
+    ) -> Result<(Arc<Intake>, Vec<Inlet>), PullError> {
+        let (mut known, mut inlets) = (Vec::new(), Vec::new());
+        for media in &description.media {
+            let Some(track) = media.track() else { continue };
+            let inlet = self.set_up(&resolve(base, media.control.as_deref()), inlets.len(), udp).await?;
+            known.push(RtpTrack {
+                description: track,
+                payload_type: media.payload_type,
+                latm: media.latm,
+                ordered: matches!(inlet, Inlet::Channels(_)),
+            });
+            inlets.push(inlet);
+        }
+        if known.is_empty() {
+            let refused = description.media.iter().find_map(|media| media.format.as_ref().err());
+            let refused = refused.map(ToString::to_string).unwrap_or_default();
+            return Err(PullError::Nothing(self.url.uri.clone(), refused));
+        }
+        Ok((Intake::waiting(channel.clone(), known, Instant::now()), inlets))
+    }
+
+    /// Listens for what comes by UDP, and answers with reports.
+    fn attend(&self, intake: &Arc<Intake>, inlets: &[Inlet]) -> Vec<Task> {
+        let (mut tasks, mut ways) = (Vec::new(), Vec::new());
+        for (track, inlet) in inlets.iter().enumerate() {
+            ways.push(match inlet {
+                Inlet::Channels(rtp) => ReportWay::Interleaved(self.client.outbox.clone(), rtp.saturating_add(1)),
+                Inlet::Udp(sockets, from, rtcp) => {
+                    tasks.extend(sockets.receive(Senders::Only(*from), intake, track));
+                    ReportWay::Udp(sockets.clone(), *rtcp)
+                }
+            });
+        }
+        tasks.push(tend(intake, ways));
+        tasks
+    }
+
+    /// Takes in what comes, until nothing does.
+    async fn follow(
+        &mut self,
+        uri: &str,
+        intake: &Arc<Intake>,
+        inlets: &[Inlet],
+        told: &(dyn Fn(FeedCounts) + Send + Sync),
+    ) -> PullError {
+        let timeout = self.session.as_ref().and_then(|session| session.timeout).unwrap_or(USUAL_TIMEOUT_S);
+        let alive = Duration::from_secs(u64::from(timeout.max(2)) / 2);
+        let mut sign = tokio::time::interval_at(tokio::time::Instant::now() + alive, alive);
+        let mut look = tokio::time::interval(Duration::from_secs(1));
+        let began = Instant::now();
+        loop {
+            tokio::select! {
+                come = self.client.next() => match come {
+                    Ok(FromServer::Frame(channel, payload)) => take(intake, inlets, channel, payload),
+                    // Of a sign of life: some servers know no GET_PARAMETER, and go on all the same.
+                    Ok(FromServer::Answer(answer)) if answer.status() == StatusCode::SessionNotFound => {
+                        return self.refused("GET_PARAMETER", &answer);
+                    }
+                    Ok(FromServer::Answer(_)) => {}
+                    Err(error) => return self.broken(error),
+                },
+                _ = sign.tick() => {
+                    let method = Method::GetParameter;
+                    let mut fields: Vec<String> = self.credentials.field(&method, uri).into_iter().collect();
+                    fields.extend(self.session.as_ref().map(|session| format!("Session: {}", session.id)));
+                    if let Err(error) = self.client.send(&method, uri, &fields) {
+                        return self.broken(error);
+                    }
+                }
+                _ = look.tick() => {
+                    told(intake.counts());
+                    if let Some(reason) = intake.over() {
+                        return PullError::Over(reason);
+                    }
+                    let last = intake.last_packet().unwrap_or(began);
+                    if last.elapsed() >= SILENCE {
+                        return PullError::Silent(self.url.uri.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn broken(&self, error: std::io::Error) -> PullError {
+        PullError::Io(self.url.uri.clone(), error)
+    }
+
+    fn refused(&self, method: &'static str, answer: &Response<Vec<u8>>) -> PullError {
+        PullError::Refused { uri: self.url.uri.clone(), method, status: answer.status().into() }
+    }
+
+    fn good(&self, method: &'static str, answer: &Response<Vec<u8>>) -> Result<(), PullError> {
+        let good = (200..300).contains(&u16::from(answer.status()));
+        if good { Ok(()) } else { Err(self.refused(method, answer)) }
+    }
+}
+
+/// A `$` frame.
+fn take(intake: &Intake, inlets: &[Inlet], channel: u8, payload: bytes::Bytes) {
+    let now = Instant::now();
+    for (track, inlet) in inlets.iter().enumerate() {
+        match inlet {
+            Inlet::Channels(rtp) if *rtp == channel => return intake.rtp(track, payload, now),
+            Inlet::Channels(rtp) if rtp.checked_add(1) == Some(channel) => return intake.rtcp(track, &payload, now),
+            Inlet::Channels(_) | Inlet::Udp(..) => {}
+        }
+    }
+}
+
+fn said<'a>(answer: &'a Response<Vec<u8>>, name: &HeaderName) -> Option<&'a str> {
+    answer.header(name).map(|value| value.as_str())
+}
+
+#[cfg(test)]
+mod tests;

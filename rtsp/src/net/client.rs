@@ -1,0 +1,159 @@
+//! A connection to somebody else's RTSP server, on which a feed is fetched.
+
+use super::outbox::{DEFAULT_LIMIT, Outbox};
+use super::receive::Task;
+use super::wire::Wire;
+use crate::message::{Method, SERVER};
+use bytes::Bytes;
+use rtsp_types::{Message, ParseError, Response};
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::TcpStream;
+
+/// For a connection to be made, and for each answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer: a description is the longest.
+const MAX_ANSWER: usize = 256 << 10;
+
+/// Frames that come before the answer that is waited for.
+const MAX_EARLY: usize = 1024;
+
+/// Bytes that one read takes.
+const READ: usize = 64 << 10;
+
+/// What comes on it.
+#[derive(Debug)]
+pub enum FromServer {
+    /// An answer of it.
+    Answer(Response<Vec<u8>>),
+    /// A `$` frame: its channel and what it holds.
+    Frame(u8, Bytes),
+}
+
+/// The connection.
+#[derive(Debug)]
+pub struct Client {
+    wire: Arc<Wire>,
+    /// The way out: receiver reports take it, too.
+    pub outbox: Arc<Outbox>,
+    /// The server's end.
+    pub peer: SocketAddr,
+    /// Ours.
+    pub local: SocketAddr,
+    read: Vec<u8>,
+    early: VecDeque<(u8, Bytes)>,
+    cseq: u32,
+    _drive: Task,
+}
+
+impl Client {
+    /// Connects to `authority`, `host:port`.
+    ///
+    /// # Errors
+    /// The system's, or nobody answers within ten seconds.
+    pub async fn connect(authority: &str) -> io::Result<Self> {
+        let stream = tokio::time::timeout(PATIENCE, TcpStream::connect(authority)).await;
+        let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        let wire = Arc::new(Wire::Tcp(stream));
+        let outbox = Arc::new(Outbox::new(wire.clone(), DEFAULT_LIMIT));
+        let driven = outbox.clone();
+        let drive = Task::spawn(async move { drop(driven.drive().await) });
+        Ok(Self { wire, outbox, peer, local, read: Vec::new(), early: VecDeque::new(), cseq: 0, _drive: drive })
+    }
+
+    /// Asks, and waits for the answer. `fields` are whole lines without their ends.
+    ///
+    /// # Errors
+    /// The connection's, no answer within ten seconds, or one that is none.
+    pub async fn ask(&mut self, method: &Method, uri: &str, fields: &[String]) -> io::Result<Response<Vec<u8>>> {
+        let cseq = self.send(method, uri, fields)?.to_string();
+        let answer = async {
+            loop {
+                match self.come().await? {
+                    FromServer::Answer(answer) => {
+                        let of = answer.header(&rtsp_types::headers::CSEQ).map(|field| field.as_str().trim());
+                        // One without a number is to what was asked last.
+                        if of.is_none_or(|of| of == cseq) {
+                            return Ok(answer);
+                        }
+                    }
+                    FromServer::Frame(channel, payload) if self.early.len() < MAX_EARLY => {
+                        self.early.push_back((channel, payload));
+                    }
+                    FromServer::Frame(..) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, answer).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    /// Asks without waiting; gives the request's number.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn send(&mut self, method: &Method, uri: &str, fields: &[String]) -> io::Result<u32> {
+        self.cseq += 1;
+        let name: &str = method.into();
+        let mut text = format!("{name} {uri} RTSP/1.0\r\nCSeq: {}\r\nUser-Agent: {SERVER}\r\n", self.cseq);
+        for field in fields {
+            text += field;
+            text += "\r\n";
+        }
+        self.outbox.respond((text + "\r\n").as_bytes())?;
+        Ok(self.cseq)
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// The connection's, its end, or bytes that are no RTSP.
+    pub async fn next(&mut self) -> io::Result<FromServer> {
+        match self.early.pop_front() {
+            Some((channel, payload)) => Ok(FromServer::Frame(channel, payload)),
+            None => self.come().await,
+        }
+    }
+
+    async fn come(&mut self) -> io::Result<FromServer> {
+        loop {
+            if let Some(come) = self.cut()? {
+                return Ok(come);
+            }
+            self.wire.readable().await?;
+            let start = self.read.len();
+            self.read.resize(start + READ, 0);
+            let read = self.wire.try_read(self.read.get_mut(start..).unwrap_or_default());
+            self.read.truncate(start + read.as_ref().map_or(0, |count| *count));
+            match read {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The first whole thing of what was read.
+    fn cut(&mut self) -> io::Result<Option<FromServer>> {
+        loop {
+            if let Some(&[b'$', channel, high, low]) = self.read.first_chunk() {
+                let end = 4 + usize::from(u16::from_be_bytes([high, low]));
+                let Some(payload) = self.read.get(4..end).map(Bytes::copy_from_slice) else { return Ok(None) };
+                self.read.drain(..end);
+                return Ok(Some(FromServer::Frame(channel, payload)));
+            }
+            match Message::<Vec<u8>>::parse(&self.read) {
+                Ok((message, length)) => {
+                    self.read.drain(..length);
+                    if let Message::Response(answer) = message {
+                        return Ok(Some(FromServer::Answer(answer)));
+                    }
+                    // A server that asks something is not answered: none needs it.
+                }
+                Err(ParseError::Incomplete(_)) if self.read.len() <= MAX_ANSWER => return Ok(None),
+                Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is no RTSP")),
+            }
+        }
+    }
+}

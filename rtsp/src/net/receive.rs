@@ -1,0 +1,196 @@
+//! Sockets on which feeds come in.
+//!
+//! | noun | meaning |
+//! | --- | --- |
+//! | [`TrackSockets`] | RTP and RTCP of one track |
+//! | [`Senders`] | whose datagrams are taken |
+//! | [`ReportWay`] | where receiver reports of a track go |
+//! | [`Task`] | a task that ends with whoever holds it |
+
+use super::outbox::Outbox;
+use super::udp::UdpPair;
+use crate::feed::intake::Intake;
+use bytes::Bytes;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+use tokio::{net::UdpSocket, task::JoinHandle};
+
+/// The longest datagram.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Datagrams that are read before others get their turn.
+const MANY: usize = 64;
+
+/// How often it is looked after what waits.
+const TICK: Duration = Duration::from_millis(20);
+
+/// RTP and RTCP of one track.
+#[derive(Clone, Debug)]
+pub struct TrackSockets {
+    rtp: Arc<UdpSocket>,
+    rtcp: Arc<UdpSocket>,
+}
+
+/// Whose datagrams are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Senders {
+    /// Everybody's: a group, or a port that was told to nobody.
+    All,
+    /// One address's.
+    Only(IpAddr),
+}
+
+/// Where receiver reports of a track go.
+#[derive(Clone, Debug)]
+pub enum ReportWay {
+    /// To a port.
+    Udp(TrackSockets, SocketAddr),
+    /// On a channel of a connection.
+    Interleaved(Arc<Outbox>, u8),
+    /// There is none.
+    Nowhere,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub struct Task(JoinHandle<()>);
+
+impl Task {
+    /// Runs `future` on the runtime that this is called in.
+    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl TrackSockets {
+    /// An even port that the system chooses and the next, on `address`.
+    ///
+    /// # Errors
+    /// No free pair, or the address is not this machine's.
+    pub fn bind(address: IpAddr) -> io::Result<(Self, (u16, u16))> {
+        let pair = UdpPair::bind(address, None)?;
+        let ports = pair.ports();
+        let [rtp, rtcp] = pair.into_sockets();
+        Ok((Self { rtp: Arc::new(UdpSocket::from_std(rtp)?), rtcp: Arc::new(UdpSocket::from_std(rtcp)?) }, ports))
+    }
+
+    /// Fixed ports of a unicast address of this machine or of a group, which is joined: from `sources` alone, where they
+    /// are given (RFC 4607).
+    ///
+    /// # Errors
+    /// A port is taken, or the group can't be joined.
+    pub fn listen(address: IpAddr, ports: (u16, u16), sources: &[IpAddr]) -> io::Result<Self> {
+        let open = |port| open(SocketAddr::new(address, port), sources).map(Arc::new);
+        Ok(Self { rtp: open(ports.0)?, rtcp: open(ports.1)? })
+    }
+
+    /// Sends a packet each from both, so that what answers to them comes through a firewall.
+    pub fn punch(&self, rtp: SocketAddr, rtcp: SocketAddr) {
+        // An empty packet of either kind: version 2, nothing else. Lost ones do no harm.
+        let _ = self.rtp.try_send_to(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], rtp);
+        let _ = self.rtcp.try_send_to(&[0x80, 201, 0, 1, 0, 0, 0, 0], rtcp);
+    }
+
+    /// Takes in what comes, as a track's.
+    pub fn receive(&self, senders: Senders, intake: &Arc<Intake>, track: usize) -> [Task; 2] {
+        let both = [(self.rtp.clone(), false), (self.rtcp.clone(), true)];
+        both.map(|(socket, rtcp)| Task::spawn(read(socket, rtcp, senders, Arc::downgrade(intake), track)))
+    }
+}
+
+/// Looks after a feed while it is there: what waited too long, and receiver reports by the `ways` of its tracks.
+pub fn tend(intake: &Arc<Intake>, ways: Vec<ReportWay>) -> Task {
+    let intake = Arc::downgrade(intake);
+    Task::spawn(async move {
+        let mut every = tokio::time::interval(TICK);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            let Some(intake) = intake.upgrade() else { return };
+            for (track, report) in intake.tick(Instant::now()) {
+                match ways.get(track) {
+                    Some(ReportWay::Udp(sockets, to)) => drop(sockets.rtcp.try_send_to(&report, *to)),
+                    Some(ReportWay::Interleaved(outbox, channel)) => {
+                        let Ok(length) = u16::try_from(report.len()) else { continue };
+                        let frame = [&[b'$', *channel][..], &length.to_be_bytes(), &report].concat();
+                        let _ = outbox.respond(&frame);
+                    }
+                    Some(ReportWay::Nowhere) | None => {}
+                }
+            }
+        }
+    })
+}
+
+async fn read(socket: Arc<UdpSocket>, rtcp: bool, senders: Senders, intake: Weak<Intake>, track: usize) {
+    let mut buffer = vec![0; MAX_DATAGRAM];
+    loop {
+        if socket.readable().await.is_err() {
+            return;
+        }
+        let Some(intake) = intake.upgrade() else { return };
+        for _ in 0..MANY {
+            let (count, from) = match socket.try_recv_from(&mut buffer) {
+                Ok(received) => received,
+                // An ICMP message about a report of ours.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+                Err(_) => break,
+            };
+            if matches!(senders, Senders::Only(sender) if from.ip().to_canonical() != sender.to_canonical()) {
+                tracing::debug!(%from, "a datagram of somebody else's");
+                continue;
+            }
+            let (packet, now) = (&buffer[..count], Instant::now());
+            match rtcp {
+                true => intake.rtcp(track, packet, now),
+                false => intake.rtp(track, Bytes::copy_from_slice(packet), now),
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn open(at: SocketAddr, sources: &[IpAddr]) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if at.ip().is_multicast() {
+        // Others on this machine may listen, too.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&SockAddr::from(at))?;
+    join(&socket, at.ip(), sources)?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn join(socket: &Socket, group: IpAddr, sources: &[IpAddr]) -> io::Result<()> {
+    match group {
+        IpAddr::V4(group) if group.is_multicast() => {
+            let sources: Vec<Ipv4Addr> = sources
+                .iter()
+                .filter_map(|source| match source {
+                    IpAddr::V4(source) => Some(*source),
+                    IpAddr::V6(_) => None,
+                })
+                .collect();
+            if sources.is_empty() {
+                return socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED);
+            }
+            sources.iter().try_for_each(|source| socket.join_ssm_v4(source, &group, &Ipv4Addr::UNSPECIFIED))
+        }
+        IpAddr::V6(group) if group.is_multicast() => match sources.is_empty() {
+            true => socket.join_multicast_v6(&group, 0),
+            false => Err(io::Error::new(io::ErrorKind::Unsupported, "source-specific groups of IPv6 can't be joined")),
+        },
+        _ => Ok(()),
+    }
+}
