@@ -12,6 +12,7 @@ mod house;
 mod independent;
 mod loss;
 mod mp2t;
+mod publish;
 mod raid;
 mod robust;
 mod seek;

@@ -96,3 +96,12 @@ pub fn index(input: &[u8]) {
     assert!(!text.contains('\0'));
     assert_eq!(Index::decode(&index.encode().expect("what was read")).as_ref(), Ok(&index));
 }
+
+/// What a feed says of itself; what is learned of its tracks from the same bytes.
+pub fn description(bytes: &[u8]) {
+    let Ok(description) = rtsp::feed::description::Description::parse(bytes) else { return };
+    for mut track in description.media.iter().filter_map(|media| media.track()) {
+        track.format.learn(bytes);
+        let _ = (track.format.rtpmap(), track.format.fmtp());
+    }
+}

@@ -38,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("elementary_amr", elementary::amr),
     ("rtsp_messages", control::messages),
     ("rtsp_headers", control::headers),
+    ("feed_description", control::description),
     ("rtcp", control::rtcp),
     ("index", control::index),
     ("depay_nal", payload::nal),
