@@ -5,9 +5,11 @@
 
 mod access;
 mod channel;
+mod groups;
 
 pub use access::{AuthConfig, TlsConfig};
 pub use channel::{ChannelConfig, ChannelError, MulticastConfig};
+pub use groups::GroupsConfig;
 
 use rtp::breaker::Breakers;
 use serde::Deserialize;
@@ -41,6 +43,8 @@ pub struct Config {
     pub redirects: BTreeMap<String, String>,
     /// Live presentations.
     pub channel: Vec<ChannelConfig>,
+    /// Groups for channels.
+    pub multicast: GroupsConfig,
     /// Logging.
     pub log: LogConfig,
 }
@@ -249,6 +253,7 @@ impl Config {
         range("auth.nonce_s", self.auth.nonce_s, 10, 86_400, "10 to 86400 seconds")?;
         range("auth.attempts_a_minute", self.auth.attempts_a_minute, 1, 1_000_000, "1 to 1000000")?;
         range("stripes.unit_kib", self.stripes.unit_kib, 4, 4_096, "4 to 4096 KiB")?;
+        self.multicast.options(Default::default())?;
         channel::check(&self.channel)?;
         Ok(())
     }
@@ -299,6 +304,7 @@ impl Default for Config {
             tls: TlsConfig::default(),
             redirects: BTreeMap::new(),
             channel: Vec::new(),
+            multicast: GroupsConfig::default(),
             stripes: StripesConfig { unit_kib: 256, data: 3, parity: 1 },
             log: LogConfig { filter: "info".into(), format: LogFormat::Human },
         }

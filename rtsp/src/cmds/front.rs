@@ -13,6 +13,7 @@ use rtsp::{
     config::Config,
     feed::{Feeds, FeedsOptions},
     films::{ClusterMedia, Films},
+    multicast::{SendOptions, net::Caster},
     net::{
         descriptors::raise_limit,
         listener::{Front as Listener, ListenerLimits},
@@ -78,6 +79,7 @@ pub struct Front {
     catalog: Catalog,
     workers: Workers,
     feeds: Feeds,
+    caster: Caster,
     stop: watch::Sender<bool>,
     listening: JoinHandle<()>,
 }
@@ -159,6 +161,13 @@ impl Front {
         };
         let feeds = Feeds::start(catalog.clone(), library.clone(), channels.clone(), feeding).await;
         rules.pushable = Some(feeds.pushable());
+        let send =
+            SendOptions { train_gap: Duration::from_millis(config.front.train_gap_ms), ..SendOptions::default() };
+        let casting = config.multicast.options(send)?;
+        let caster = Caster::start(casting, channels.clone(), catalog.clone(), name.clone())
+            .context("starting the thread for multicast")?;
+        tokio::spawn(caster.clone().follow(feeds.listed()));
+        rules.groups = Some(Arc::new(caster.clone()));
         let films = Films::new(catalog.clone(), library, watch, channels);
         let media = Arc::new(workers.clone());
         let front = Listener::with_rules(Arc::new(films), media, sessions, limits, admission, rules, tls);
@@ -167,11 +176,12 @@ impl Front {
             tokio::spawn(front.clone().serve(listener, stopped.clone()));
         }
         let listening = tokio::spawn(front.serve(listener, stopped));
-        Ok(Self { workers, feeds, stop, listening, name, catalog: catalog.clone() })
+        Ok(Self { workers, feeds, caster, stop, listening, name, catalog: catalog.clone() })
     }
 
     /// Says BYE to every viewer and closes every connection.
     pub async fn stop(self) {
+        self.caster.stop().await;
         self.feeds.stop().await;
         let workers = self.workers.clone();
         // Joins the workers' threads.

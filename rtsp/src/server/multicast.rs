@@ -3,6 +3,7 @@
 use super::play::rtp_info;
 use super::{Outcome, Refusal, Server, Step, Target, v2};
 use crate::auth::Verdict;
+use crate::channel::Watching;
 use crate::headers::{Addresses, Delivery, Lower, Pair, SeekStyle, Transport};
 use crate::message::{Request, StatusCode, reply};
 use crate::multicast::net::{Caster, Group, Hold};
@@ -16,13 +17,19 @@ use std::time::Instant;
 
 /// Where channels' groups are looked up.
 pub trait Groups: Send + Sync + 'static {
-    /// The group of a channel, if it has one.
+    /// The group of the channel of that name, if it has one.
     fn group(&self, channel: &str) -> Option<Group>;
+    /// That of what somebody watches, if it is sent in that form.
+    fn group_of(&self, watching: &Watching) -> Option<Group>;
 }
 
 impl Groups for Caster {
     fn group(&self, channel: &str) -> Option<Group> {
         Caster::group(self, channel)
+    }
+
+    fn group_of(&self, watching: &Watching) -> Option<Group> {
+        Caster::group_of(self, watching)
     }
 }
 
@@ -51,9 +58,11 @@ impl Server {
     /// What answers an HTTP GET or HEAD of `/NAME.sdp`: the description of the group that the channel is sent to, for
     /// whoever may DESCRIBE it.
     pub fn group_description(&self, get: &Request, peer: IpAddr, secure: bool, now: Instant) -> Description {
-        let Ok(Target::Presentation { name, track: None, .. }) = Target::parse(&format!("rtsp://host{}", get.uri))
-        else {
-            return Description::Bad;
+        let name = match Target::parse(&format!("rtsp://host{}", get.uri)) {
+            _ if !get.uri.starts_with('/') => return Description::Bad,
+            Ok(Target::Presentation { name, track: None, .. }) => name,
+            Ok(_) => return Description::NotFound,
+            Err(_) => return Description::Bad,
         };
         if let Some(auth) = &self.rules.auth {
             match auth.judge(get, peer.to_canonical(), secure, now) {
@@ -76,11 +85,11 @@ impl Server {
         of_v2: bool,
     ) -> Option<(Transport, Hold)> {
         // A film is played for each viewer alone.
-        session.watching.as_ref()?;
+        let watching = session.watching.as_ref()?;
         if asked.delivery != Some(Delivery::Multicast) || asked.lower != Lower::Udp || !asked.plays() || asked.append {
             return None;
         }
-        let group = self.rules.groups.as_ref()?.group(&session.name)?;
+        let group = self.rules.groups.as_ref()?.group_of(watching)?;
         let address = *group.address();
         let said = asked.dest_addr.as_ref().map(|addresses| &addresses.host).or(asked.destination.as_ref());
         let other = |host: &String| !host.is_empty() && host.parse() != Ok(address.group);

@@ -6,14 +6,17 @@ use super::{
     thread::{CastThread, GroupStatistics},
 };
 use crate::{
-    channel::{Channels, Live},
+    channel::{Channels, Live, Watching},
     multicast::{AnnouncerOptions, GroupAddress, Ranges, SendOptions},
 };
-use catalog::db::Catalog;
+use catalog::{
+    channel::{ChannelSettings, MulticastSettings},
+    db::Catalog,
+};
+use rtp::format::Format;
 use std::{
     collections::BTreeMap,
     fmt, io,
-    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -29,23 +32,6 @@ pub struct CasterOptions {
     pub send: SendOptions,
     /// How groups are announced; `None`: not at all.
     pub announce: Option<AnnouncerOptions>,
-}
-
-/// What is wanted of a channel's group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupSettings {
-    /// `None`: a free one.
-    pub group: Option<IpAddr>,
-    /// The first track's RTP port, even; `None`: a free one.
-    pub port: Option<u16>,
-    /// Routers that packets may pass, plus one.
-    pub ttl: u8,
-    /// By name or address; `None`: the front's.
-    pub interface: Option<String>,
-    /// The address to send from, and to tell receivers that no other counts.
-    pub source: Option<IpAddr>,
-    /// Sent whether an RTSP viewer has it set up or not; only such a group is announced.
-    pub always: bool,
 }
 
 /// All groups of a front. Clones are the same.
@@ -68,7 +54,7 @@ pub(super) struct Shared {
 
 /// A channel whose group is wanted.
 struct Casting {
-    settings: GroupSettings,
+    settings: MulticastSettings,
     place: Arc<Place>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -102,7 +88,7 @@ impl Caster {
     }
 
     /// These channels have a group from now on, and no others. What has not changed goes on.
-    pub fn set(&self, wanted: &BTreeMap<String, GroupSettings>) {
+    pub fn set(&self, wanted: &BTreeMap<String, MulticastSettings>) {
         let mut groups = self.groups();
         groups.retain(|name, casting| {
             let same = wanted.get(name) == Some(&casting.settings);
@@ -121,9 +107,32 @@ impl Caster {
         }
     }
 
+    /// The channels that `listed` says with a group have one, from now on until it is dropped.
+    pub async fn follow(self, mut listed: watch::Receiver<Arc<Vec<Arc<ChannelSettings>>>>) {
+        loop {
+            let channels = listed.borrow_and_update().clone();
+            let wanted = channels.iter().filter_map(|one| Some((one.name.clone(), one.multicast.clone()?)));
+            self.set(&wanted.collect());
+            if listed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// The group of a channel; `None`: it has none, or not yet.
     pub fn group(&self, channel: &str) -> Option<Group> {
         self.groups().get(channel)?.place.get()
+    }
+
+    /// The group of what somebody watches, if it is sent in that form: its tracks, or all of them as one stream.
+    pub fn group_of(&self, watching: &Watching) -> Option<Group> {
+        let name = watching.channel.name();
+        let as_stream = self.groups().get(name)?.settings.mp2t;
+        let fits = match as_stream {
+            true => matches!(&watching.live.index.tracks[..], [track] if matches!(track.format, Format::Mp2t { .. })),
+            false => self.shared.channels.get(name).is_some_and(|channel| Arc::ptr_eq(&channel, &watching.channel)),
+        };
+        self.group(name).filter(|_| fits)
     }
 
     /// Ends all groups: goodbyes, deletions of what was announced, leases given back.

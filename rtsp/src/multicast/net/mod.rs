@@ -5,7 +5,6 @@
 //! | [`Caster`] | all groups of a front, for as long as it lives |
 //! | [`Group`] | one channel's, as requests see it |
 //! | [`Hold`] | that a viewer has set a group up: it is sent meanwhile |
-//! | [`GroupSettings`] | what is wanted of a channel's group |
 //! | [`GroupSocket`], [`WayOut`] | sockets, and the interface that packets leave by |
 //! | [`GroupStatistics`] | what a group has done so far |
 
@@ -17,6 +16,6 @@ mod socket;
 mod tests;
 mod thread;
 
-pub use caster::{Caster, CasterOptions, Group, GroupSettings, Hold};
+pub use caster::{Caster, CasterOptions, Group, Hold};
 pub use socket::{GroupSocket, Sent, WayOut};
 pub use thread::GroupStatistics;

@@ -1,15 +1,18 @@
 //! The task of one channel's group: leases it, starts and ends what is sent, has it announced.
 
 use super::{
-    caster::{Group, GroupSettings, Place, Shared},
+    caster::{Group, Place, Shared},
     socket::{GroupSocket, WayOut},
     thread::GroupTap,
 };
 use crate::{
-    channel::{Channel, Live, TapId, Want},
+    channel::{Channel, Live, NotStreamed, TapId, Want, Watching},
     multicast::{GroupAddress, GroupSender, PAIRS, is_source_specific, is_usable},
 };
-use catalog::db::{CatalogError, GroupLease};
+use catalog::{
+    channel::MulticastSettings,
+    db::{CatalogError, GroupLease},
+};
 use std::{
     collections::HashSet,
     io,
@@ -61,7 +64,7 @@ struct Leased {
 pub(super) async fn run(
     shared: Arc<Shared>,
     name: String,
-    settings: GroupSettings,
+    settings: MulticastSettings,
     place: Arc<Place>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -101,15 +104,17 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// What is sent now.
 struct Sending {
-    channel: Arc<Channel>,
+    /// The channel's description.
     live: Arc<Live>,
+    /// The form in which it is sent.
+    form: Watching,
     tap: Arc<GroupTap>,
     id: TapId,
 }
 
 impl Sending {
     fn end(self) {
-        self.channel.leave(self.id);
+        self.form.channel.leave(self.id);
         self.tap.end();
     }
 }
@@ -118,7 +123,7 @@ impl Sending {
 async fn cast(
     shared: &Shared,
     name: &str,
-    settings: &GroupSettings,
+    settings: &MulticastSettings,
     mut leased: Leased,
     group: Group,
     stop: &mut watch::Receiver<bool>,
@@ -126,6 +131,7 @@ async fn cast(
     let mut holders = group.watch_holders();
     let mut renew = tokio::time::interval_at((Instant::now() + RENEW).into(), RENEW);
     let (mut sending, mut want): (Option<Sending>, Option<Want>) = (None, None);
+    let mut complaint = String::new();
     let lost = loop {
         let channel = shared.channels.get(name);
         let mut described = channel.as_ref().map(|channel| channel.described());
@@ -147,14 +153,19 @@ async fn cast(
             }
         }
         if let (None, Some(live), Some(channel)) = (&sending, wanted, channel) {
-            match start(shared, &group, &leased.way, channel, live) {
+            match start(shared, settings, &group, &leased.way, channel, live) {
                 Ok(started) => sending = started,
-                Err(error) => tracing::error!(channel = name, %error, "the group can't be sent to"),
+                // It is tried every second.
+                Err(error) if error.to_string() != complaint => {
+                    complaint = error.to_string();
+                    tracing::error!(channel = name, complaint, "the group can't be sent to");
+                }
+                Err(_) => {}
             }
             if let (Some(sending), Some(announcing)) =
                 (&sending, shared.announcing.as_ref().filter(|_| settings.always))
             {
-                let description = group.address().describe(&sending.live);
+                let description = group.address().describe(&sending.form.live);
                 announcing.announce(name, group.address().group, leased.way, description).await;
             }
         }
@@ -186,30 +197,39 @@ async fn cast(
 /// Begins to send; `None`: the description has changed meanwhile.
 fn start(
     shared: &Shared,
+    settings: &MulticastSettings,
     group: &Group,
     way: &WayOut,
     channel: Arc<Channel>,
     live: Arc<Live>,
 ) -> io::Result<Option<Sending>> {
-    let tracks = live.index.tracks.len();
+    let form = match settings.mp2t {
+        false => Watching::new(channel, live.clone()),
+        true => match channel.as_transport_stream(&live) {
+            Ok(form) => form,
+            Err(NotStreamed::Over) => return Ok(None),
+            Err(error) => return Err(io::Error::other(error)),
+        },
+    };
+    let tracks = form.live.index.tracks.len();
     if tracks > usize::from(PAIRS) {
         tracing::warn!(
-            channel = channel.name(),
+            channel = form.channel.name(),
             tracks,
             "a group has ports for {PAIRS} tracks: the others are left out"
         );
     }
     let socket = GroupSocket::open(*group.address(), way, tracks)?;
     let cname = rtp::cname::cname(rand::random());
-    let sender = GroupSender::new(live.clone(), shared.options.send, cname, rand::random(), Instant::now());
+    let sender = GroupSender::new(form.live.clone(), shared.options.send, cname, rand::random(), Instant::now());
     let behind = || io::Error::new(io::ErrorKind::WouldBlock, "the sending thread is far behind");
     let tap = shared.thread.group(sender, socket, group.statistics().clone()).ok_or_else(behind)?;
-    let Some(joined) = channel.join(&live, tap.clone()) else {
+    let Some(joined) = form.channel.join(&form.live, tap.clone()) else {
         tap.end();
         return Ok(None);
     };
-    group.set_sent(Some(live.clone()));
-    Ok(Some(Sending { channel, live, tap, id: joined.tap }))
+    group.set_sent(Some(form.live.clone()));
+    Ok(Some(Sending { live, form, tap, id: joined.tap }))
 }
 
 /// Whether the group is still ours.
@@ -229,7 +249,7 @@ async fn renewed(shared: &Shared, leased: &mut Leased) -> bool {
 }
 
 /// Leases the group that is wanted, or the first free one.
-async fn lease(shared: &Shared, name: &str, settings: &GroupSettings) -> Result<Leased, NoGroup> {
+async fn lease(shared: &Shared, name: &str, settings: &MulticastSettings) -> Result<Leased, NoGroup> {
     let ranges = &shared.options.ranges;
     let interface = settings.interface.as_deref().or(shared.options.interface.as_deref());
     let find = |group| WayOut::find(group, interface, settings.source);

@@ -5,7 +5,10 @@ use crate::{
     channel::{Channel, ChannelOptions, Channels, Feeder},
     multicast::{AnnouncerOptions, Ranges, fake::picture, fake::tracks, sap::SapPacket},
 };
-use catalog::db::{Catalog, CatalogOptions};
+use catalog::{
+    channel::MulticastSettings,
+    db::{Catalog, CatalogOptions},
+};
 use rtp::{packet::RtpPacket, rtcp::parse_compound};
 use std::{
     collections::BTreeMap,
@@ -42,11 +45,11 @@ impl World {
     }
 }
 
-fn settings(always: bool) -> GroupSettings {
-    GroupSettings { group: None, port: None, ttl: 3, interface: None, source: None, always }
+fn settings(always: bool) -> MulticastSettings {
+    MulticastSettings { ttl: 3, always, ..MulticastSettings::default() }
 }
 
-fn wanted(always: bool) -> BTreeMap<String, GroupSettings> {
+fn wanted(always: bool) -> BTreeMap<String, MulticastSettings> {
     [("news".to_owned(), settings(always))].into()
 }
 
@@ -128,7 +131,7 @@ async fn a_group_on_demand_is_sent_while_a_viewer_holds_it() {
     let mut buffer = [0; 4096];
     assert!(timeout(Duration::from_millis(300), packets.recv(&mut buffer)).await.is_err(), "nobody holds it");
     let holds = [group.hold(), group.hold()];
-    assert_eq!((next(&packets).await.is_empty(), *world.channel.wanted().borrow()), (false, 1));
+    assert!(!next(&packets).await.is_empty() && *world.channel.wanted().borrow() > 0);
     drop(holds);
     assert_eq!(group.holders(), 0);
     timeout(PATIENCE, async { while timeout(Duration::from_millis(300), packets.recv(&mut buffer)).await.is_ok() {} })
@@ -159,7 +162,7 @@ async fn fronts_take_different_groups_and_one_that_is_named_is_refused_where_it_
     front.set(&wanted(true));
     assert_eq!(group(&front).await.address().group, again, "the same again after a restart");
     let taken = group(&fronts[1]).await;
-    let named = |port| GroupSettings { group: Some(taken.address().group), port, ..settings(true) };
+    let named = |port| MulticastSettings { group: Some(taken.address().group), port, ..settings(true) };
     front.set(&[("news".to_owned(), named(Some(taken.address().port)))].into());
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(front.group("news").is_none(), "another's");

@@ -3,6 +3,7 @@
 use super::Setting;
 use crate::admission::Admission;
 use crate::auth::{Auth, AuthOptions, user};
+use crate::channel::Watching;
 use crate::multicast::GroupAddress;
 use crate::multicast::net::Group;
 use crate::net::listener::{Front, ListenerLimits};
@@ -17,6 +18,10 @@ struct One(Group);
 impl Groups for One {
     fn group(&self, channel: &str) -> Option<Group> {
         (channel == "news").then(|| self.0.clone())
+    }
+
+    fn group_of(&self, watching: &Watching) -> Option<Group> {
+        self.group(watching.channel.name())
     }
 }
 
@@ -126,6 +131,7 @@ fn a_description_comes_by_http_to_whom_describe_would_answer() {
     let head = http(&open, "HEAD /news.sdp");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
     for (request, status) in [
+        ("GET /", "404"),
         ("GET /news", "404"),
         ("GET /film.sdp", "404"),
         ("GET /.sdp", "404"),
