@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(header.bytes[24..28], 4u32.to_le_bytes());
         assert_eq!(objects, 30 + 104 + 46 + 2 * (78 + 18));
         // Play duration with the preroll, send duration, preroll.
-        assert_eq!((long(94), long(102), long(110)), (25_000_000, 20_000_000, 500));
+        assert_eq!((long(94), long(102), long(110)), (20_000_000, 20_000_000, 0));
         assert_eq!(header.bytes[objects..objects + 16], guid::DATA);
         assert_eq!(long(objects + 16), long(70), "data size and file size");
         assert!(header.bytes.len() < MAX_HEADER);

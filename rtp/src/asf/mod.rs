@@ -12,8 +12,8 @@ pub mod header;
 pub mod packet;
 
 /// Milliseconds that receivers hold back before they play, and that presentation times in packets are later than the
-/// presentation's. VLC 3 loses this much of a film's end, so it is short.
-pub const PREROLL_MS: u32 = 500;
+/// presentation's. VLC 3 loses this much of a film's end; no player that was tried needs any.
+pub const PREROLL_MS: u32 = 0;
 
 /// Bytes of a data packet at most: four RTP packets of 1400 bytes, which lie within what all receivers have been seen to
 /// take.

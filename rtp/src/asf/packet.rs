@@ -27,7 +27,7 @@ pub struct MediaObject<'a> {
     pub stream: u8,
     /// Each object of a stream has the next one.
     pub number: u8,
-    /// When it is shown or heard, milliseconds on the presentation's timeline; less than [`PREROLL_MS`] before zero.
+    /// When it is shown or heard, milliseconds on the presentation's timeline; at most [`PREROLL_MS`] before zero.
     pub time_ms: i64,
     /// Decoding may begin here.
     pub sync: bool,
@@ -137,10 +137,10 @@ mod tests {
     fn an_object_comes_back_from_its_packets() {
         let room = MAX_PACKET - OVERHEAD;
         let cases: &[(usize, i64, usize, u32)] = &[
-            (1, 0, 1, 500),
-            (room, 40, 1, 540),
-            (room + 1, -100, 2, 400),
-            (10 * room, -700, 10, 0),
+            (1, 0, 1, 0),
+            (room, 40, 1, 40),
+            (room + 1, -100, 2, 0),
+            (10 * room, 700, 10, 700),
             (100_000, i64::MAX, 19, u32::MAX),
         ];
         for &(size, time_ms, packets, presentation) in cases {
