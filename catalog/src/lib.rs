@@ -17,6 +17,9 @@
 //!
 //! What comes live:
 //! - [`feed::TransportStream`]: bytes in, [`feed::FeedTrack`]s and [`feed::FeedUnit`]s out.
+//! What a channel keeps of itself, beside [`segment`]'s own page:
+//! - [`segment::SegmentWriter`]: writes a [`db::Segment`], a stretch of its time in a sealed object.
+//! - [`segment::save`]: makes a film of such. [`sweep::remove_segments`]: lets the oldest go.
 //!
 //! Who remembers it:
 //! - [`db::Catalog`]: the relational catalog: presentations, tracks, objects, nodes, settings. [`db::Owner`]: who
@@ -47,6 +50,7 @@ pub mod operate;
 pub mod presentation;
 pub mod rebuild;
 pub mod sample;
+pub mod segment;
 pub mod sweep;
 
 #[cfg(test)]

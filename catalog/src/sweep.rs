@@ -114,6 +114,24 @@ pub async fn unknown(catalog: &Catalog, cluster: &Cluster) -> Result<(Vec<Unknow
     Ok((found.into_iter().map(|(object, at)| Unknown { object, at }).collect(), silent))
 }
 
+/// Takes what ended before an instant of the wall clock (nanoseconds since 1970; `None`: all) off a channel: the catalog
+/// first, then its bytes. Says how many segments that were; what a node could not delete the next sweep tries again.
+pub async fn remove_segments(
+    catalog: &Catalog,
+    cluster: &Cluster,
+    channel: &str,
+    before_ns: Option<i64>,
+) -> Result<usize, CatalogError> {
+    let objects = catalog.retire_segments(channel, before_ns).await?;
+    for object in &objects {
+        // Sealed, so nothing of it is on its way any more.
+        if let Err(error) = delete(catalog, cluster, *object, true).await? {
+            tracing::debug!(%object, channel, "left for a sweep: {error}");
+        }
+    }
+    Ok(objects.len())
+}
+
 /// Deletes a doomed object on all nodes; if none has it any more it goes off the books, if that is wanted.
 async fn delete(
     catalog: &Catalog,

@@ -17,6 +17,7 @@
 //! | [`channel::Channel`] | a live presentation: what a feed brings, packetized once for all who watch |
 //! | [`multicast`] | channels sent to groups: leases, sender, announcements
 //! | [`feed`] | what feeds the channels |
+//! | [`shift::Shift`] | keeps channels on the stripes, so that viewers can go back in them |
 //! | [`films::Films`] | presentations as the catalog names them, while enough of their nodes are there |
 //! | [`watch::ClusterWatch`] | what a front knows of its cluster: the catalog's intent and its own observation |
 //! | [`admission::Admission`] | what is promised to those who play, and how much more can be: else 453 |
@@ -41,5 +42,6 @@ pub mod playback;
 pub mod sdp;
 pub mod server;
 pub mod session;
+pub mod shift;
 pub mod watch;
 pub mod worker;

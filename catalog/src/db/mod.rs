@@ -14,6 +14,7 @@ mod nodes;
 mod objects;
 mod owner;
 mod presentations;
+mod segments;
 mod settings;
 mod users;
 
@@ -25,6 +26,7 @@ pub use nodes::{Intent, Member, Node};
 pub use objects::{ObjectRow, ObjectState};
 pub use owner::{HEARTBEAT, Owner, STALE};
 pub use presentations::Publish;
+pub use segments::Segment;
 pub use users::User;
 
 use sqlx::migrate::{MigrateError, Migrator};

@@ -130,7 +130,7 @@ impl Catalog {
         Ok(ObjectRow { id: self.object_id(&id)?, state, owner, heartbeat })
     }
 
-    fn object_id(&self, text: &str) -> Result<ObjectId, CatalogError> {
+    pub(super) fn object_id(&self, text: &str) -> Result<ObjectId, CatalogError> {
         text.parse().map_err(|error| self.content(format_args!("object {text:?}: {error}")))
     }
 }

@@ -242,7 +242,7 @@ fn head(row: &SqliteRow) -> Result<Presentation, sqlx::Error> {
     })
 }
 
-fn layout(row: &SqliteRow, column: &'static str) -> Result<Layout, sqlx::Error> {
+pub(super) fn layout(row: &SqliteRow, column: &'static str) -> Result<Layout, sqlx::Error> {
     let text: String = row.try_get(column)?;
     let wrong = |source| sqlx::Error::ColumnDecode { index: column.into(), source };
     let layout: Layout = serde_json::from_str(&text).map_err(|error| wrong(error.into()))?;

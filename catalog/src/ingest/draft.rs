@@ -16,7 +16,7 @@ pub(crate) fn is_live(object: ObjectId) -> bool {
 }
 
 /// The objects of one file. Dropped without `named`, it has them removed if a runtime is there to do it.
-pub(super) struct Draft {
+pub(crate) struct Draft {
     catalog: Catalog,
     cluster: Cluster,
     entries: Vec<Entry>,

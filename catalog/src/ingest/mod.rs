@@ -15,7 +15,7 @@
 //! with a note, so that folders with many `movie.mp4` go in; a name that a person chose is never changed: that
 //! is an error. A file whose content is in already is skipped, whatever either is called.
 
-mod draft;
+pub(crate) mod draft;
 mod folder;
 mod interleave;
 pub mod name;

@@ -18,6 +18,7 @@
 mod accept;
 mod authorization;
 mod blocksize;
+mod clock;
 mod features;
 mod range;
 mod rate;
@@ -30,6 +31,7 @@ mod transport;
 pub use accept::{Accept, MediaType};
 pub use authorization::{Authorization, Digest};
 pub use blocksize::Blocksize;
+pub use clock::{ClockRange, UtcTime};
 pub use features::FeatureTags;
 pub use range::{Npt, NptRange, Range};
 pub use rate::{Scale, Speed};

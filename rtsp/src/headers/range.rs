@@ -1,6 +1,7 @@
-//! `Range` (RFC 2326 section 12.29), with NPT (3.6) for its unit or SMPTE time codes.
+//! `Range` (RFC 2326 section 12.29), with NPT (3.6) for its unit, SMPTE time codes or absolute time.
 
 use super::FieldError;
+use super::clock::ClockRange;
 use super::smpte::{SmpteRange, SmpteType, Timecode};
 use rtp::clock::MediaTime;
 use std::fmt;
@@ -12,7 +13,9 @@ pub enum Range {
     Npt(NptRange),
     /// Time codes.
     Smpte(SmpteRange),
-    /// Another unit, lower case (`clock`, `bytes`): we do not play by it.
+    /// Absolute time.
+    Clock(ClockRange),
+    /// Another unit, lower case (`bytes`): we do not play by it.
     Other(String),
 }
 
@@ -48,7 +51,7 @@ impl Range {
                 let at = |code: Timecode| Npt::At(code.time(range.kind));
                 Some(NptRange { start: range.start.map(at), end: range.end.map(at) })
             }
-            Range::Other(_) => None,
+            Range::Clock(_) | Range::Other(_) => None,
         }
     }
 
@@ -59,7 +62,7 @@ impl Range {
                 let code = |time| Timecode::nearest(*kind, time);
                 Range::Smpte(SmpteRange { kind: *kind, start: Some(code(start)), end: end.map(code) })
             }
-            Range::Npt(_) | Range::Other(_) => Range::npt(start, end),
+            Range::Npt(_) | Range::Clock(_) | Range::Other(_) => Range::npt(start, end),
         }
     }
 
@@ -73,6 +76,9 @@ impl Range {
         let unit = unit.trim().to_ascii_lowercase();
         if unit == "npt" {
             return parse_npt(value.trim()).map(Range::Npt);
+        }
+        if unit == "clock" {
+            return ClockRange::parse(value.trim()).map(Range::Clock);
         }
         if let Some(kind) = SmpteType::from_unit(&unit) {
             return SmpteRange::parse(kind, value.trim()).map(Range::Smpte);
@@ -171,6 +177,7 @@ impl fmt::Display for Range {
         match self {
             Range::Other(unit) => write!(f, "{unit}="),
             Range::Smpte(range) => range.fmt(f),
+            Range::Clock(range) => range.fmt(f),
             Range::Npt(range) => {
                 f.write_str("npt=")?;
                 if let Some(start) = range.start {
@@ -213,7 +220,7 @@ mod tests {
             ("smpte-25=0:00:05:12-0:00:07:12.5", "smpte-25=00:00:05:12-00:00:07:12.05"),
             ("smpte-30-drop=-10:07:33", "smpte-30-drop=-10:07:33:00"),
             ("smpte-50=0:00:05-", "smpte-50="),
-            ("clock=20260101T000000Z-", "clock="),
+            ("clock=20260101T000000Z-", "clock=20260101T000000Z-"),
             ("bytes=0-1", "bytes="),
         ];
         for (text, written) in cases {

@@ -20,6 +20,7 @@
 //! At another scale than 1 the line counts the time in which the pictures are shown, not the film's: it runs as fast as
 //! ever while presentation time runs `scale` times as fast.
 
+mod grow;
 mod options;
 mod prefetch;
 mod range;
@@ -95,6 +96,8 @@ pub struct Playback {
     /// How far ahead it reads now, and the bytes of the units that this takes.
     read_ahead: Duration,
     held_bytes: u64,
+    /// At the end of what is known it waits for more.
+    growing: bool,
     event: Option<PlaybackEvent>,
     counts: Counts,
 }
@@ -222,6 +225,7 @@ impl Playback {
             refill_at: now,
             read_ahead,
             held_bytes: 0,
+            growing: false,
             event: None,
             counts: Counts::default(),
         })
@@ -266,6 +270,7 @@ impl Playback {
         }
         let due = match self.stall {
             Some(stall) => Some(stall.since + self.options.max_stall),
+            None if self.is_waiting() => Some(self.refill_at),
             None if self.tracks.iter().all(|track| track.done) => self.is_drained().then(|| self.over()),
             None => self.tracks.iter().filter(|t| !t.done && !self.is_busy(t)).map(|track| track.due).min(),
         };

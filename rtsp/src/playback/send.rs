@@ -25,7 +25,7 @@ const MAX_GROUP: usize = 16;
 const FAR_BEHIND: Duration = Duration::from_millis(200);
 
 /// Bytes that come this late are not caught up with: all that follows is as much later. Less is caught up with at once.
-const CATCH_UP: Duration = Duration::from_millis(40);
+pub(super) const CATCH_UP: Duration = Duration::from_millis(40);
 
 /// RTP header, and `$` frame header where there is one.
 const RTP_HEADER: usize = 12;
@@ -108,7 +108,7 @@ impl Playback {
 
     /// All tracks are done: is the time over, too?
     fn end(&mut self, now: Instant) {
-        if self.is_drained() && self.tracks.iter().all(|track| track.done) && now >= self.over() {
+        if !self.is_waiting() && self.is_drained() && self.tracks.iter().all(|track| track.done) && now >= self.over() {
             let presentation = self.ends_presentation();
             self.start = self.end;
             self.state = if presentation { State::Rewound } else { State::Paused };

@@ -12,6 +12,7 @@ use stripes::scattered::Piece;
 
 use std::{ops::Range, time::Duration};
 
+mod grow;
 mod pacing;
 mod ranges;
 mod reports;

@@ -1,0 +1,65 @@
+//! Playing what still grows: a channel's window, whose tables get longer at the end and lose their front.
+
+use super::{Playback, State, send::CATCH_UP};
+use catalog::index::Index;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// So much before its end a newer index is looked for: time for the nodes to answer, and for the next segment to be sealed.
+const SOON: Duration = Duration::from_secs(12);
+
+impl Playback {
+    /// Its presentation is still growing: at the end of what is known it waits for more instead of ending.
+    pub fn grows(&mut self) {
+        self.growing = true;
+    }
+
+    /// Whether it comes to the end of what is known so soon that it is time for more.
+    pub fn is_near_end(&self, now: Instant) -> bool {
+        self.growing && self.state == State::Playing && self.index.duration.since(self.position(now)) < SOON
+    }
+
+    /// Whether all that is known was sent, and more may come.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.growing
+            && self.state == State::Playing
+            && !self.rate.is_backward()
+            && self.end >= self.index.duration
+            && self.tracks.iter().all(|track| track.done)
+    }
+
+    /// Goes on in a newer index of the same presentation, of whose tables `gone` samples have gone from the front, track by
+    /// track. False where it stood among those: it can't go on from there.
+    pub fn grow(&mut self, index: Arc<Index>, gone: &[usize], now: Instant) -> bool {
+        let waited = self.is_waiting();
+        let to_the_end = self.end >= self.index.duration && !self.rate.is_backward();
+        let mut still_there = true;
+        for track in &mut self.tracks {
+            let gone = gone.get(track.number).copied().unwrap_or(0);
+            still_there &= track.cursor >= gone;
+            track.cursor = track.cursor.saturating_sub(gone);
+            track.ahead = track.ahead.saturating_sub(gone);
+        }
+        self.index = index;
+        if to_the_end {
+            self.end = self.index.duration;
+        }
+        if matches!(self.state, State::Playing | State::Armed) {
+            for at in 0..self.tracks.len() {
+                self.tracks[at].done = false;
+                self.settle(at);
+            }
+            self.schedule();
+            let due = self.tracks.iter().filter(|track| !track.done).map(|track| track.due).min();
+            let late = due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+            if waited && late > CATCH_UP {
+                self.origin += late;
+                self.schedule();
+            }
+            self.refill_at = now;
+        }
+        still_there
+    }
+}

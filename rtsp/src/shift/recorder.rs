@@ -1,0 +1,400 @@
+//! Keeping a channel: from its bursts to sealed segments.
+
+use super::Window;
+use crate::{
+    channel::{Burst, Channel, Live, Tap},
+    config::StripesConfig,
+};
+use catalog::{
+    db::{Catalog, CatalogError, Intent},
+    segment::{SegmentError, SegmentOptions, SegmentUnit, SegmentWriter, read_index},
+    sweep::remove_segments,
+};
+use rtp::format::{Format, Media};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+use stripes::{
+    id::{NodeId, ObjectId},
+    layout::{Layout, Policy},
+    membership::NodeState,
+    net::UnitSource,
+};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    task::JoinHandle,
+};
+
+/// A segment lasts so long: few objects, little to lose.
+const LONG: Duration = Duration::from_secs(10);
+/// So long where somebody plays close to the end.
+const SHORT: Duration = Duration::from_secs(2);
+/// Not shorter, however often somebody asks: each is an object on every node.
+const SHORTEST: Duration = Duration::from_millis(400);
+/// What is older than the window stays so much longer, for those who play just there.
+const MARGIN: Duration = Duration::from_secs(30);
+/// After nodes have refused a segment, the next is tried so much later.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often the time is looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// Bytes that wait for the nodes at most; beyond it the recording has a hole. A feed of 100 Mbit/s fills it in 5 s.
+const MAX_WAITING: usize = 64 << 20;
+
+/// What a front needs to keep channels. Clones are the same.
+#[derive(Clone)]
+pub struct Shift(Arc<Inner>);
+
+struct Inner {
+    catalog: Catalog,
+    source: UnitSource,
+    stripes: StripesConfig,
+    windows: Mutex<BTreeMap<String, Arc<Window>>>,
+}
+
+/// Keeps a channel; dropped or ended, what came so far is sealed and stays until its time is over.
+pub struct Recording {
+    shift: Shift,
+    name: String,
+    window: Arc<Window>,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Shift {
+    /// Over an open catalog and its nodes; objects are cut as `stripes` says.
+    pub fn new(catalog: Catalog, source: UnitSource, stripes: StripesConfig) -> Self {
+        Self(Arc::new(Inner { catalog, source, stripes, windows: Mutex::default() }))
+    }
+
+    /// Keeps the latest `length` of a channel from now on, beside what an earlier process kept of it.
+    pub fn record(&self, channel: Arc<Channel>, length: Duration) -> Recording {
+        let (window, name) = (Arc::new(Window::default()), channel.name().to_owned());
+        let (stop, stopped) = oneshot::channel();
+        let keeper = Keeper { shift: self.clone(), channel, window: window.clone(), length };
+        let task = tokio::spawn(keeper.run(stopped));
+        self.windows().insert(name.clone(), window.clone());
+        Recording { shift: self.clone(), name, window, stop: Some(stop), task: Some(task) }
+    }
+
+    /// What is kept of the channel of that name; `None` where it is not.
+    pub fn window(&self, name: &str) -> Option<Arc<Window>> {
+        self.windows().get(name).cloned()
+    }
+
+    /// See [`Window::unit`].
+    pub(super) fn unit(&self, media: ObjectId, unit: u64) -> Option<(Arc<Layout>, u64)> {
+        self.windows().values().find_map(|window| window.unit(media, unit))
+    }
+
+    fn windows(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Window>>> {
+        self.0.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The nodes that take new objects and are well, and how objects are cut for so many.
+    async fn set(&self) -> Result<(Policy, Vec<NodeId>), CatalogError> {
+        let members = self.0.catalog.members().await?;
+        let active = members.iter().filter(|member| member.intent == Intent::Active).map(|member| member.node.id);
+        let active: Vec<NodeId> = active.collect();
+        let cluster = self.0.source.cluster();
+        let well = |node: &NodeId| matches!(cluster.node_state(*node), NodeState::Up | NodeState::Slow);
+        let mut nodes: Vec<NodeId> = active.iter().copied().filter(well).collect();
+        if nodes.is_empty() {
+            nodes = active;
+        }
+        Ok((self.0.stripes.policy(nodes.len()), nodes))
+    }
+}
+
+impl Recording {
+    /// What is kept.
+    pub fn window(&self) -> &Arc<Window> {
+        &self.window
+    }
+
+    /// Ends it, and waits until all that came is sealed.
+    pub async fn end(mut self) {
+        self.stop.take();
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let mut windows = self.shift.windows();
+        if windows.get(&self.name).is_some_and(|window| Arc::ptr_eq(window, &self.window)) {
+            windows.remove(&self.name);
+        }
+    }
+}
+
+/// A channel's bursts on their way to the recorder.
+struct Intake {
+    queue: UnboundedSender<Coming>,
+    waiting: AtomicUsize,
+    /// Too much waits: nothing is taken until all of it is worked off.
+    overflown: AtomicBool,
+}
+
+enum Coming {
+    Burst(Arc<Burst>),
+    /// Something was left out.
+    Hole,
+    Ended,
+}
+
+impl Tap for Intake {
+    fn burst(&self, burst: &Arc<Burst>) {
+        let waiting = self.waiting.load(Relaxed);
+        if self.overflown.load(Relaxed) && waiting > 0 {
+            return;
+        }
+        if waiting > MAX_WAITING {
+            self.overflown.store(true, Relaxed);
+            let _ = self.queue.send(Coming::Hole);
+            return;
+        }
+        self.overflown.store(false, Relaxed);
+        self.waiting.fetch_add(weight(burst), Relaxed);
+        let _ = self.queue.send(Coming::Burst(burst.clone()));
+    }
+
+    fn ended(&self, _reason: &str) {
+        let _ = self.queue.send(Coming::Ended);
+    }
+}
+
+/// Bytes that a burst takes in memory, about.
+fn weight(burst: &Burst) -> usize {
+    burst.train.bytes().len() + burst.units.iter().map(|unit| unit.data.len() + 64).sum::<usize>()
+}
+
+struct Keeper {
+    shift: Shift,
+    channel: Arc<Channel>,
+    window: Arc<Window>,
+    length: Duration,
+}
+
+impl Keeper {
+    async fn run(self, mut stop: oneshot::Receiver<()>) {
+        let channel = self.channel.name();
+        if let Err(error) = self.load().await {
+            tracing::error!(channel, %error, "what was kept of the channel before can't be watched");
+        }
+        loop {
+            let live = tokio::select! {
+                live = self.channel.wait_live() => live,
+                _ = &mut stop => return,
+            };
+            let Some(live) = live else { return };
+            if live.index.tracks.iter().any(|track| matches!(track.format, Format::Mp2t { .. })) {
+                tracing::error!(channel, "a transport stream that is passed on as it is can't be kept");
+                return;
+            }
+            let (queue, mut coming) = unbounded_channel();
+            let intake = Arc::new(Intake { queue, waiting: 0.into(), overflown: false.into() });
+            let Some(joined) = self.channel.join(&live, intake.clone()) else {
+                // It has just ended; the next one may be described in a moment.
+                tokio::time::sleep(TICK).await;
+                continue;
+            };
+            let mut taking = Taking::new(&self, &live);
+            for burst in &joined.kept {
+                taking.take(burst).await;
+            }
+            let over = taking.work(&mut coming, &intake, &mut stop).await;
+            taking.cut().await;
+            self.channel.leave(joined.tap);
+            if over {
+                return;
+            }
+        }
+    }
+
+    /// What an earlier process, or feed, kept.
+    async fn load(&self) -> Result<(), SegmentError> {
+        let Inner { catalog, source, .. } = &*self.shift.0;
+        self.drop_old().await?;
+        for segment in catalog.segments(self.channel.name()).await? {
+            match read_index(source, &segment).await {
+                Ok(index) => self.window.push(&segment, index),
+                Err(error) => {
+                    let object = segment.layout.object;
+                    tracing::error!(channel = self.channel.name(), %object, %error, "a kept segment can't be read");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is too old: first nobody finds it any more, then its bytes go.
+    async fn drop_old(&self) -> Result<(), CatalogError> {
+        let kept = i64::try_from((self.length + MARGIN).as_nanos()).unwrap_or(i64::MAX);
+        let before = unix_ns(SystemTime::now()).saturating_sub(kept);
+        self.window.drop_before(before);
+        let Inner { catalog, source, .. } = &*self.shift.0;
+        remove_segments(catalog, source.cluster(), self.channel.name(), Some(before)).await?;
+        Ok(())
+    }
+}
+
+/// One description of the channel being kept.
+struct Taking<'a> {
+    keeper: &'a Keeper,
+    live: Arc<Live>,
+    /// The track whose sync samples begin anew after a hole.
+    leader: usize,
+    writer: Option<SegmentWriter>,
+    begun: Instant,
+    /// There is a hole: nothing is taken but from a sync sample on.
+    hurt: bool,
+    /// Nodes have refused; not before then again.
+    retry: Option<Instant>,
+    /// Somebody wants what is not sealed yet.
+    wanted: bool,
+}
+
+impl<'a> Taking<'a> {
+    fn new(keeper: &'a Keeper, live: &Arc<Live>) -> Self {
+        let video = live.index.tracks.iter().position(|track| track.format.media() == Media::Video);
+        Self {
+            keeper,
+            live: live.clone(),
+            leader: video.unwrap_or(0),
+            writer: None,
+            begun: Instant::now(),
+            hurt: false,
+            retry: None,
+            wanted: false,
+        }
+    }
+
+    /// Works until the description is over, or all is: true then.
+    async fn work(
+        &mut self,
+        coming: &mut UnboundedReceiver<Coming>,
+        intake: &Intake,
+        stop: &mut oneshot::Receiver<()>,
+    ) -> bool {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                came = coming.recv() => match came {
+                    Some(Coming::Burst(burst)) => {
+                        intake.waiting.fetch_sub(weight(&burst), Relaxed);
+                        self.take(&burst).await;
+                    }
+                    Some(Coming::Hole) => {
+                        tracing::error!(channel = self.keeper.channel.name(), "the nodes take too little: the recording has a hole");
+                        self.hurt = true;
+                        self.cut().await;
+                    }
+                    Some(Coming::Ended) | None => return false,
+                },
+                () = self.keeper.window.wanted.notified() => self.wanted = true,
+                _ = tick.tick() => {}
+                _ = &mut *stop => return true,
+            }
+            let now = Instant::now();
+            let lasts = now.saturating_duration_since(self.begun);
+            let enough = if self.keeper.window.was_close(now) { SHORT } else { LONG };
+            if lasts >= enough || (self.wanted && lasts >= SHORTEST) {
+                self.wanted = false;
+                self.cut().await;
+            }
+        }
+    }
+
+    async fn take(&mut self, burst: &Burst) {
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None if self.retry.is_some_and(|at| Instant::now() < at) => return,
+            None if self.hurt && !(burst.track == self.leader && burst.is_sync()) => return,
+            None => match self.begin().await {
+                Ok(writer) => writer,
+                Err(error) => return self.refused(&error),
+            },
+        };
+        for unit in &burst.units {
+            let unit = SegmentUnit { data: &unit.data, dts: unit.dts, pts: unit.pts, sync: unit.sync };
+            if let Err(error) = writer.push(burst.track, unit).await {
+                self.refused(&error);
+                return writer.abandon().await;
+            }
+        }
+        let full = writer.is_full();
+        self.writer = Some(writer);
+        if full {
+            self.cut().await;
+        }
+    }
+
+    async fn begin(&mut self) -> Result<SegmentWriter, SegmentError> {
+        let shift = &self.keeper.shift;
+        let (policy, nodes) = shift.set().await?;
+        let (now, live) = (Instant::now(), &self.live);
+        let passed = i64::try_from(now.saturating_duration_since(live.began).as_nanos()).unwrap_or(i64::MAX);
+        let options = SegmentOptions {
+            channel: self.keeper.channel.name().to_owned(),
+            line_ns: unix_ns(live.began_at),
+            ahead_ns: live.position(now).0.saturating_sub(passed),
+            tracks: live.index.tracks.clone(),
+            policy,
+            nodes,
+        };
+        self.begun = now;
+        SegmentWriter::begin(&shift.0.catalog, shift.0.source.cluster(), options).await
+    }
+
+    /// Seals what came so far and shows it.
+    async fn cut(&mut self) {
+        let Some(writer) = self.writer.take() else { return };
+        let channel = self.keeper.channel.name();
+        match writer.finish().await {
+            Ok(Some((segment, index))) => {
+                if self.retry.take().is_some() {
+                    tracing::info!(channel, "the recording goes on");
+                }
+                self.hurt = false;
+                let window = self.keeper.window.clone();
+                window.push(&segment, index);
+                if window.was_asked(Instant::now()) {
+                    // Tables of hours take milliseconds; viewers find them made.
+                    let _ = tokio::task::spawn_blocking(move || window.snapshot()).await;
+                }
+                if let Err(error) = self.keeper.drop_old().await {
+                    tracing::error!(channel, %error, "what is too old stays for now");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => self.refused(&error),
+        }
+    }
+
+    /// The live path goes on undisturbed; the recording has a hole.
+    fn refused(&mut self, error: &SegmentError) {
+        let channel = self.keeper.channel.name();
+        if self.retry.is_none() {
+            tracing::error!(channel, %error, "the recording has a hole: the nodes don't take it");
+        } else {
+            tracing::debug!(channel, %error, "still not recorded");
+        }
+        self.retry = Some(Instant::now() + RETRY);
+        self.hurt = true;
+    }
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn unix_ns(at: SystemTime) -> i64 {
+    at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
