@@ -4,6 +4,7 @@
 use crate::{
     channel::{Channels, Watching},
     server::{OpenError, Opened, Presentations},
+    shift::Shift,
     watch::ClusterWatch,
     worker::MediaSource,
 };
@@ -22,19 +23,30 @@ pub struct Films {
     library: Library,
     watch: ClusterWatch,
     channels: Channels,
+    shift: Option<Shift>,
 }
 
 impl Films {
     /// Over an open catalog and the units of its cluster, and the front's channels.
     pub fn new(catalog: Catalog, library: Library, watch: ClusterWatch, channels: Channels) -> Self {
-        Self { catalog, library, watch, channels }
+        Self { catalog, library, watch, channels, shift: None }
+    }
+
+    /// With what is kept of channels.
+    #[must_use]
+    pub fn with_shift(self, shift: Shift) -> Self {
+        Self { shift: Some(shift), ..self }
     }
 
     async fn channel(&self, name: &str) -> Result<Opened, OpenError> {
         let channel = self.channels.get(name).ok_or(OpenError::NotFound)?;
         let _want = channel.want();
         match tokio::time::timeout(FEED_PATIENCE, channel.wait_live()).await {
-            Ok(Some(live)) => Ok(Opened::Channel(Watching::new(channel, live))),
+            Ok(Some(live)) => {
+                let mut watching = Watching::new(channel, live);
+                watching.window = self.shift.as_ref().and_then(|shift| shift.window(name));
+                Ok(Opened::Channel(watching))
+            }
             Ok(None) | Err(_) => Err(OpenError::Unavailable(format!("{name}: nothing feeds this channel"))),
         }
     }

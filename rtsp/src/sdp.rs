@@ -4,6 +4,7 @@
 //! RFC 1808 and just putting them behind the base, as ffmpeg, live555 and GStreamer do, give the same.
 
 use crate::channel::Live;
+use crate::headers::{ClockRange, UtcTime};
 use ::sdp::SessionDescription;
 use ::sdp::description::common::{Address, Attribute, Bandwidth, ConnectionInformation};
 use ::sdp::description::media::{MediaDescription, MediaName, RangedPort};
@@ -84,9 +85,13 @@ pub fn describe(index: &Index, local: IpAddr, lines: Lines) -> String {
     description(index, local, lines, range(index, lines))
 }
 
-/// The same of a channel: it has no end, and begins now (RFC 2326 C.1.5).
-pub fn describe_live(live: &Live, local: IpAddr, lines: Lines) -> String {
-    description(&live.index, local, lines, "npt=now-".into())
+/// The same of a channel: it has no end, and begins now (RFC 2326 C.1.5), or when what is kept of it does.
+pub fn describe_live(live: &Live, kept_from: Option<UtcTime>, local: IpAddr, lines: Lines) -> String {
+    let range = match kept_from {
+        Some(start) => ClockRange { start: Some(start), end: None }.to_string(),
+        None => "npt=now-".into(),
+    };
+    description(&live.index, local, lines, range)
 }
 
 fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> String {

@@ -24,6 +24,7 @@ mod describe;
 #[cfg(test)]
 pub(crate) mod fake;
 mod form;
+mod kept;
 mod live;
 mod media;
 mod multicast;

@@ -123,6 +123,10 @@ pub struct Session {
     pub index: Arc<Index>,
     /// The channel that it is; `None`: a film.
     pub watching: Option<Watching>,
+    /// Of a channel what is kept plays, or did last: not the channel as it is.
+    pub behind: bool,
+    /// Where a channel was paused.
+    pub paused_at: Option<MediaTime>,
     /// The thread that sends, or will.
     pub worker: WorkerId,
     /// By which the worker knows it.
@@ -164,6 +168,8 @@ impl Session {
             reached: Vec::new(),
             index,
             watching,
+            behind: false,
+            paused_at: None,
             worker,
             viewer,
             tracks: Vec::new(),
@@ -242,6 +248,7 @@ impl Session {
         PlayRequest {
             viewer: self.viewer,
             index: self.index.clone(),
+            behind: None,
             channel: self.watching.as_ref().map(|watching| (watching.channel.clone(), watching.live.clone())),
             tracks: self.play_tracks(),
             start,

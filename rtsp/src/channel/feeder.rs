@@ -1,6 +1,7 @@
 //! Who feeds a channel, and who wants to watch it.
 
 use super::{Channel, Fed, Live, LiveUnit, State};
+use crate::shift::Window;
 use std::{
     sync::{Arc, Weak},
     time::Instant,
@@ -95,6 +96,8 @@ pub struct Watching {
     pub channel: Arc<Channel>,
     /// Its description.
     pub live: Arc<Live>,
+    /// What is kept of it, where something is.
+    pub window: Option<Arc<Window>>,
     /// So that a feed on demand goes on.
     _want: Want,
 }
@@ -102,6 +105,6 @@ pub struct Watching {
 impl Watching {
     /// Somebody watches `channel` as `live` describes it.
     pub fn new(channel: Arc<Channel>, live: Arc<Live>) -> Self {
-        Self { _want: channel.want(), channel, live }
+        Self { _want: channel.want(), channel, live, window: None }
     }
 }

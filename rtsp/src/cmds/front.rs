@@ -20,6 +20,7 @@ use rtsp::{
     },
     playback::PlaybackOptions,
     session::SessionOptions,
+    shift::{Keeping, Shift, ShiftMedia},
     watch::{ClusterWatch, WatchOptions},
     worker::{WorkerOptions, Workers},
 };
@@ -80,6 +81,7 @@ pub struct Front {
     workers: Workers,
     feeds: Feeds,
     caster: Caster,
+    keeping: Keeping,
     stop: watch::Sender<bool>,
     listening: JoinHandle<()>,
 }
@@ -128,8 +130,9 @@ impl Front {
             ..WorkerOptions::default()
         };
         let runtime = tokio::runtime::Handle::current();
-        let workers =
-            Workers::start(options, Arc::new(ClusterMedia(source)), runtime).context("starting the workers")?;
+        let shift = Shift::new(catalog.clone(), source.clone(), config.stripes.clone());
+        let media = ShiftMedia { films: ClusterMedia(source), shift: shift.clone() };
+        let workers = Workers::start(options, Arc::new(media), runtime).context("starting the workers")?;
         let sessions = SessionOptions {
             timeout: Duration::from_secs(u64::from(config.front.session_timeout_s)),
             ..SessionOptions::default()
@@ -168,7 +171,8 @@ impl Front {
             .context("starting the thread for multicast")?;
         tokio::spawn(caster.clone().follow(feeds.listed()));
         rules.groups = Some(Arc::new(caster.clone()));
-        let films = Films::new(catalog.clone(), library, watch, channels);
+        let keeping = shift.follow(channels.clone(), feeds.listed());
+        let films = Films::new(catalog.clone(), library, watch, channels).with_shift(shift);
         let media = Arc::new(workers.clone());
         let front = Listener::with_rules(Arc::new(films), media, sessions, limits, admission, rules, tls);
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -176,13 +180,14 @@ impl Front {
             tokio::spawn(front.clone().serve(listener, stopped.clone()));
         }
         let listening = tokio::spawn(front.serve(listener, stopped));
-        Ok(Self { workers, feeds, caster, stop, listening, name, catalog: catalog.clone() })
+        Ok(Self { workers, feeds, caster, keeping, stop, listening, name, catalog: catalog.clone() })
     }
 
     /// Says BYE to every viewer and closes every connection.
     pub async fn stop(self) {
         self.caster.stop().await;
         self.feeds.stop().await;
+        self.keeping.stop().await;
         let workers = self.workers.clone();
         // Joins the workers' threads.
         let _ = tokio::task::spawn_blocking(move || workers.stop()).await;

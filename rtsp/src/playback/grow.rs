@@ -2,6 +2,7 @@
 
 use super::{Playback, State, send::CATCH_UP};
 use catalog::index::Index;
+use rtp::clock::{MediaTime, RtpTimestamp, Ticks};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -14,6 +15,35 @@ impl Playback {
     /// Its presentation is still growing: at the end of what is known it waits for more instead of ending.
     pub fn grows(&mut self) {
         self.growing = true;
+    }
+
+    /// It will not grow any more: it ends where what is known ends.
+    pub fn is_complete(&mut self) {
+        self.growing = false;
+    }
+
+    /// Goes on at presentation time `at` where another way of sending stopped: `places` tells of each of the index's tracks
+    /// the decode time up to which all was sent, the next sequence number and the timestamp of time zero. False where the
+    /// front of the tables, of which `gone` samples have gone, is later than that.
+    pub fn take_over(
+        &mut self,
+        at: MediaTime,
+        gone: &[usize],
+        place: impl Fn(usize) -> Option<(Option<Ticks>, u16, RtpTimestamp)>,
+    ) -> bool {
+        (self.state, self.start) = (State::Paused, at);
+        let mut still_there = true;
+        for track in &mut self.tracks {
+            let Some((sent_to, sequence, zero)) = place(track.number) else { continue };
+            let samples = &self.index.tracks[track.number].samples;
+            let next = sent_to.map_or(track.clock.ticks(at), |sent_to| Ticks(sent_to.0.saturating_add(1)));
+            let cursor = samples.first_decoded_at_or_after(next);
+            still_there &= cursor > 0 || gone.get(track.number) == Some(&0);
+            track.seek(cursor, None);
+            track.packetizer.go_on_from(sequence);
+            track.take_line(zero, at);
+        }
+        still_there
     }
 
     /// Whether it comes to the end of what is known so soon that it is time for more.

@@ -137,6 +137,12 @@ impl TrackPlay {
         }
     }
 
+    /// Takes a line over on which presentation time zero is `zero` and all up to `reached` was sent.
+    pub(super) fn take_line(&mut self, zero: RtpTimestamp, reached: MediaTime) {
+        (self.zero, self.line, self.anchor) = (zero, 0, Ticks(0));
+        self.reached = Some(self.clock.ticks(reached).0);
+    }
+
     fn move_line(&mut self, line: i64) {
         self.zero = self.zero.plus(Ticks(line.wrapping_sub(self.line)));
         self.line = line;

@@ -1,7 +1,7 @@
 //! DESCRIBE (RFC 2326 section 10.2).
 
 use super::{Connection, Opened, Outcome, Refusal, Server, Step, Target, v2};
-use crate::headers::Accept;
+use crate::headers::{Accept, UtcTime};
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
 use catalog::index::Index;
@@ -40,7 +40,10 @@ impl Server {
         let local = connection.local.ip();
         let description = match &opened {
             Opened::Film(_) => sdp::describe(index, local, lines),
-            Opened::Channel(watching) => sdp::describe_live(&watching.live, local, lines),
+            Opened::Channel(watching) => {
+                let kept = watching.window.as_ref().and_then(|window| window.clock());
+                sdp::describe_live(&watching.live, kept.map(|kept| UtcTime(kept.start)), local, lines)
+            }
         };
         connection.described = match opened {
             Opened::Film(_) => None,

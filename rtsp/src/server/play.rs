@@ -1,7 +1,7 @@
 //! PLAY and PAUSE (RFC 2326 sections 10.5 and 10.6).
 
 use super::setup::blocksize;
-use super::{Answer, Outcome, Refusal, Server, Step, Target, live, v2};
+use super::{Answer, Outcome, Refusal, Server, Step, Target, kept, live, v2};
 use crate::admission::Demand;
 use crate::headers::{Blocksize, Npt, NptRange, Range, RtpInfo, RtpInfoEntry, Scale, SeekStyle, Speed};
 use crate::message::{Method, Reply, Request, StatusCode, reply};
@@ -22,8 +22,11 @@ impl Server {
         let mut sessions = self.sessions();
         let session = sessions.get(&id).ok_or_else(Refusal::no_session)?;
         aggregate(session, target)?;
-        let (range, _) = asked_range(request)?;
         let rate = asked_rate(request)?;
+        if session.watching.as_ref().is_some_and(|watching| watching.window.is_some()) {
+            return self.play_kept(request, session, id, rate, now);
+        }
+        let (range, _) = asked_range(request)?;
         if session.watching.is_some() {
             return self.play_live(request, session, id, range, now);
         }
@@ -100,15 +103,18 @@ impl Server {
         // What waits begins later, and only then is it known with which packet.
         let waits = played.info.is_empty();
         if !waits {
-            session.played(played.range.start, played.range.end, played.rate, now);
+            // A channel as it is has no end; of what is kept it is known up to where.
+            session.behind = session.watching.is_some() && played.range.end < MediaTime(i64::MAX);
+            let end = if session.behind { kept::end(request, session, played.range.end) } else { played.range.end };
+            session.played(played.range.start, end, played.rate, now);
         }
         let go = (!waits).then_some((session.worker, session.viewer));
         let mut reply = reply(StatusCode::Ok);
         if request.method == Method::Play {
-            let (_, unit) = asked_range(request)?;
             let said = match session.watching {
+                Some(_) if session.behind => kept::said_range(request, session, played.range.start),
                 Some(_) => live::said_range(request, played.range.start),
-                None => said_range(session, &unit, played.range.start, played.range.end),
+                None => said_range(session, &asked_range(request)?.1, played.range.start, played.range.end),
             };
             reply.insert_header(RANGE, said.to_string());
             if !waits {
@@ -182,9 +188,10 @@ impl Server {
         if let Some(position) = position {
             let (_, unit) = asked_range(request)?;
             let end = session.range_end().filter(|_| v2::speaks(request));
-            let said = match session.watching {
-                Some(_) => live::said_range(request, position),
-                None => unit.like(position, end),
+            session.paused_at = Some(position);
+            let said = match &session.watching {
+                Some(watching) if watching.window.is_none() => live::said_range(request, position),
+                _ => unit.like(position, end),
             };
             reply.insert_header(RANGE, said.to_string());
         } else if v2::speaks(request) {
@@ -221,7 +228,7 @@ pub(super) fn is_set_up(session: &Session, id: u32) -> bool {
 }
 
 /// What is asked for in normal play time, and as it was said: the answer has its unit (10.5).
-fn asked_range(request: &Request) -> Result<(NptRange, Range), Box<Refusal>> {
+pub(super) fn asked_range(request: &Request) -> Result<(NptRange, Range), Box<Refusal>> {
     let nothing = NptRange { start: None, end: None };
     let Some(field) = request.headers.get(RANGE) else { return Ok((nothing, Range::Npt(nothing))) };
     let range = Range::parse(field).map_err(Refusal::bad)?;

@@ -4,7 +4,7 @@ use super::{Shift, window::LINE_BYTES};
 use crate::{films::ClusterMedia, worker::MediaSource};
 use bytes::{Bytes, BytesMut};
 use std::{pin::Pin, sync::Arc, time::Duration};
-use stripes::layout::Layout;
+use stripes::{layout::Layout, scattered::Piece};
 
 /// Units of the cluster, and of windows over it.
 pub struct ShiftMedia {
@@ -37,6 +37,19 @@ impl MediaSource for ShiftMedia {
         };
         let fetched = self.films.fetch(segment, own, deadline);
         Box::pin(async move { Ok(whole(fetched.await?, &layout)) })
+    }
+
+    fn fetch_piece(
+        &self,
+        layout: Arc<Layout>,
+        piece: Piece,
+        deadline: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+        if layout.length != LINE_BYTES {
+            return self.films.fetch_piece(layout, piece, deadline);
+        }
+        let whole = self.fetch(layout, piece.unit, deadline);
+        Box::pin(async move { Ok(piece.of(&whole.await?)) })
     }
 }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`Shift`] | what a front needs to keep channels: catalog, nodes, how objects are cut |
 //! | [`Recording`] | keeps one channel for as long as it lives |
+//! | [`Keeping`] | keeps those of a front's channels that have a window |
 //! | [`Window`] | what is kept of a channel, laid on one line of bytes and one of times |
 //! | [`Snapshot`] | the same at one moment, as a presentation that can be played |
 //! | [`ShiftMedia`] | the units of windows beside those of films |
@@ -17,6 +18,7 @@
 //! The live path never waits for the recorder: if the nodes take too little (they are slow, full or gone), what
 //! can't be kept is left out, is said in the log, and the next sync sample begins anew.
 
+mod keep;
 mod media;
 mod recorder;
 mod tables;
@@ -24,6 +26,7 @@ mod tables;
 mod tests;
 mod window;
 
+pub use keep::Keeping;
 pub use media::ShiftMedia;
 pub use recorder::{Recording, Shift};
 pub use window::{Snapshot, Window};

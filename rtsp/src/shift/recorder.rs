@@ -89,6 +89,14 @@ impl Shift {
         self.windows().get(name).cloned()
     }
 
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    pub(super) fn source(&self) -> &UnitSource {
+        &self.0.source
+    }
+
     /// See [`Window::unit`].
     pub(super) fn unit(&self, media: ObjectId, unit: u64) -> Option<(Arc<Layout>, u64)> {
         self.windows().values().find_map(|window| window.unit(media, unit))
@@ -214,6 +222,7 @@ impl Keeper {
             }
             let over = taking.work(&mut coming, &intake, &mut stop).await;
             taking.cut().await;
+            self.window.feed_has_gone();
             self.channel.leave(joined.tap);
             if over {
                 return;
@@ -303,7 +312,12 @@ impl<'a> Taking<'a> {
                 },
                 () = self.keeper.window.wanted.notified() => self.wanted = true,
                 _ = tick.tick() => {}
-                _ = &mut *stop => return true,
+                _ = &mut *stop => {
+                    while let Ok(Coming::Burst(burst)) = coming.try_recv() {
+                        self.take(&burst).await;
+                    }
+                    return true;
+                }
             }
             let now = Instant::now();
             let lasts = now.saturating_duration_since(self.begun);

@@ -9,12 +9,13 @@ use catalog::{
 use rtp::clock::MediaTime;
 use std::{
     collections::VecDeque,
+    fmt,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use stripes::{
-    id::ObjectId,
+    id::{NodeId, ObjectId},
     layout::{Layout, Policy},
 };
 use tokio::sync::{Notify, watch};
@@ -64,6 +65,8 @@ struct Line {
     next_unit: u64,
     /// Of each track, how many samples have gone from the front.
     gone: Vec<usize>,
+    /// Nothing feeds it any more.
+    over: bool,
 }
 
 /// A segment on the line.
@@ -104,6 +107,7 @@ impl Window {
             state.line = Some(Line::new(segment, &index));
         }
         let Some(line) = &mut state.line else { return };
+        line.over = false;
         // Only the samples: behind them come the tables.
         let count = segment.layout.units_of(0..segment.index_at.max(1)).end;
         let units = line.next_unit..line.next_unit.saturating_add(count);
@@ -169,6 +173,19 @@ impl Window {
         state.snapshot.as_ref().filter(|snapshot| !std::ptr::eq(&*snapshot.index, old)).cloned()
     }
 
+    /// Nothing will be added to the line of the object `media`, as far as can be told: its feed has gone.
+    pub fn is_over(&self, media: ObjectId) -> bool {
+        let state = self.lock();
+        state.line.as_ref().is_none_or(|line| line.over || line.layout.object != media)
+    }
+
+    /// The feed has gone.
+    pub(super) fn feed_has_gone(&self) {
+        if let Some(line) = &mut self.lock().line {
+            line.over = true;
+        }
+    }
+
     /// Somebody plays close to the end: segments are short from now on.
     pub fn is_close(&self, now: Instant) {
         self.lock().close = Some(now);
@@ -182,6 +199,11 @@ impl Window {
     /// Whether somebody looks for newer snapshots.
     pub(super) fn was_asked(&self, now: Instant) -> bool {
         self.lock().asked.is_some_and(|then| now.saturating_duration_since(then) < ASKED)
+    }
+
+    /// The nodes that have the newest of it: what is read for a viewer is read there.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.lock().pieces.back().map(|piece| piece.layout.nodes.clone()).unwrap_or_default()
     }
 
     /// From when to when it reaches, nanoseconds since 1970.
@@ -218,6 +240,12 @@ impl Window {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window").field("end", &*self.end.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -300,6 +328,7 @@ impl Line {
             like: Index { tracks, ..index.clone() },
             layout: Arc::new(layout),
             next_unit: 0,
+            over: false,
         }
     }
 }

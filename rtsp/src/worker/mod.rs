@@ -11,6 +11,7 @@
 //! at most 1,000 times a second for any number of viewers; while nobody plays it sleeps until a command
 //! rings. Nothing is shared between workers but the units' cache and the sample tables.
 
+mod behind;
 mod fetch;
 mod inbox;
 mod leave;
@@ -29,8 +30,8 @@ mod wheel;
 mod tests;
 
 pub use request::{
-    Destination, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, TrackInfo, ViewerEvent, ViewerId,
-    ViewerStatistics, WorkerId,
+    Behind, Destination, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, TrackInfo, ViewerEvent,
+    ViewerId, ViewerStatistics, WorkerId,
 };
 pub use statistics::{LATENESS_BOUNDS, Snapshot, WorkerStatistics};
 
@@ -163,7 +164,8 @@ impl Workers {
     ///
     /// # Errors
     /// See [`PlayError`].
-    pub async fn play(&self, worker: WorkerId, request: PlayRequest) -> Result<PlayReply, PlayError> {
+    pub async fn play(&self, worker: WorkerId, mut request: PlayRequest) -> Result<PlayReply, PlayError> {
+        request.reach().await?;
         let (reply, answer) = oneshot::channel();
         self.tell(worker, Command::Play { request, reply });
         answer.await.unwrap_or(Err(PlayError::Stopped))

@@ -4,6 +4,7 @@ use crate::channel::{Channel, Live};
 use crate::headers::{Scale, SeekStyle, Speed};
 use crate::net::outbox::Outbox;
 use crate::playback::Rate;
+use crate::shift::{Snapshot, Window};
 use bytes::Bytes;
 use catalog::index::Index;
 use rtp::clock::{MediaTime, RtpTimestamp};
@@ -36,6 +37,8 @@ pub struct PlayRequest {
     /// The channel and its description, where the presentation is one: it is watched from its newest sync sample on,
     /// whatever is asked of start, end and rate.
     pub channel: Option<(Arc<Channel>, Arc<Live>)>,
+    /// What a channel keeps, where that is watched: `index` is taken from it then.
+    pub behind: Option<Behind>,
     /// The tracks that were set up, in the order in which the answer lists them.
     pub tracks: Vec<PlayTrack>,
     /// Where playing starts.
@@ -52,6 +55,17 @@ pub struct PlayRequest {
     pub queue: bool,
     /// Where the worker says what happens to this viewer.
     pub events: UnboundedSender<ViewerEvent>,
+}
+
+/// A channel's window, to be watched.
+#[derive(Clone, Debug)]
+pub struct Behind {
+    /// What is kept.
+    pub window: Arc<Window>,
+    /// Where the viewer stands or wants to be: so far the window should reach.
+    pub at: MediaTime,
+    /// The window as it is then; [`super::Workers::play`] takes it.
+    pub snapshot: Option<Arc<Snapshot>>,
 }
 
 /// One track that was set up.

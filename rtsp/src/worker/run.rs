@@ -154,6 +154,12 @@ impl Machine {
     }
 
     fn handle(&mut self, command: Command, now: Instant) {
+        if let Command::Play { request, .. } = &command
+            && request.channel.is_some()
+        {
+            // Who was behind comes back to what is now.
+            self.remove(request.viewer, false, now);
+        }
         let Some(command) = self.audience.handle(command, &mut self.exit, self.viewers.len(), now) else { return };
         match command {
             Command::Play { request, reply } => {
@@ -228,7 +234,11 @@ impl Machine {
             return Err(PlayError::Full(known));
         }
         let mut viewer = Viewer::new(request, &self.options, &self.exit.udp, now)?;
-        let reply = viewer.play(request, &self.exit.udp, now)?;
+        let stood = request.behind.as_ref().and_then(|_| self.audience.leave(request.viewer, &mut self.exit));
+        let reply = match viewer.catch_hold(request, stood.as_deref()) {
+            Some(elsewhere) => viewer.play(&elsewhere, &self.exit.udp, now)?,
+            None => viewer.play(request, &self.exit.udp, now)?,
+        };
         let key = self.viewers.add(viewer);
         self.viewers.enter(key);
         WorkerStatistics::count(&self.statistics.viewers, 1);
@@ -239,6 +249,7 @@ impl Machine {
     pub(super) fn serve(&mut self, key: Key, now: Instant) {
         let Some(viewer) = self.viewers.get(key) else { return };
         viewer.slot = None;
+        viewer.look_for_more(now);
         let read_ahead = self.options.playback.read_ahead;
         let tight = self.held_bytes > self.options.read_ahead_bytes;
         viewer.playback.set_read_ahead(if tight { read_ahead / 8 } else { read_ahead });

@@ -80,6 +80,7 @@ impl Stage {
             viewer: ViewerId(1),
             index: self.source.film.index.clone(),
             channel: None,
+            behind: None,
             tracks: tracks.collect(),
             start,
             style: SeekStyle::Rap,

@@ -2,7 +2,7 @@
 
 use super::{
     Destination, PlayError, PlayReply, PlayRequest, PlayTrack, Start, ViewerEvent, ViewerId, ViewerStatistics,
-    WorkerOptions,
+    WorkerOptions, behind::Following,
 };
 use crate::{
     headers::{Scale, Speed},
@@ -61,6 +61,8 @@ pub(super) struct Viewer {
     pub(super) events: UnboundedSender<ViewerEvent>,
     alive: Option<Instant>,
     renamed: Option<Instant>,
+    /// What it plays grows.
+    pub(super) behind: Option<Following>,
 }
 
 /// Where one track's packets go.
@@ -85,7 +87,7 @@ impl Viewer {
         now: Instant,
     ) -> Result<Self, PlayError> {
         let layout = Arc::new(request.index.media.clone());
-        let playback = Playback::new(
+        let mut playback = Playback::new(
             request.index.clone(),
             layout.clone(),
             &setups(request),
@@ -93,6 +95,9 @@ impl Viewer {
             rand::random(),
             now,
         )?;
+        if request.behind.is_some() {
+            playback.grows();
+        }
         Ok(Self {
             id: request.viewer,
             playback,
@@ -106,18 +111,24 @@ impl Viewer {
             events: request.events.clone(),
             alive: None,
             renamed: None,
+            behind: Following::new(request),
         })
     }
 
     /// Whether `request` is for the same tracks of the same presentation, so that it goes on from here.
     pub(super) fn continues(&self, request: &PlayRequest) -> bool {
-        Arc::ptr_eq(self.playback.index(), &request.index) && self.playback.setups().copied().eq(setups(request))
+        let same = Arc::ptr_eq(self.playback.index(), &request.index)
+            || (request.behind.is_some() && self.playback.index().media.object == request.index.media.object);
+        same && self.playback.setups().copied().eq(setups(request))
     }
 
     /// Arms a new range.
     pub(super) fn play(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {
         self.queue.clear();
-        self.arm(request, udp, now)
+        match self.take_newest(request, now) {
+            Some(elsewhere) => self.arm(&elsewhere, udp, now),
+            None => self.arm(request, udp, now),
+        }
     }
 
     fn arm(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {

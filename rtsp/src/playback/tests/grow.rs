@@ -1,5 +1,8 @@
 use super::*;
-use catalog::sample::{SampleTable, TableBuilder};
+use catalog::{
+    index::Track,
+    sample::{SampleTable, TableBuilder},
+};
 
 /// The samples decoded before `until`, but for the first `gone`.
 fn part(film: &Film, until: f64, gone: &[usize]) -> Arc<Index> {

@@ -17,6 +17,7 @@ mod tests;
 mod watcher;
 
 pub(super) use station::StationId;
+pub(super) use watcher::Stood;
 
 use super::{
     PlayError, PlayReply, PlayRequest, TrackInfo, ViewerEvent, ViewerId, ViewerStatistics, WorkerOptions,
@@ -154,6 +155,15 @@ impl Audience {
             }
         }
         self.due = due;
+    }
+
+    /// A viewer watches the channel as it is no more: where each of its tracks stands. `None`: it did not.
+    pub(super) fn leave(&mut self, viewer: ViewerId, exit: &mut Exit) -> Option<Vec<Option<Stood>>> {
+        exit.flush();
+        let watcher = self.take(*self.by_id.get(&viewer)?, exit)?;
+        let stood = self.stations.get(&watcher.station).map(|station| watcher.stood(&station.live));
+        self.close_if_empty(watcher.station);
+        stood
     }
 
     /// Says goodbye to all.

@@ -102,6 +102,7 @@ impl Stage {
         let request = PlayRequest {
             viewer: ViewerId(viewer),
             index: live.index.clone(),
+            behind: None,
             channel: Some((self.channel.clone(), live.clone())),
             tracks: tracks.into_iter().map(track).collect(),
             start: Start::Resume,

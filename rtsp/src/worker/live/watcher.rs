@@ -16,7 +16,11 @@ use crate::{
         udp::UdpPair,
     },
 };
-use rtp::{clock::MediaTime, clock::RtpTimestamp, rtcp, sender::Sender};
+use rtp::{
+    clock::{MediaTime, RtpTimestamp, Ticks},
+    rtcp,
+    sender::Sender,
+};
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -78,6 +82,17 @@ struct Lane {
     /// Nothing has left yet since PLAY.
     fresh: bool,
     next_sequence: u16,
+    /// When the last unit of which all has left is decoded.
+    sent_to: Option<Ticks>,
+}
+
+/// Where one track stood when its viewer stopped watching the channel as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::worker) struct Stood {
+    pub(in crate::worker) next_sequence: u16,
+    pub(in crate::worker) sent_to: Option<Ticks>,
+    /// The timestamp of the timeline's zero.
+    pub(in crate::worker) zero: RtpTimestamp,
 }
 
 /// How a burst comes to a viewer.
@@ -106,7 +121,13 @@ impl Watcher {
             let bandwidth = live.index.tracks.get(number).map_or(0, |track| u64::from(track.bandwidth_bps));
             let sender = old.get_mut(number).and_then(Option::take).map(|lane| lane.sender);
             let sender = sender.unwrap_or_else(|| Sender::new(source.ssrc, source.clock, bandwidth, rand::random()));
-            Some(Lane { way: Way::new(track, udp), sender, fresh: true, next_sequence: source.first_sequence })
+            Some(Lane {
+                way: Way::new(track, udp),
+                sender,
+                fresh: true,
+                next_sequence: source.first_sequence,
+                sent_to: None,
+            })
         });
         Self {
             id: request.viewer,
@@ -362,6 +383,15 @@ impl Watcher {
         all
     }
 
+    /// Where each of the channel's tracks stands.
+    pub(super) fn stood(&self, live: &Live) -> Vec<Option<Stood>> {
+        let of = |(lane, zero): (&Option<Lane>, RtpTimestamp)| {
+            let Lane { next_sequence, sent_to, .. } = lane.as_ref()?;
+            Some(Stood { next_sequence: *next_sequence, sent_to: *sent_to, zero })
+        };
+        self.lanes.iter().zip(live.sources.iter().map(|source| source.start)).map(of).collect()
+    }
+
     fn lane(&self, track: usize) -> Option<&Lane> {
         self.lanes.get(track)?.as_ref()
     }
@@ -412,6 +442,9 @@ impl Lane {
     fn sent(&mut self, chunk: &Chunk<'_>, exit: &Exit) {
         let packets = chunk.packets.len();
         self.next_sequence = chunk.burst.first_sequence.wrapping_add(chunk.packets.end as u16);
+        if chunk.packets.end == chunk.burst.train.len() {
+            self.sent_to = chunk.burst.units.last().map(|unit| unit.dts);
+        }
         self.sender.sent(packets as u32, chunk.octets);
         WorkerStatistics::count(&exit.statistics.packets, packets as u64);
         WorkerStatistics::count(&exit.statistics.octets, chunk.bytes as u64);
