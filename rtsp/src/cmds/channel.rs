@@ -3,6 +3,7 @@
 use ::catalog::{
     channel::{ChannelSettings, Feed, TimeOfDay, USUAL_TTL},
     db::{Catalog, ChannelAdded, ChannelReport, FeedState},
+    sweep::remove_segments,
 };
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Args, Subcommand};
@@ -24,6 +25,8 @@ pub enum ChannelCommand {
     Show(ShowArgs),
     /// Remove one: its viewers are told that it has ended
     Rm(RmArgs),
+    /// Make a film of a stretch of what one has kept
+    Save(super::save::SaveArgs),
 }
 
 #[derive(Args, Debug)]
@@ -134,13 +137,18 @@ pub struct RmArgs {
 const SILENT_S: i64 = 30;
 
 pub async fn run(config: Config, command: ChannelCommand) -> Result<()> {
+    let command = match command {
+        ChannelCommand::Save(args) => return super::save::run(config, args).await,
+        command => command,
+    };
     let adds = matches!(command, ChannelCommand::Add(_));
     let catalog = super::open_catalog(&config, adds).await?;
     let done = match command {
         ChannelCommand::Add(args) => add(&catalog, &args).await,
         ChannelCommand::Ls(args) => ls(&config, &catalog, args.json).await,
         ChannelCommand::Show(args) => show(&config, &catalog, &args).await,
-        ChannelCommand::Rm(args) => remove(&catalog, &args).await,
+        ChannelCommand::Rm(args) => remove(&config, &catalog, &args).await,
+        ChannelCommand::Save(_) => Ok(()),
     };
     catalog.close().await;
     done
@@ -232,11 +240,14 @@ async fn show(config: &Config, catalog: &Catalog, args: &ShowArgs) -> Result<()>
     Ok(())
 }
 
-async fn remove(catalog: &Catalog, args: &RmArgs) -> Result<()> {
+async fn remove(config: &Config, catalog: &Catalog, args: &RmArgs) -> Result<()> {
     let name = &args.name;
     if !catalog.remove_channel(name).await? {
         bail!("no channel is called {name:?} in the catalog; `mobidic channel ls` lists them");
     }
+    // What it kept. Nodes that don't answer keep their share up to a sweep.
+    let cluster = crate::local::cluster(config, catalog).await?;
+    remove_segments(catalog, &cluster, name, None).await?;
     match args.json {
         true => println!("{}", json!({"removed": name})),
         false => println!("removed channel {name}"),

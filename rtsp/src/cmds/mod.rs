@@ -11,6 +11,7 @@ mod list;
 mod node;
 mod plan;
 mod remove;
+mod save;
 mod serve;
 mod user;
 
