@@ -7,6 +7,7 @@
 //! - [`Offer`]: what the server was found to offer. [`Options`]: what the user chose.
 //! - [`Context`]: what a case is given. [`capture::Capture`]: the presentation played, every packet kept.
 //! - [`wire::Wire`]: a connection that sends any bytes. [`session::Session`]: a viewer.
+//! - [`carry::Carry`]: within what a connection goes.
 //! - [`message::Request`], [`message::Response`]: messages as bytes. [`description::Description`]: SDP.
 //! - [`packets::Rtp`], [`packets::compound`]: packets, read by two parsers that must agree.
 //! - [`digest::Credentials`]: what is said to a 401. [`record::Record`]: the dialogue kept for the report.
@@ -16,6 +17,7 @@
 #![doc = include_str!("suite/gst-rtsp-server.md")]
 
 pub mod capture;
+pub mod carry;
 pub mod case;
 pub mod context;
 pub mod description;

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use conformance::suite::{
     self, Case, Offer, Options, Report,
+    carry::Carry,
     case::Stop,
     report::{html, junit, line, list, table},
     run::{Pace, Target, count, run},
@@ -38,6 +39,9 @@ struct Arguments {
     /// How packets travel: udp, tcp, or all (each of the cases on packets once over each).
     #[arg(long, default_value = "all", value_parser = ["udp", "tcp", "all"])]
     transport: String,
+    /// Within what the connections go: plain, http (QuickTime's tunnel), websocket (ONVIF).
+    #[arg(long, default_value = "plain", value_parser = ["plain", "http", "websocket"])]
+    carry: String,
     /// Lists the cases, and the statements that are not tested, each with the reason.
     #[arg(long)]
     list: bool,
@@ -110,6 +114,11 @@ fn conduct(arguments: &Arguments) -> Result<u8> {
         hostile: arguments.hostile,
         longest_timeout: Duration::from_secs(arguments.longest_timeout),
         second: arguments.urls.get(1).cloned(),
+        carry: match arguments.carry.as_str() {
+            "http" => Carry::Http,
+            "websocket" => Carry::WebSocket,
+            _ => Carry::Plain,
+        },
     });
     let start = Instant::now();
     let mut results = Vec::new();

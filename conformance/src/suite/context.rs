@@ -2,6 +2,7 @@
 
 use crate::suite::{
     capture::{Capture, Captures},
+    carry::Carry,
     case::{Verdict, ensure, fail, skip},
     digest::Credentials,
     message::{Request, Response},
@@ -32,6 +33,8 @@ pub struct Options {
     pub longest_timeout: Duration,
     /// The URL of another presentation of the same server.
     pub second: Option<String>,
+    /// Within what the connections go.
+    pub carry: Carry,
 }
 
 impl Default for Options {
@@ -45,6 +48,7 @@ impl Default for Options {
             hostile: false,
             longest_timeout: Duration::from_secs(70),
             second: None,
+            carry: Carry::Plain,
         }
     }
 }
@@ -74,7 +78,7 @@ impl Context {
 
     /// A connection without credentials.
     pub fn connect_bare(&self) -> Verdict<Wire> {
-        Wire::connect(self.offer.address, self.offer.tls.as_deref(), &self.record, self.options.patience)
+        Wire::connect(self.offer.address, self.offer.tls.as_deref(), &self.record, &self.options)
     }
 
     /// The URL under test.

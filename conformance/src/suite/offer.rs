@@ -64,7 +64,7 @@ impl Offer {
         let url = format!("{root}/{name}");
         let tls = (scheme == "rtsps").then(|| host.rsplit_once(':').map_or(host.clone(), |(name, _)| name.to_owned()));
         let connect = || -> Verdict<Wire> {
-            let mut wire = Wire::connect(address, tls.as_deref(), &record, options.patience)?;
+            let mut wire = Wire::connect(address, tls.as_deref(), &record, options)?;
             wire.credentials = options.credentials.as_ref().map(|(user, word)| Credentials::new(user, word));
             Ok(wire)
         };

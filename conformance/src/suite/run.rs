@@ -166,7 +166,7 @@ fn settle(offer: &Offer, options: &Options) {
     let end = Instant::now() + SETTLE_LIMIT;
     while Instant::now() < end {
         let record = Record::default();
-        let Ok(mut wire) = Wire::connect(offer.address, offer.tls.as_deref(), &record, options.patience) else {
+        let Ok(mut wire) = Wire::connect(offer.address, offer.tls.as_deref(), &record, options) else {
             continue;
         };
         wire.credentials = options.credentials.as_ref().map(|(user, word)| Credentials::new(user, word));

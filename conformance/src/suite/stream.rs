@@ -1,5 +1,6 @@
-//! The bytes under a connection: plain TCP, or TLS for `rtsps`.
+//! The bytes under a connection: plain TCP, TLS for `rtsps`, or what else carries them.
 
+use super::carry::{Carry, Tunnel, WebSocket};
 use std::{
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
@@ -18,11 +19,20 @@ pub enum Stream {
     Plain(TcpStream),
     /// `rtsps:`.
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    /// `rtsp:` within HTTP.
+    Http(Tunnel),
+    /// `rtsp:` within WebSocket.
+    WebSocket(WebSocket),
 }
 
 impl Stream {
-    /// Connects, with TLS to the named host where one is given.
-    pub fn connect(server: SocketAddr, tls: Option<&str>, patience: Duration) -> io::Result<Self> {
+    /// Connects, with TLS to the named host where one is given, or within something else.
+    pub fn connect(server: SocketAddr, tls: Option<&str>, carry: Carry, patience: Duration) -> io::Result<Self> {
+        match carry {
+            Carry::Plain => {}
+            Carry::Http => return Ok(Self::Http(Tunnel::open(server, patience)?)),
+            Carry::WebSocket => return Ok(Self::WebSocket(WebSocket::open(server, patience)?)),
+        }
         let stream = TcpStream::connect_timeout(&server, patience)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(patience))?;
@@ -46,6 +56,9 @@ impl Stream {
 
     /// Ends both directions.
     pub fn shutdown(&self) {
+        if let Self::Http(tunnel) = self {
+            tunnel.shutdown();
+        }
         let _ = self.tcp().shutdown(Shutdown::Both);
     }
 
@@ -53,6 +66,8 @@ impl Stream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => &stream.sock,
+            Self::Http(tunnel) => &tunnel.down,
+            Self::WebSocket(socket) => &socket.stream,
         }
     }
 }
@@ -62,6 +77,8 @@ impl Read for Stream {
         match self {
             Self::Plain(stream) => stream.read(buffer),
             Self::Tls(stream) => stream.read(buffer),
+            Self::Http(tunnel) => tunnel.read(buffer),
+            Self::WebSocket(socket) => socket.read(buffer),
         }
     }
 }
@@ -71,6 +88,8 @@ impl Write for Stream {
         match self {
             Self::Plain(stream) => stream.write(bytes),
             Self::Tls(stream) => stream.write(bytes),
+            Self::Http(tunnel) => tunnel.write(bytes),
+            Self::WebSocket(socket) => socket.write(bytes),
         }
     }
 
@@ -78,6 +97,8 @@ impl Write for Stream {
         match self {
             Self::Plain(stream) => stream.flush(),
             Self::Tls(stream) => stream.flush(),
+            Self::Http(tunnel) => tunnel.flush(),
+            Self::WebSocket(socket) => socket.flush(),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::suite::{
     case::{Stop, Verdict, fail},
+    context::Options,
     digest::Credentials,
     message::{RESPONSE_LIMIT, Request, Response},
     record::Record,
@@ -50,9 +51,10 @@ const FRAMES_LIMIT: usize = 100_000;
 
 impl Wire {
     /// Connects; `tls` names the host whose certificate is expected, unchecked.
-    pub fn connect(server: SocketAddr, tls: Option<&str>, record: &Record, patience: Duration) -> Verdict<Self> {
-        let stream =
-            Stream::connect(server, tls, patience).map_err(|error| fail("a connection to the server", error))?;
+    pub fn connect(server: SocketAddr, tls: Option<&str>, record: &Record, options: &Options) -> Verdict<Self> {
+        let patience = options.patience;
+        let stream = Stream::connect(server, tls, options.carry, patience);
+        let stream = stream.map_err(|error| fail("a connection to the server", error))?;
         let number = record.connection();
         record.remark(number, "connected");
         Ok(Self {

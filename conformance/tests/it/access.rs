@@ -71,6 +71,38 @@ fn players_come_through_tls_http_and_in_rtsp_2() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
+/// A Python that has a WebSocket client of its own.
+fn python() -> Option<&'static str> {
+    let can = |python: &&str| {
+        let known = Command::new(python).args(["-c", "import websockets"]).output();
+        known.is_ok_and(|output| output.status.success())
+    };
+    ["python3", "/usr/bin/python3"].into_iter().find(can)
+}
+
+#[test]
+fn a_websocket_client_plays_to_the_end() {
+    let Some(python) = python() else {
+        println!("skipped: no Python with websockets (Debian: python3-websockets)");
+        return;
+    };
+    let folder = tempdir().unwrap();
+    let film = FILM.make(&folder).unwrap();
+    let server = start(&folder, &film, "");
+    let script = folder.join("websocket.py");
+    std::fs::write(&script, include_str!("websocket.py")).unwrap();
+    let output = Command::new("timeout").args(["30", python]).arg(&script).arg(server.url("door")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    assert!(
+        matches!(words[..], [_, "0", "75", "True"]),
+        "packets, missing, pictures, goodbye: {said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 #[test]
 fn players_log_in_and_nobody_else_does() {
     let folder = tempdir().unwrap();

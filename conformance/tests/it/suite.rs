@@ -11,6 +11,7 @@ use conformance::{
     server::Server,
     suite::{
         self, Case, Need, Offer, Options, Outcome,
+        carry::Carry,
         run::{Finished, Pace, Target, run},
     },
 };
@@ -145,6 +146,36 @@ fn it_holds_over_tls_with_passwords_too() {
     for folder in [folder, data] {
         let _ = std::fs::remove_dir_all(folder);
     }
+}
+
+#[test]
+fn it_holds_within_http_and_websocket_too() {
+    let (server, folder) = server(PATIENT, &[]);
+    std::thread::scope(|scope| {
+        for carry in [Carry::Http, Carry::WebSocket] {
+            let server = &server;
+            scope.spawn(move || {
+                let options = Arc::new(Options { carry, hostile: false, ..options(&server.url("other")) });
+                let mut offer = Offer::discover(&server.url("film"), &options).unwrap();
+                offer.udp = false;
+                // Those that are about connections or wait long are looked at without it.
+                let tried = ["R1-OPT", "R1-DES", "R1-SET", "R1-PLA", "R1-RNG", "R1-PAU", "RTP-", "RTCP-", "R2-"];
+                let tried = |case: &Case| tried.iter().any(|name| case.id.starts_with(name));
+                let cases = suite::cases().into_iter().filter(|case| tried(case) && !case.needs(Need::Timeout));
+                let cases: Vec<Case> = cases.collect();
+                let pace = Pace { threads: 8, time_limit: Duration::from_secs(120), seed: 1 };
+                let results = run(&[Target::new(offer)], &cases, &options, pace, &|_| {});
+                let failed = results.iter().filter(|finished| matches!(finished.outcome, Outcome::Fail(..)));
+                let failed: Vec<String> =
+                    failed.map(|finished| format!("{carry:?} {}: {:?}", finished.name, finished.outcome)).collect();
+                assert!(failed.is_empty(), "{}", failed.join("\n"));
+                let passed = results.iter().filter(|finished| finished.outcome == Outcome::Pass).count();
+                assert!(passed > 80, "{carry:?}: only {passed} of {} were tried", results.len());
+            });
+        }
+    });
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 /// Cases for which no fault is made, with the reason; the list must not grow.

@@ -47,14 +47,13 @@ fn begins_decoding(packet: &client::Rtp, encoding: &str) -> bool {
     }
 }
 
-/// Encoding and clock of the first track.
-fn encoding(description: &client::Response) -> (String, f64) {
-    let media = description.body.split("\nm=").nth(1).unwrap();
-    let Some(map) = media.lines().find_map(|line| line.strip_prefix("a=rtpmap:")) else {
-        return ("MPV".into(), 90_000.0);
-    };
+/// The pictures' channel, encoding and clock.
+fn pictures(description: &client::Response) -> (u8, String, f64) {
+    let media = description.body.split("\nm=").skip(1);
+    let (number, media) = media.enumerate().find(|(_, media)| !media.starts_with("audio")).unwrap();
+    let map = media.lines().find_map(|line| line.strip_prefix("a=rtpmap:")).unwrap_or("32 MPV/90000");
     let (name, clock) = map.split_once(' ').unwrap().1.split_once('/').unwrap();
-    (name.into(), clock.trim().split('/').next().unwrap().parse().unwrap())
+    (2 * number as u8, name.into(), clock.trim().split('/').next().unwrap().parse().unwrap())
 }
 
 /// Normal play time, as the server says it.
@@ -75,7 +74,9 @@ fn position(client: &mut Client, url: &str) -> (f64, Instant) {
 fn play(client: &mut Client, url: &str, description: &client::Response, range: &str, scale: f64) -> client::Response {
     for (index, control) in client::controls(description).iter().enumerate() {
         let transport = format!("RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * index, 2 * index + 1);
-        assert_eq!(client.request("SETUP", control, &[("Transport", &transport)]).unwrap().status, 200);
+        let status = client.request("SETUP", control, &[("Transport", &transport)]).unwrap().status;
+        // What repeats lost packets of ASF goes by datagrams only.
+        assert!(status == 200 || index > 0 && status == 461, "{control}: {status}");
     }
     client.request("PLAY", url, &[("Range", range), ("Scale", &scale.to_string())]).unwrap()
 }
@@ -83,7 +84,7 @@ fn play(client: &mut Client, url: &str, description: &client::Response, range: &
 fn check(url: &str, port: u16, scale: f64, from: f64) {
     let mut client = Client::connect(([127, 0, 0, 1], port).into()).unwrap();
     let description = client.request("DESCRIBE", url, &[]).unwrap();
-    let (encoding, clock) = encoding(&description);
+    let (channel, encoding, clock) = pictures(&description);
     let at = format!("{url} at scale {scale}");
     let response = play(&mut client, url, &description, &format!("npt={from}-"), scale);
     assert_eq!(response.status, 200, "{at}: {}", response.head);
@@ -96,7 +97,7 @@ fn check(url: &str, port: u16, scale: f64, from: f64) {
         if frame.channel % 2 == 1 {
             continue;
         }
-        assert_eq!(frame.channel, 0, "{at}: there is sound");
+        assert_eq!(frame.channel, channel, "{at}: there is sound");
         let packet = client::rtp(&frame.bytes).unwrap();
         if timestamps.last() != Some(&packet.timestamp) {
             assert!(scale.abs() < 1.0 || begins_decoding(&packet, &encoding), "{at}: a picture that refers to others");

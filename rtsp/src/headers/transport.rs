@@ -67,6 +67,8 @@ pub struct Transport {
     pub mode: Vec<String>,
     /// RECORD is to append.
     pub append: bool,
+    /// RTP and RTCP share the first of the addresses (RFC 7826 C.1.6.4, RFC 5761).
+    pub rtcp_mux: bool,
 }
 
 impl Transport {
@@ -87,6 +89,7 @@ impl Transport {
             ssrc: None,
             mode: Vec::new(),
             append: false,
+            rtcp_mux: false,
         }
     }
 
@@ -169,6 +172,7 @@ impl Transport {
                     modes.filter(|mode| mode.bytes().all(|b| b.is_ascii_alphabetic()) && !mode.is_empty()).collect();
             }
             "append" => self.append = true,
+            "rtcp-mux" => self.rtcp_mux = true,
             _ => return Ok(false),
         }
         Ok(true)
@@ -180,7 +184,7 @@ impl Transport {
 pub struct Addresses {
     /// Empty: the one that the connection has.
     pub host: String,
-    /// Both ports; the second address has the first one's host.
+    /// Both ports, the same where they are one; the second address has the first one's host.
     pub ports: Pair<u16>,
 }
 
@@ -213,7 +217,9 @@ impl Addresses {
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        write!(f, "\"{host}:{}\"/\"{host}:{}\"", self.ports.rtp, self.ports.rtcp)
+        let Pair { rtp, rtcp } = self.ports;
+        write!(f, "\"{host}:{rtp}\"")?;
+        if rtcp == rtp { Ok(()) } else { write!(f, "/\"{host}:{rtcp}\"") }
     }
 }
 
@@ -296,8 +302,10 @@ impl fmt::Display for Transport {
         if let Some(ssrc) = self.ssrc {
             write!(f, ";ssrc={ssrc:08X}")?;
         }
-        if self.append {
-            f.write_str(";append")?;
+        for (said, word) in [(self.append, ";append"), (self.rtcp_mux, ";RTCP-mux")] {
+            if said {
+                f.write_str(word)?;
+            }
         }
         if !self.mode.is_empty() {
             write!(f, ";mode=\"{}\"", self.mode.join(","))?;
@@ -335,6 +343,7 @@ mod tests {
                 "RTP/AVP/UDP;unicast;dest_addr=\"[::1]:5000\";src_addr=\"h:6\"/\"h:7\"",
                 "RTP/AVP;unicast;dest_addr=\"[::1]:5000\"/\"[::1]:5001\";src_addr=\"h:6\"/\"h:7\"",
             ),
+            ("RTP/AVP;unicast;dest_addr=\":5\";rtcp-mux", "RTP/AVP;unicast;dest_addr=\":5\"/\":6\";RTCP-mux"),
             ("RTP/AVP;unicast;client_port=5-6;server_port=7-8", "RTP/AVP;unicast;client_port=5-6;server_port=7-8"),
         ];
         for (text, written) in cases {

@@ -101,16 +101,29 @@ impl UdpPair {
         self.rtcp.send_to_with_flags(packet, to, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).map(drop)
     }
 
+    /// Sends one RTCP packet from the RTP port: to those who want both by one (RFC 5761).
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn send_muxed(&self, to: &SockAddr, packet: &[u8]) -> io::Result<()> {
+        self.rtp.send_to_with_flags(packet, to, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).map(drop)
+    }
+
     /// The next RTCP packet that came, and from whom (an IPv4 address as such); `None` when there is none.
     pub fn receive_rtcp(&self, buffer: &mut [u8; MAX_RTCP]) -> Option<(usize, SocketAddr)> {
         receive(&self.rtcp, buffer)
     }
 
-    /// Reads away what came on the RTP port, at most `limit` packets: players send there to open a way through a
-    /// firewall. Answers how many.
+    /// The next packet that came on the RTP port: players send there to open a way through a firewall, or RTCP where both
+    /// have one port.
+    pub fn receive_rtp(&self, buffer: &mut [u8; MAX_RTCP]) -> Option<(usize, SocketAddr)> {
+        receive(&self.rtp, buffer)
+    }
+
+    /// Reads away what came on the RTP port, at most `limit` packets. Answers how many.
     pub fn drain_rtp(&self, limit: usize) -> usize {
         let mut buffer = [0; MAX_RTCP];
-        (0..limit).take_while(|_| receive(&self.rtp, &mut buffer).is_some()).count()
+        (0..limit).take_while(|_| self.receive_rtp(&mut buffer).is_some()).count()
     }
 
     /// The sockets, to wait for something to read: RTP, RTCP.

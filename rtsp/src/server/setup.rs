@@ -130,6 +130,8 @@ impl Server {
         let alone = |asked: Transport, connection: &mut Connection| match asked.lower {
             // By RFC 7826 C.2.2 that would be a connection of its own.
             Lower::Tcp if v2::speaks(request) && asked.interleaved.is_none() => None,
+            // Asked for where it has no meaning: in 1.0's words, or with channels, which cost nothing.
+            _ if asked.rtcp_mux && asked.dest_addr.is_none() => None,
             Lower::Udp if asked.dest_addr.is_some() => {
                 agree_addresses(&asked, connection.viewer_address(), connection.local.ip(), server_port)
             }
@@ -319,7 +321,12 @@ fn agree_addresses(
     local: IpAddr,
     server_port: (u16, u16),
 ) -> Option<(Transport, Destination)> {
-    let ports = asked.dest_addr.as_ref()?.ports;
+    let mut ports = asked.dest_addr.as_ref()?.ports;
+    let mut server_port = Pair { rtp: server_port.0, rtcp: server_port.1 };
+    // RFC 7826 C.1.6.4: both by the first.
+    if asked.rtcp_mux {
+        (ports.rtcp, server_port.rtcp) = (ports.rtp, server_port.rtp);
+    }
     if !asked.plays() || asked.delivery == Some(Delivery::Multicast) {
         return None;
     }
@@ -327,7 +334,8 @@ fn agree_addresses(
     let addresses = |host: IpAddr, ports| Some(Addresses { host: host.to_canonical().to_string(), ports });
     let transport = Transport {
         dest_addr: addresses(viewer, ports),
-        src_addr: addresses(local, Pair { rtp: server_port.0, rtcp: server_port.1 }),
+        src_addr: addresses(local, server_port),
+        rtcp_mux: asked.rtcp_mux,
         ..Transport::unicast(Lower::Udp)
     };
     Some((transport, Destination::Udp { rtp: to(ports.rtp), rtcp: to(ports.rtcp) }))

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What can be asked of us by name (RFC 7826 section 11.1).
-pub(super) const FEATURES: &[&str] = &["play.basic", "play.scale", "play.speed"];
+pub(super) const FEATURES: &[&str] = &["play.basic", "play.scale", "play.speed", "setup.rtp.rtcp.mux"];
 
 /// Units of `Range` that a PLAY may have.
 const RANGES: &str = "npt, smpte, smpte-30-drop, smpte-25";

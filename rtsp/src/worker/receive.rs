@@ -11,18 +11,26 @@ const AT_ONCE: usize = 256;
 impl Machine {
     /// Reads what has come on the sockets.
     pub(super) fn receive(&mut self, now: Instant) {
-        let punches = self.exit.udp.drain_rtp(AT_ONCE);
-        WorkerStatistics::count(&self.statistics.punches, punches as u64);
         let mut buffer = [0; MAX_RTCP];
         for _ in 0..AT_ONCE {
-            let Some((length, from)) = self.exit.udp.receive_rtcp(&mut buffer) else { break };
+            let Some((length, from)) = self.exit.udp.receive_rtp(&mut buffer) else { break };
             let packet = &buffer[..length];
-            if self.audience.take_report(from, packet, &self.exit, now) {
-                continue;
+            match is_rtcp(packet) {
+                true => self.received_rtcp(packet, from, now),
+                false => WorkerStatistics::count(&self.statistics.punches, 1),
             }
-            if let Some(key) = self.reporter(packet, from) {
-                self.take_report(key, packet, now);
-            }
+        }
+        for _ in 0..AT_ONCE {
+            let Some((length, from)) = self.exit.udp.receive_rtcp(&mut buffer) else { break };
+            self.received_rtcp(&buffer[..length], from, now);
+        }
+    }
+
+    fn received_rtcp(&mut self, packet: &[u8], from: SocketAddr, now: Instant) {
+        if !self.audience.take_report(from, packet, &self.exit, now)
+            && let Some(key) = self.reporter(packet, from)
+        {
+            self.take_report(key, packet, now);
         }
     }
 
@@ -111,4 +119,9 @@ impl Machine {
         viewer.tell(ViewerEvent::Renamed { old: ssrc, new });
         self.viewers.enter(key);
     }
+}
+
+/// RFC 5761 section 4: by the types of RTCP packets, which RTP's marker and payload types here never look like.
+fn is_rtcp(packet: &[u8]) -> bool {
+    matches!(packet, [first, 192..=223, _, _, ..] if first >> 6 == 2)
 }

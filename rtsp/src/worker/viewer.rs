@@ -77,6 +77,8 @@ pub(super) struct UdpWay {
     pub(super) rtcp: SockAddr,
     /// The latter as its packets' source address reads.
     pub(super) rtcp_from: SocketAddr,
+    /// RTP and RTCP have one port, here and there.
+    pub(super) muxed: bool,
 }
 
 impl Viewer {
@@ -267,6 +269,7 @@ impl Way {
             Destination::Udp { rtp, rtcp } => Way::Udp(Box::new(UdpWay {
                 rtp: udp.target(*rtp),
                 rtcp: udp.target(*rtcp),
+                muxed: rtp == rtcp,
                 rtcp_from: SocketAddr::new(rtcp.ip().to_canonical(), rtcp.port()),
             })),
             Destination::Interleaved { outbox, rtp_channel, rtcp_channel } => Way::Interleaved {
@@ -293,6 +296,7 @@ impl Way {
     /// Sends an RTCP packet of its track.
     pub(super) fn send_report(&self, packet: &[u8], udp: &UdpPair, now: Instant) -> bool {
         match self {
+            Way::Udp(way) if way.muxed => udp.send_muxed(&way.rtcp, packet).is_ok(),
             Way::Udp(way) => udp.send_rtcp(&way.rtcp, packet).is_ok(),
             Way::Interleaved { outbox, rtcp_channel, .. } => {
                 let Ok(length) = u16::try_from(packet.len()) else { return false };

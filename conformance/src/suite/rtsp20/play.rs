@@ -102,6 +102,13 @@ pub(super) const CASES: &[Case] = &[
         let formed = value.contains("url=\"") && value.contains("ssrc=") && value.contains("seq=");
         ensure(formed, "url=\"...\" ssrc=HEX:seq=...;rtptime=...", value)
     }),
+    Case::must(
+        "R2-PLA-09",
+        "RFC 7826 18.47",
+        "Seek-Style in the answer tells where the range begins; what is unknown is passed over",
+        FILM,
+        seek_styles,
+    ),
     Case::must("R2-PAU-01", "RFC 7826 13.6", "PAUSE is answered with Range, in Ready, too", FILM, |c| {
         let mut session = whole(c)?;
         session.play(Some("npt=0-"))?;
@@ -184,6 +191,29 @@ pub(super) const CASES: &[Case] = &[
 fn start_of(answer: &Response) -> Verdict<f64> {
     let start = answer.header("Range").and_then(|value| npt(value.trim().strip_prefix("npt=")?.split('-').next()?));
     start.ok_or_else(|| fail("Range: npt=...", answer.brief()))
+}
+
+fn seek_styles(c: &mut Context) -> Verdict {
+    let wanted = (c.at_least(6.0)? / 2.0).floor() + 0.3;
+    for asked in ["First-Prior", "Next", "CoRAP", "RAP", "x-nope"] {
+        let mut session = whole(c)?;
+        let request = session.request("PLAY").header("Range", format!("npt={wanted:.3}-")).header("Seek-Style", asked);
+        let answer = session.wire.ask(&request)?;
+        session.tear_down();
+        c.status(&format!("Seek-Style: {asked}"), &answer, &[200])?;
+        let (style, start) = (answer.header("Seek-Style").unwrap_or("").trim().to_owned(), start_of(&answer)?);
+        let known = ["RAP", "CoRAP", "First-Prior", "Next"].contains(&style.as_str());
+        ensure(known && style != "x-nope", "Seek-Style with a known policy", answer.brief())?;
+        // "Next" only where it was asked for, or for CoRAP at the pause point.
+        ensure(style != "Next" || ["Next", "CoRAP"].contains(&asked), "no Next that nobody wanted", answer.brief())?;
+        let fits = match style.as_str() {
+            "Next" if asked == "Next" => (wanted - 0.2..wanted + 1.0).contains(&start),
+            "First-Prior" => (wanted - 1.0..wanted + 0.01).contains(&start),
+            _ => start < wanted + 0.01,
+        };
+        ensure(fits, format!("a range that begins where {style} of {wanted} does"), answer.brief())?;
+    }
+    Ok(())
 }
 
 fn the_end(c: &mut Context) -> Verdict {

@@ -59,6 +59,7 @@ pub const TWO: &[(&str, Fault)] = &[
     ("R2-PLA-04", Status(|q| q.contains("npt=-4"), 400)),
     ("R2-PLA-07", Status(play, 200)),
     ("R2-PLA-08", Answer(|_, a| a.replace("ssrc=", "s="))),
+    ("R2-PLA-09", Answer(|q, a| if play(q) { with(a, "Seek-Style", "Next") } else { a })),
     ("R2-PAU-01", Lose("Range")),
     ("R2-TEA-01", Status(torn, 200)),
     (

@@ -124,7 +124,7 @@ fn a_packet_on_the_rtp_port_is_read_away_and_one_on_the_rtcp_port_is_read() {
     peer.send_to(b"punch", ("127.0.0.1", rtp)).unwrap();
     peer.send_to(b"report", ("127.0.0.1", rtcp)).unwrap();
     std::thread::sleep(Duration::from_millis(20));
-    assert_eq!(pair.drain_rtp(10), 1);
+    assert!(pair.receive_rtp(&mut [0; MAX_RTCP]).is_some() && pair.receive_rtp(&mut [0; MAX_RTCP]).is_none());
     let mut buffer = [0; MAX_RTCP];
     let (count, from) = pair.receive_rtcp(&mut buffer).unwrap();
     assert_eq!((&buffer[..count], from), (&b"report"[..], peer.local_addr().unwrap()));

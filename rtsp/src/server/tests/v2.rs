@@ -25,7 +25,7 @@ fn versions_and_what_we_can_do() {
         (
             "features by name",
             "
-            > 2.0 OPTIONS * | Supported: play.basic \n < 200 | Supported: = play.basic, play.scale, play.speed
+            > 2.0 OPTIONS * | Supported: play.basic \n < 200 | Supported: = play.basic, play.scale, play.speed, setup.rtp.rtcp.mux
             > 2.0 OPTIONS * | Require: play.basic, play.scale \n < 200
             > 2.0 OPTIONS * | Require: play.basic, x-nope \n < 551 | Unsupported: = x-nope",
         ),
@@ -50,6 +50,12 @@ fn setup_says_what_the_media_can_do() {
             > 2.0 SETUP film/track1 | Transport: RTP/AVP;unicast;dest_addr=\":5000\"/\":5001\" | Accept-Ranges: npt
             < 200 | Transport: dest_addr=\"127.0.0.1:5000\"/\"127.0.0.1:5001\";src_addr=\"127.0.0.1:6000\"/\"127.0.0.1:6001\";ssrc=
             > 2.0 SETUP film/track2 | Transport: RTP/AVP/TCP;unicast;interleaved=0-1 | Session: $S \n < 200 | Session: $S | Transport: interleaved=0-1"),
+        ("RTP and RTCP by one port", "
+            > 2.0 SETUP single | Transport: RTP/AVP;unicast;dest_addr=\":5000\";RTCP-mux
+            < 200 | Transport: dest_addr=\"127.0.0.1:5000\";src_addr=\"127.0.0.1:6000\";ssrc= | Transport: ;RTCP-mux
+            > 2.0 SETUP single | Transport: RTP/AVP;unicast;dest_addr=\":5000\"/\":5001\";RTCP-mux
+            < 200 | Transport: dest_addr=\"127.0.0.1:5000\";src_addr=\"127.0.0.1:6000\"
+            > 2.0 SETUP single | Transport: RTP/AVP/TCP;unicast;interleaved=0-1;RTCP-mux \n < 461"),
         ("no third party, nothing that is not understood", "
             > 2.0 SETUP single | Transport: RTP/AVP;unicast;dest_addr=\"198.51.100.9:5000\" \n < 463 | !Session
             > 2.0 SETUP single | Transport: RTP/AVP;unicast;client_port=5000-5001;x-new=1 \n < 461 | !Transport
