@@ -1,6 +1,10 @@
 //! Real players log in, and come through TLS, HTTP and in RTSP 2.0.
 
-use conformance::{compare::tempdir, films::Recipe, server::Server};
+use conformance::{
+    compare::tempdir,
+    films::Recipe,
+    server::{Server, free_port},
+};
 use std::{path::Path, process::Command};
 
 const FILM: Recipe =
@@ -43,7 +47,7 @@ fn start(folder: &Path, film: &Path, configuration: &str) -> Server {
 }
 
 #[test]
-fn players_come_through_tls_http_and_in_rtsp_2() {
+fn players_come_through_tls_http_redirects_and_in_rtsp_2() {
     let folder = tempdir().unwrap();
     let film = FILM.make(&folder).unwrap();
     let [certificate, key] = ["chain.pem", "key.pem"].map(|name| folder.join(name).to_string_lossy().into_owned());
@@ -53,12 +57,21 @@ fn players_come_through_tls_http_and_in_rtsp_2() {
         .output()
         .unwrap();
     assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
-    let server = start(&folder, &film, &format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n"));
+    let secure = free_port().unwrap();
+    let tls = format!("[tls]\ncertificate = {certificate:?}\nkey = {key:?}\nlisten = \"127.0.0.1:{secure}\"\n");
+    let redirects = format!("[redirects]\nmoved = \"rtsps://127.0.0.1:{secure}/door\"\n");
+    let server = start(&folder, &film, &(tls + &redirects));
     let port = server.port;
     std::thread::scope(|threads| {
         threads.spawn(move || {
             assert_eq!(ffmpeg(&["-rtsp_transport", "tcp"], &format!("rtsps://127.0.0.1:{port}/door")), 75, "rtsps");
             assert_eq!(ffmpeg(&["-rtsp_transport", "http"], &format!("rtsp://127.0.0.1:{port}/door")), 75, "HTTP");
+            // Sent on to the port that is for TLS alone.
+            assert_eq!(
+                ffmpeg(&["-rtsp_transport", "tcp"], &format!("rtsp://127.0.0.1:{port}/moved")),
+                75,
+                "redirected"
+            );
         });
         threads.spawn(move || {
             let url = |scheme: &str| format!("{scheme}://127.0.0.1:{port}/door");
