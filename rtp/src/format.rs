@@ -3,7 +3,7 @@
 use crate::clock::ClockRate;
 use crate::mp2t::Program;
 use crate::payload::{
-    aac, ac3, amr, asf, h263, h264, h265, jpeg, mp2t, mp4v, mpa, mpv, opus, pcm, t140, vorbis, vp8, vp9,
+    aac, ac3, amr, asf, h263, h264, h265, jpeg, mp2t, mp4v, mpa, mpv, opus, pcm, qt, t140, vorbis, vp8, vp9,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -205,7 +205,20 @@ pub enum Format {
         /// What it is made of; nothing of one that came as it is.
         program: Arc<Program>,
     },
+    /// What QuickTime has a sample description for, and neither RTP nor ASF a name (X-QT, Apple's dispatch 26).
+    QuickTime {
+        /// Which kind of `m=` line.
+        media: Media,
+        /// The sample description as it lies in `stsd`, with its length: at most [`MAX_DESCRIPTION`] bytes.
+        description: Vec<u8>,
+        /// Ticks per second: the RTP clock.
+        clock: u32,
+        /// For people.
+        codec: String,
+    },
 }
+
+pub use crate::payload::qt::MAX_DESCRIPTION;
 
 impl Format {
     /// Which kind of `m=` line it goes under.
@@ -216,7 +229,7 @@ impl Format {
             Format::Mpa { .. } | Format::Aac { .. } | Format::Ac3 { .. } | Format::Eac3 { .. } => Media::Audio,
             Format::Pcm { .. } | Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Media::Audio,
             Format::T140 {} => Media::Text,
-            Format::Asf { media, .. } => *media,
+            Format::Asf { media, .. } | Format::QuickTime { media, .. } => *media,
             // RFC 3551 table 5 has it as both; receivers expect this one.
             Format::Mp2t { .. } => Media::Video,
         }
@@ -230,6 +243,7 @@ impl Format {
             | Format::Eac3 { sample_rate, .. }
             | Format::Pcm { sample_rate, .. }
             | Format::Vorbis { sample_rate, .. } => *sample_rate,
+            Format::QuickTime { clock, .. } => *clock,
             Format::Amr { wide, .. } => amr::sample_rate(*wide),
             // RFC 7587 section 4.1, whatever was sampled.
             Format::Opus { .. } => 48_000,
@@ -252,7 +266,7 @@ impl Format {
             Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::H265 { .. } => Bundling::One,
             Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } | Format::Jpeg { .. } => Bundling::One,
             Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Bundling::One,
-            Format::T140 {} | Format::Asf { .. } | Format::Mp2t { .. } => Bundling::One,
+            Format::T140 {} | Format::Asf { .. } | Format::Mp2t { .. } | Format::QuickTime { .. } => Bundling::One,
         }
     }
 
@@ -299,7 +313,7 @@ impl Format {
             Format::Vorbis { sample_rate, channels, .. } => audio("Vorbis", sample_rate, channels),
             Format::Jpeg { width, height } => format!("Motion JPEG {width}x{height}"),
             Format::T140 {} => "text".to_owned(),
-            Format::Asf { codec, .. } => codec.clone(),
+            Format::Asf { codec, .. } | Format::QuickTime { codec, .. } => codec.clone(),
             Format::Mp2t { program } => format!("MPEG transport stream of {} tracks", program.streams.len()),
         }
     }
@@ -311,8 +325,8 @@ impl Format {
     /// before it (MP4V-ES), one raw data block (AAC), NAL units likewise (H265), one or more whole sync frames (AC3,
     /// EAC3), samples of all channels at one or more instants (PCM), one or more frames each behind its table-of-contents
     /// byte as in AMR files (AMR), one coded picture (H263, VP8, VP9, JPEG with all its markers), one packet (Opus,
-    /// Vorbis), the UTF-8 text of one cue (T140), a media object's packets (ASF), or whole packets of 188 bytes
-    /// (MP2T that is one already; what is made of other formats has none). `sync`: decoding may begin here.
+    /// Vorbis), the UTF-8 text of one cue (T140), a media object's packets (ASF), one sample (X-QT), or whole packets of
+    /// 188 bytes (MP2T that is one already; what is made of other formats has none). `sync`: decoding may begin here.
     ///
     /// # Errors
     /// Where in `unit` its syntax breaks; `out` is then as it was.
@@ -338,6 +352,7 @@ impl Format {
             Format::T140 {} => t140::store(unit, out),
             Format::Asf { .. } => asf::store(unit, out),
             Format::Mp2t { .. } => mp2t::store(unit, out),
+            Format::QuickTime { .. } => qt::store(unit, out),
         }
     }
 }

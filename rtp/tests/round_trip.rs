@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rtp::access_unit::AccessUnit;
 use rtp::clock::RtpTimestamp;
 use rtp::depacketizer::{Depacketizer, ReceivedUnit};
-use rtp::format::{Bundling, Format, PcmCoding};
+use rtp::format::{Bundling, Format, Media, PcmCoding};
 use rtp::packet::RtpPacket;
 use rtp::packetizer::{MIN_PACKET, Packetizer};
 use rtp::train::{Framing, Train};
@@ -78,6 +78,7 @@ fn all() -> Vec<Format> {
         vorbis(),
         Format::Jpeg { width, height },
         Format::T140 {},
+        Format::QuickTime { media: Media::Audio, description: vec![7; 90], clock: 22_050, codec: String::new() },
     ]
 }
 

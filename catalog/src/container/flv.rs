@@ -1,7 +1,7 @@
 //! Flash Video (Adobe Flash Video File Format Specification 10.1, annex E): H.264, AAC, MP3, plain samples, and of the
-//! codecs that only Flash had those for which ASF has a name. The others are named and left out.
+//! codecs that only Flash had those for which ASF or QuickTime has a name. The others are named and left out.
 //!
-//! Tags come in the order of their times, with a resolution of a millisecond. What a track is shows in its first
+//! Tags come in the order of their times, with a resolution of a millisecond, which is undone for sound. What a track is shows in its first
 //! tags, so samples wait until those of both kinds that the header promises have been seen, within bounds.
 
 mod foreign;
@@ -11,6 +11,7 @@ mod tests;
 use super::limits::MAX_NOTES;
 use super::loader::{Loader, OverLoader};
 use super::mp4::{Codec, Pcm, avc_codec};
+use super::steady::{self, Steady};
 use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -28,6 +29,10 @@ const BACK_POINTER: u64 = 4;
 
 /// Bytes of a script tag that is looked into for the picture's size: some have an index of the whole film.
 const MAX_SCRIPT: u64 = 64 << 10;
+/// Ticks per second of the samples' times, and those of a tag's milliseconds: sound is counted finer than tags are.
+const TIMESCALE: u32 = 1_000_000_000;
+const MILLISECOND: i64 = 1_000_000;
+
 const VIDEO: usize = 0;
 const AUDIO: usize = 1;
 
@@ -78,11 +83,13 @@ struct Slot {
     /// The last sample: it lasts until the next.
     held: Option<DemuxedSample>,
     duration: i64,
+    steady: Steady,
 }
 
 /// A tag's payload.
 struct Tag {
     at: u64,
+    /// Nanoseconds.
     time: i64,
     body: Bytes,
 }
@@ -144,7 +151,7 @@ impl FlvDemuxer {
         }
         let Some(head) = self.loader.whole_ahead(at, TAG_HEADER, READ) else { return Ok(()) };
         let size = u64::from(u32::from_be_bytes([0, head[1], head[2], head[3]]));
-        let time = i64::from(i32::from_be_bytes([head[7], head[4], head[5], head[6]]));
+        let time = i64::from(i32::from_be_bytes([head[7], head[4], head[5], head[6]])) * MILLISECOND;
         let kind = head[0] & 0x1f;
         if !matches!(kind, 8 | 9 | 18) {
             self.note(format!("the rest of the file is left out: at byte {at} a tag of kind {kind}"));
@@ -195,7 +202,7 @@ impl FlvDemuxer {
         }
         // Packet type and a composition offset with sign.
         let &[_, kind, a, b, c, ..] = tag.body.as_ref() else { return };
-        let offset = i64::from(i32::from_be_bytes([a, b, c, 0]) >> 8);
+        let offset = i64::from(i32::from_be_bytes([a, b, c, 0]) >> 8) * MILLISECOND;
         let data = tag.body.slice(5..);
         match kind {
             0 => match avc_codec(&data) {
@@ -231,14 +238,10 @@ impl FlvDemuxer {
                 Ok(codec) => codec,
                 Err(why) => return self.leave_out(AUDIO, why),
             },
-            other => {
-                let name = match other {
-                    4..=6 => "Nellymoser",
-                    11 => "Speex",
-                    _ => "unknown",
-                };
-                return self.leave_out(AUDIO, format!("audio in a codec not supported ({name})"));
-            }
+            other => match foreign::sound(other, channels, rate) {
+                Some(codec) => codec,
+                None => return self.leave_out(AUDIO, format!("audio in a codec not supported (number {other})")),
+            },
         };
         if self.slots[AUDIO].codec.is_none() {
             self.slots[AUDIO].codec = Some(codec);
@@ -281,15 +284,22 @@ impl FlvDemuxer {
                     slot.settled = true;
                     slot.announced = true;
                     let number = which as u32 + 1;
-                    self.out.push_back(Event::Track(TrackInfo { number, format, language: None, timescale: 1000 }));
+                    self.out.push_back(Event::Track(TrackInfo {
+                        number,
+                        format,
+                        language: None,
+                        timescale: TIMESCALE,
+                    }));
                 }
                 Err(reason) => return self.leave_out(which, reason),
             }
         }
         let slot = &mut self.slots[which];
         let Some(codec) = &slot.codec else { return };
+        let counted = steady::duration_ns(codec, &data).filter(|_| which == AUDIO);
+        let time = counted.map_or(tag.time, |counted| slot.steady.place(tag.time, counted, MILLISECOND));
         let (data, damaged) = codec.access_unit(data, sync && slot.changed);
-        let mut dts = tag.time;
+        let mut dts = time;
         let mut ended = None;
         if let Some(mut last) = slot.held.take() {
             dts = dts.max(last.dts);
@@ -297,7 +307,7 @@ impl FlvDemuxer {
             last.duration = slot.duration;
             ended = Some(last);
         }
-        let pts = tag.time.saturating_add(offset);
+        let pts = time.saturating_add(offset);
         slot.held = Some(DemuxedSample { track: which as u32 + 1, dts, pts, duration: 0, sync, data });
         if damaged {
             self.note(format!("damage in the tag at byte {} is cut off", tag.at));

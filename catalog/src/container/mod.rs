@@ -14,8 +14,11 @@
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`es`]: elementary streams, one track without a container
+//! - `lossless`: sound whose compression loses nothing, decoded when it is read
 //! - [`limits`]: what any file may make us do at most
 //! - `loader`: ranges of the file that a demuxer wants, and the reads that bring them
+//! - `quicktime`: sample descriptions of QuickTime for what even ASF has no name for
+//! - `steady`: times of sound that a container rounds
 //! - `wrapping`: all tracks in packets of ASF where one has no payload format of its own
 //!
 //! # A new container
@@ -31,8 +34,8 @@
 //!    `es::order` find out when they are decoded.
 //! 4. A codec with a payload format becomes a [`rtp::format::Format`]; `mp4::Codec` does it for what several containers
 //!    hold alike. One without becomes [`rtp::format::Format::Asf`] by [`asf::wrap::Wrapper`], with its samples bare, and
-//!    `open` puts `wrapping::Wrapping` around the demuxer. What even ASF has no name for is an [`Event::Note`] that names
-//!    track and codec.
+//!    `open` puts `wrapping::Wrapping` around the demuxer. What even ASF has no name for but QuickTime has becomes a
+//!    [`rtp::format::Format::QuickTime`] by `quicktime`; the rest is an [`Event::Note`] that names track and codec.
 //! 5. Tests: one table of files that ffmpeg makes, held against what ffprobe finds in them; files cut and damaged
 //!    everywhere; any bytes at all (`proptest`). One row in `conformance::films::RECIPES`, by which real players receive it.
 
@@ -42,11 +45,14 @@ pub mod es;
 pub mod flv;
 pub mod limits;
 mod loader;
+mod lossless;
 pub mod mkv;
 pub mod mp4;
 pub mod mpeg;
 pub mod ogg;
 pub mod probe;
+mod quicktime;
+mod steady;
 pub mod wav;
 mod wrapping;
 

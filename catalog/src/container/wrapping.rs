@@ -5,7 +5,7 @@
 //! gives its samples bare; [`Wrapping`] stands between it and whoever drives it, and does the rest for all tracks.
 
 use super::asf::wrap::{TIMESCALE, Wrapper};
-use super::{ContainerError, Demuxer, Event, TrackInfo};
+use super::{ContainerError, Demuxer, Event, TrackInfo, quicktime};
 use bytes::Bytes;
 use rtp::format::{Format, Media};
 use std::collections::VecDeque;
@@ -36,6 +36,7 @@ impl<D: Demuxer> Wrapping<D> {
     /// All tracks are known.
     fn decide(&mut self) {
         self.decided = true;
+        as_quicktime(&mut self.tracks);
         let wrapped = is_wrapped(&self.tracks);
         for (track, stream) in self.tracks.drain(..).zip(1u8..) {
             let number = track.number;
@@ -98,6 +99,33 @@ impl<D: Demuxer> Demuxer for Wrapping<D> {
         self.inner.handle_bytes(offset, bytes);
     }
 }
+
+/// Beside a track that only QuickTime has a name for, pictures that ASF would carry have one there, too: packets of ASF
+/// hold all tracks of a presentation or none.
+fn as_quicktime(tracks: &mut [TrackInfo]) {
+    /// Where a BITMAPINFOHEADER lies in the Stream Properties Object of ASF, and its length.
+    const BITMAP_INFO: usize = 78 + 11;
+    const BITMAP_INFO_LEN: usize = 40;
+    if !tracks.iter().any(|track| matches!(track.format, Format::QuickTime { .. })) {
+        return;
+    }
+    for track in tracks {
+        let Format::Asf { media: Media::Video, properties, .. } = &track.format else { continue };
+        let Some((info, private)) =
+            properties.get(BITMAP_INFO..).and_then(|rest| rest.split_first_chunk::<BITMAP_INFO_LEN>())
+        else {
+            continue;
+        };
+        let word = |at: usize| [info[at], info[at + 1], info[at + 2], info[at + 3]];
+        let size = |at: usize| i32::from_le_bytes(word(at)).unsigned_abs();
+        if let Some(format) = quicktime::pictures(word(16), size(4), size(8), private, CLOCK) {
+            track.format = format;
+        }
+    }
+}
+
+/// The RTP clock of those.
+const CLOCK: u32 = 90_000;
 
 /// Whether these travel in packets of ASF: one has no payload format of its own. Sound that has none is rather left out
 /// where there is other sound: ASF has one time for a picture, with a resolution of a millisecond, and some players know
@@ -169,7 +197,10 @@ mod tests {
         check("known", &[mpv.clone(), mpa.clone()], &[bare("MPV"), bare("MPA")]);
         check("unknown video", &[video(), mpa.clone()], &[asf, asf]);
         check("unknown audio", &[mpv.clone(), audio()], &[asf, asf]);
-        check("unknown audio among others", &[mpv, audio(), mpa], &[bare("MPV"), bare("MPA")]);
+        check("unknown audio among others", &[mpv.clone(), audio(), mpa], &[bare("MPV"), bare("MPA")]);
+        let only = || quicktime::sound(*b"QDM2", 2, 22_050, &[], "QDM2".into()).unwrap();
+        check("what only QuickTime has", &[mpv.clone(), only()], &[bare("MPV"), bare("X-QT")]);
+        check("beside unknown video", &[video(), only()], &[bare("X-QT"), bare("X-QT")]);
         check("text can't", &[video(), Format::T140 {}], &[asf]);
         check("nothing", &[], &[]);
     }

@@ -102,7 +102,7 @@ pub enum IngestError {
         reason: String,
     },
     /// No container that we know.
-    #[error("{}: at byte 0: not a film in a known container (MPEG program stream, VCD .dat, MP4, MOV)", path.display())]
+    #[error("{}: at byte 0: not a film in a known container (MPEG program, transport and elementary streams, VCD .dat, MP4, MOV, AVI, WAV, ASF, FLV, Matroska, Ogg)", path.display())]
     NotMedia {
         /// Which.
         path: PathBuf,

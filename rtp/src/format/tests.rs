@@ -115,6 +115,13 @@ fn every_format_says_in_sdp_what_receivers_need() {
             None,
             "WMA 2",
         ),
+        (
+            Format::QuickTime { media: Media::Audio, description: vec![], clock: 22_050, codec: "QDM2".into() },
+            None,
+            "X-QT/22050",
+            None,
+            "QDM2",
+        ),
     ];
     for (format, payload_type, rtpmap, fmtp, described) in cases {
         assert_eq!(format.static_payload_type(), *payload_type);

@@ -161,7 +161,10 @@ impl<'a> Iterator for Frames<'a> {
         let rest = self.data.get(self.at..).filter(|rest| !rest.is_empty())?;
         let offset = self.at;
         let header = FrameHeader::parse(rest).ok();
-        let Some((header, data)) = header.and_then(|header| Some((header, rest.get(..header.len)?))) else {
+        // What a file is cut in is sent as far as it goes: of AC-3 it is the last frame, by itself.
+        let cut = |header: &FrameHeader| (!header.enhanced && offset == 0).then_some(rest);
+        let whole = |header: FrameHeader| Some((header, rest.get(..header.len).or(cut(&header))?));
+        let Some((header, data)) = header.and_then(whole) else {
             self.at = self.data.len();
             return Some(Err(offset));
         };

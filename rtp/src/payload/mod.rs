@@ -19,6 +19,7 @@ pub(crate) mod mpv;
 mod nal;
 pub(crate) mod opus;
 pub(crate) mod pcm;
+pub(crate) mod qt;
 pub(crate) mod t140;
 pub(crate) mod vorbis;
 pub(crate) mod vp8;
@@ -80,6 +81,7 @@ pub(crate) enum Payloader {
     Jpeg,
     T140,
     Asf,
+    Qt(qt::Payloader),
     Mp2t(Box<Multiplexer>),
 }
 
@@ -106,6 +108,9 @@ impl Payloader {
             Format::Jpeg { .. } => Self::Jpeg,
             Format::T140 {} => Self::T140,
             Format::Asf { .. } => Self::Asf,
+            Format::QuickTime { media, description, .. } => {
+                Self::Qt(qt::Payloader::new(*media, format.clock_rate(), description))
+            }
             Format::Mp2t { program } => Self::Mp2t(Box::new(Multiplexer::new(program))),
         }
     }
@@ -117,6 +122,7 @@ impl Payloader {
             Self::Ac3(payloader) => return payloader.packetize(units, out),
             Self::Pcm(payloader) => return payloader.packetize(units, out),
             Self::Amr(payloader) => return payloader.packetize(units, out),
+            Self::Qt(payloader) => return units.iter().try_for_each(|unit| payloader.packetize(unit, out)),
             Self::Mpv => mpv::packetize,
             Self::H264 => h264::packetize,
             Self::Mp4vEs => mp4v::packetize,
@@ -155,6 +161,7 @@ pub(crate) enum Depayloader {
     Jpeg,
     T140,
     Asf(asf::Depayloader),
+    Qt,
     Mp2t,
     Latm(latm::Depayloader),
 }
@@ -180,6 +187,7 @@ impl Depayloader {
             Format::Jpeg { .. } => Self::Jpeg,
             Format::T140 {} => Self::T140,
             Format::Asf { .. } => Self::Asf(asf::Depayloader::default()),
+            Format::QuickTime { .. } => Self::Qt,
             Format::Mp2t { .. } => Self::Mp2t,
         }
     }
@@ -204,6 +212,7 @@ impl Depayloader {
             Self::Jpeg => jpeg::depacketize(packet, units),
             Self::T140 => t140::depacketize(packet, units),
             Self::Asf(depayloader) => depayloader.handle(packet, gap, units),
+            Self::Qt => qt::depacketize(packet, units),
             Self::Mp2t => mp2t::depacketize(packet, units),
             Self::Latm(depayloader) => depayloader.handle(packet, gap, units),
         }

@@ -143,8 +143,8 @@ impl Server {
                     let first = tracks.first().copied().unwrap_or_default();
                     agree_tcp(&asked, connection, id, first)
                 }
-                // Nothing is ever sent on it.
-                What::Retransmission => None,
+                // Nothing is ever sent on it, but players that set up every line stop at a refusal.
+                What::Retransmission => agree_tcp(&asked, connection, id, RETRANSMISSION),
             },
         };
         let agreed = asked.into_iter().find_map(|asked| match (asked.delivery, what) {
@@ -232,6 +232,9 @@ fn bandwidth(request: &Request, index: &Index, what: &What) -> Result<(), Box<Re
         false => Ok(()),
     }
 }
+
+/// What channels for what is lost are taken for: no track has so high a number.
+const RETRANSMISSION: usize = usize::MAX;
 
 /// What a control URL names.
 #[derive(Debug)]

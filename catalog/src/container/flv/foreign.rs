@@ -1,7 +1,8 @@
-//! The codecs that only Flash had, under the names that ASF has for them.
+//! The codecs that only Flash had, under the names that ASF or QuickTime has for them.
 
 use crate::container::asf::wrap::{Wave, Wrapper, wave};
-use crate::container::mp4::Codec;
+use crate::container::mp4::{Codec, Foreign};
+use crate::container::quicktime;
 
 /// Pixels that a script may claim.
 const MAX_PIXELS: f64 = 16_384.0;
@@ -23,14 +24,28 @@ pub(super) fn video(number: u8, data: &[u8], (width, height): (u32, u32)) -> Res
     };
     let own = data.get(..skip).ok_or("VP6 without a picture")?;
     let wrapper = Wrapper::video_of(1, fourcc, width, height, 24, own)?;
-    Ok((Codec::Foreign { format: wrapper.format(), frame: None }, skip))
+    Ok((Codec::Foreign(wrapper.into()), skip))
 }
 
 /// Flash's own ADPCM.
 pub(super) fn adpcm(channels: u8, rate: u32) -> Result<Codec, String> {
     let fields = Wave { tag: ADPCM, channels: channels.into(), rate, bits: 4, ..Wave::default() };
-    let wrapper = Wrapper::audio(1, &wave(fields, &[]))?;
-    Ok(Codec::Foreign { format: wrapper.format(), frame: None })
+    Ok(Codec::Foreign(Wrapper::audio(1, &wave(fields, &[]))?.into()))
+}
+
+/// Codecs of the specification's numbers 4 to 6 and 11, which ASF has no name for: Nellymoser at 16 kHz, at 8 kHz, at any
+/// rate, and Speex at 16 kHz.
+pub(super) fn sound(number: u8, channels: u8, rate: u32) -> Option<Codec> {
+    let (kind, name, channels, rate) = match number {
+        4 => (*b"nmos", "Nellymoser", 1, 16_000),
+        5 => (*b"nmos", "Nellymoser", 1, 8_000),
+        6 => (*b"nmos", "Nellymoser", channels, rate),
+        11 => (*b"spex", "Speex", 1, 16_000),
+        _ => return None,
+    };
+    let codec = format!("{name} {rate} Hz {channels} channels");
+    let format = quicktime::sound(kind, channels, rate, &[], codec)?;
+    Some(Codec::Foreign(Foreign { format, quicktime: None, frame: None }))
 }
 
 /// The picture's width and height as a script tag says them, or zeros.

@@ -28,10 +28,10 @@ fn h264_and_aac_come_with_their_times() {
     assert_ne!(shown, found.of(1).map(|sample| sample.dts).collect::<Vec<_>>());
     shown.sort_unstable();
     let first = shown[0];
-    assert_eq!(shown, (0..50).map(|picture| first + picture * 40).collect::<Vec<_>>());
+    assert_eq!(shown, (0..50).map(|picture| first + picture * 40_000_000).collect::<Vec<_>>());
     assert_eq!(found.samples.iter().map(|sample| sample.pts).min(), Some(0));
     assert!(found.of(1).next().unwrap().sync);
-    assert!(found.of(1).all(|sample| sample.duration == 40));
+    assert!(found.of(1).all(|sample| sample.duration == 40_000_000));
     for sample in &found.samples {
         let track = found.tracks.iter().find(|track| track.number == sample.track).unwrap();
         track.format.store(&sample.data, sample.sync, &mut Vec::new()).unwrap();
@@ -63,12 +63,11 @@ fn what_only_flash_had_travels_in_packets_of_asf() {
 }
 
 #[test]
-fn what_even_asf_has_no_name_for_is_named() {
+fn what_even_asf_has_no_name_for_is_described_as_quicktime_does() {
     let nellymoser = make(&["-c:v", "libx264", "-c:a", "nellymoser", "-ar", "22050"]);
-    let found = drive_bytes(Kind::Flv, &nellymoser).unwrap();
-    assert_eq!(found.notes, ["track 2 is left out: audio in a codec not supported (Nellymoser)"]);
-    let error = drive_bytes(Kind::Flv, &make(&["-vn", "-c:a", "nellymoser", "-ar", "22050"])).unwrap_err();
-    assert_eq!(error.reason, "no track that can be sent");
+    assert_eq!(described(&nellymoser), ["H.264 176x144", "Nellymoser 22050 Hz 1 channels"]);
+    let found = drive_bytes(Kind::Flv, &make(&["-vn", "-c:a", "nellymoser", "-ar", "22050"])).unwrap();
+    assert_eq!(found.tracks[0].format.encoding_name(), "X-QT");
 }
 
 #[test]

@@ -6,9 +6,11 @@ use super::super::mp4::{Codec, Pcm, avc_codec, hevc_codec};
 use super::limits::MAX_DEPTH;
 use super::tracks::Entry;
 use crate::container::es;
+use crate::container::lossless::Lossless;
+use crate::container::{quicktime, steady};
 use bytes::Bytes;
-use rtp::codec::{ac3, h264, h265, mpeg_audio};
-use rtp::format::Format;
+use rtp::codec::{h264, h265};
+use rtp::format::{Format, Media};
 
 /// How a track's frames are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,10 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
         Wrapper::video_of(1, *fourcc, width, height, 24, private).map(|wrapper| Coding::Whole(wrapper.format()))
     };
     let pcm = |layout| Ok(Coding::Shared(Codec::Pcm { layout, rate, channels }));
+    let quicktime = |kind, boxes: &[u8], name: &str| {
+        let name = format!("{name} {rate} Hz {channels} channels");
+        quicktime::sound(kind, channels, rate, boxes, name).map(Coding::Whole)
+    };
     let shared = match id {
         "V_MPEG4/ISO/AVC" => avc_codec(private).ok_or("H.264 without a configuration record that can be read")?,
         "V_MPEGH/ISO/HEVC" => hevc_codec(private).ok_or("H.265 without a configuration record that can be read")?,
@@ -73,8 +79,23 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
         "A_FLAC" => {
             // Mark, a metadata block's header, and that on the stream.
             let info = private.get(8..42).ok_or("FLAC without its stream information")?;
+            if let Some(codec) = Lossless::flac(info) {
+                return Ok(Coding::Shared(Codec::Lossless(codec)));
+            }
             let bits = u16::try_from(entry.bits).unwrap_or(16);
             return audio(Wave { tag: 0xF1AC, channels: channels.into(), rate, bits, ..Wave::default() }, info);
+        }
+        "A_ALAC" => {
+            if let Some(codec) = Lossless::alac(private) {
+                return Ok(Coding::Shared(Codec::Lossless(codec)));
+            }
+            let boxed = quicktime::boxed(*b"alac", &[&[0; 4], private].concat());
+            return quicktime(*b"alac", &boxed, "ALAC").ok_or_else(unknown);
+        }
+        "A_TRUEHD" => return quicktime(*b"mlpa", &[], "TrueHD").ok_or_else(unknown),
+        "A_QUICKTIME" | "A_QUICKTIME/QDM2" | "A_QUICKTIME/QDMC" => {
+            let name = String::from_utf8_lossy(private.get(4..8).unwrap_or_default()).into_owned();
+            return quicktime::described(Media::Audio, private, rate, name).map(Coding::Whole).ok_or_else(unknown);
         }
         _ => return Err(unknown()),
     };
@@ -176,23 +197,10 @@ impl Coding {
 
     /// Nanoseconds of a frame, where its bytes or the codec say it.
     pub fn duration_ns(&self, frame: &[u8]) -> Option<i64> {
-        let (samples, rate) = match self {
-            Coding::Shared(Codec::MpegAudio) => {
-                mpeg_audio::FrameHeader::parse(frame).ok().map(|header| (header.samples(), header.sample_rate))
-            }
-            Coding::Shared(Codec::Ac3 | Codec::Eac3) => {
-                ac3::FrameHeader::parse(frame).ok().map(|header| (header.samples(), header.sample_rate))
-            }
-            Coding::Shared(Codec::Opus { .. }) => {
-                super::super::ogg::opus_samples(frame).map(|samples| (samples, 48_000))
-            }
-            &Coding::Shared(Codec::Pcm { layout, rate, channels }) => {
-                let block = layout.bytes() as usize * usize::from(channels).max(1);
-                u32::try_from(frame.len() / block).ok().map(|samples| (samples, rate))
-            }
-            _ => None,
-        }?;
-        (rate > 0).then(|| i64::from(samples) * 1_000_000_000 / i64::from(rate))
+        match self {
+            Coding::Shared(codec) => steady::duration_ns(codec, frame),
+            Coding::Whole(_) => None,
+        }
     }
 }
 
@@ -224,7 +232,9 @@ mod tests {
             Ok("Microsoft ADPCM 8000 Hz 1 channels"),
         );
         check("A_MS/ACM", &[2], Err("sound for Windows without its description"));
-        check("A_TRUEHD", &[], Err("in a codec not supported (A_TRUEHD)"));
+        check("A_TRUEHD", &[], Ok("TrueHD 44100 Hz 2 channels"));
+        check("A_ALAC", &[0; 24], Ok("ALAC 44100 Hz 2 channels"));
+        check("A_TTA1", &[], Err("in a codec not supported (A_TTA1)"));
         check("V_MPEG4/ISO/AVC", &[1], Err("H.264 without a configuration record that can be read"));
         check("A_VORBIS", &[2, 1, 1, 0, 0, 0], Err("Vorbis without its three headers"));
         check("S_TEXT/UTF8", &[], Ok("text"));

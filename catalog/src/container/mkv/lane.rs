@@ -4,6 +4,7 @@ use super::TIMESCALE;
 use super::codec::Coding;
 use super::order::Order;
 use super::tracks::Entry;
+use crate::container::steady::Steady;
 use crate::container::{DemuxedSample, TrackInfo};
 use rtp::format::Media;
 
@@ -17,6 +18,7 @@ pub(super) struct Lane {
     pub info: Option<TrackInfo>,
     pub left_out: bool,
     pub order: Order,
+    pub steady: Steady,
     /// Frames that wait for all tracks to be known.
     pub waiting: Vec<DemuxedSample>,
     damaged: bool,
@@ -25,7 +27,8 @@ pub(super) struct Lane {
 impl Lane {
     pub fn new(number: u32, entry: Entry, coding: Coding) -> Self {
         let order = Order::new(coding.depth(), entry.duration_ns);
-        Self { number, entry, coding, info: None, left_out: false, order, waiting: Vec::new(), damaged: false }
+        let (steady, waiting) = (Steady::default(), Vec::new());
+        Self { number, entry, coding, info: None, left_out: false, order, steady, waiting, damaged: false }
     }
 
     /// Finds the format out; the answer is why there is none.

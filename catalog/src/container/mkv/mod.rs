@@ -266,8 +266,11 @@ impl Mkv {
                     break;
                 }
             }
-            let own = lane.coding.duration_ns(&data).or(duration.map(|all| all / count));
-            let own = own.unwrap_or(lane.entry.duration_ns);
+            let counted = lane.coding.duration_ns(&data);
+            if let Some(counted) = counted {
+                pts = lane.steady.place(pts, counted, self.tick);
+            }
+            let own = counted.or(duration.map(|all| all / count)).unwrap_or(lane.entry.duration_ns);
             let (data, cut) = lane.coding.access_unit(data);
             if cut {
                 notes.extend(lane.damage(at, "damage is cut off"));

@@ -3,15 +3,18 @@
 pub(super) mod ima4;
 mod pcm;
 mod text;
+mod units;
 
 use super::ticks::Frame;
 use crate::container::asf::wrap::Wrapper;
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::container::lossless::Lossless;
+use bytes::Bytes;
 pub(in crate::container) use pcm::Pcm;
 use rtp::codec::aac::AudioSpecificConfig;
 use rtp::codec::start_code::start_codes;
 use rtp::codec::{ac3, h264, h265, mpeg_audio, mpeg_video, mpeg4_visual};
 use rtp::format::{Format, PcmCoding};
+use units::{prefixed, units};
 
 /// A codec with what the sample description says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,11 +85,26 @@ pub(in crate::container) enum Codec {
     },
     /// Timed text.
     Text,
-    /// One without a payload format: [`Format::Asf`] describes it. `frame`: as [`Codec::frame`] has it.
-    Foreign {
-        format: Format,
-        frame: Option<Frame>,
-    },
+    /// Decoded when it is read.
+    Lossless(Lossless),
+    /// One without a payload format: [`Format::Asf`] describes it, or [`Format::QuickTime`] where that has no name for it.
+    Foreign(Foreign),
+}
+
+/// A codec without a payload format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::container) struct Foreign {
+    pub format: Format,
+    /// The same by QuickTime's sample description, for beside a track that has no other.
+    pub quicktime: Option<Format>,
+    /// As [`Codec::frame`] has it.
+    pub frame: Option<Frame>,
+}
+
+impl From<Wrapper> for Foreign {
+    fn from(wrapper: Wrapper) -> Self {
+        Self { format: wrapper.format(), quicktime: None, frame: None }
+    }
 }
 
 /// Parameter sets, NAL units without lengths.
@@ -113,7 +131,7 @@ impl Codec {
                 let bytes = ima4::BLOCK as u32 * u32::from(*channels);
                 Some(Frame { ticks: ima4::SAMPLES as u32, bytes, bundle: rate / 50 })
             }
-            Codec::Foreign { frame, .. } => *frame,
+            Codec::Foreign(foreign) => foreign.frame,
             _ => None,
         }
     }
@@ -225,7 +243,8 @@ impl Codec {
                 sample_rate => Ok(Format::Pcm { coding: PcmCoding::L16, sample_rate, channels }),
             },
             Codec::Text => Ok(Format::T140 {}),
-            Codec::Foreign { format, .. } => Ok(format.clone()),
+            Codec::Lossless(codec) => Ok(codec.format()),
+            Codec::Foreign(foreign) => Ok(foreign.format.clone()),
         }
     }
 
@@ -247,6 +266,17 @@ impl Codec {
         matches!(self, Codec::H263 { .. })
     }
 
+    /// Whether samples of this description may come in a track that is announced by `first`: pictures of the same codec
+    /// bring what differs with them, sound can't.
+    pub fn may_follow(&self, first: &Codec) -> bool {
+        let brings =
+            matches!(
+                self,
+                Codec::Avc { .. } | Codec::Hevc { .. } | Codec::Mpeg4Visual { .. } | Codec::MpegVideo { .. }
+            ) || matches!(self, Codec::H263 { .. } | Codec::Vp8 { .. } | Codec::Vp9 { .. } | Codec::Jpeg { .. });
+        std::mem::discriminant(self) == std::mem::discriminant(first) && (brings || self == first)
+    }
+
     /// Turns a sample's bytes into the access unit that [`Format::store`] takes; `parameters`: with the
     /// parameter sets of this description in front. The flag says whether damage was cut off.
     pub fn access_unit(&self, data: Bytes, parameters: bool) -> (Bytes, bool) {
@@ -257,7 +287,11 @@ impl Codec {
             Codec::Hevc { length_size, vps, sps, pps, .. } => {
                 prefixed(&data, *length_size, vps.iter().chain(sps).chain(pps).filter(|_| parameters))
             }
+            Codec::Mpeg4Visual { config, .. } if parameters && !data.starts_with(config) => {
+                ([&config[..], &data].concat().into(), false)
+            }
             Codec::Pcm { layout, channels, .. } => layout.on_the_wire(data, *channels),
+            Codec::Lossless(codec) => codec.decode(&data).map_or((Bytes::new(), true), |samples| (samples, false)),
             Codec::Text => text::text(&data),
             _ => (data, false),
         }
@@ -269,40 +303,6 @@ fn is_inter_h263(data: &[u8]) -> bool {
     let Some(&[a, b, c, _, ptype, ..]) = data.first_chunk::<5>() else { return false };
     let (is_picture, source_format) = (a == 0 && b == 0 && c & 0xfc == 0x80, ptype >> 2 & 7);
     is_picture && source_format != 7 && ptype & 2 != 0
-}
-
-/// NAL units behind lengths of four bytes, after those of `sets`; whether something was cut off at the end.
-fn prefixed<'a>(data: &'a Bytes, length_size: usize, sets: impl Iterator<Item = &'a Vec<u8>>) -> (Bytes, bool) {
-    let mut whole = 0;
-    let mut count = 0;
-    for unit in units(data, length_size) {
-        whole += unit.len() + length_size;
-        count += 1;
-    }
-    let damaged = whole != data.len();
-    let mut sets = sets.map(Vec::as_slice).peekable();
-    if length_size == 4 && sets.peek().is_none() {
-        return (data.slice(..whole), damaged);
-    }
-    let mut out = BytesMut::with_capacity(whole + count * 4 + 256);
-    for unit in sets.chain(units(data, length_size)) {
-        // A unit is part of an access unit, and those are limited.
-        out.put_u32(unit.len() as u32);
-        out.put_slice(unit);
-    }
-    (out.freeze(), damaged)
-}
-
-/// NAL units behind lengths of `length_size` bytes, up to the end or to a length that leads beyond it.
-fn units(data: &[u8], length_size: usize) -> impl Iterator<Item = &[u8]> {
-    let mut rest = data;
-    std::iter::from_fn(move || {
-        let (length, after) = rest.split_at_checked(length_size)?;
-        let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
-        let (unit, after) = after.split_at_checked(length)?;
-        rest = after;
-        Some(unit)
-    })
 }
 
 #[cfg(test)]

@@ -27,14 +27,14 @@ use super::limits::MAX_NOTES;
 use super::loader::OverLoader;
 use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use boxes::{FourCc, Header, Piece};
-pub(super) use codec::{Codec, Pcm};
+pub(super) use codec::{Codec, Foreign, Pcm};
 pub(super) use entry::{avc_codec, hevc_codec};
 use limits::{
     BATCH_BYTES, BATCH_SAMPLES, FIRST_STEPS, MAX_MOOF, MAX_MOOV, MAX_QUEUED_BYTES, MAX_QUEUED_RUNS, MAX_REPEATED,
 };
 use loader::Loader;
 use std::collections::VecDeque;
-use stream::{Planned, Stream};
+use stream::{Planned, Stream, as_quicktime};
 use track::Movie;
 
 /// Whether a file that begins with `head` is MP4 or QuickTime: its first box is one that such files begin with.
@@ -209,7 +209,7 @@ impl Mp4Demuxer {
     }
 
     fn announce(&mut self) -> Result<(), ContainerError> {
-        let mut streams = Vec::new();
+        let (mut streams, mut tracks) = (Vec::new(), Vec::new());
         let mut reasons = Vec::new();
         for mut stream in std::mem::take(&mut self.streams) {
             self.out.extend(stream.notes.drain(..).map(Event::Note));
@@ -221,12 +221,12 @@ impl Mp4Demuxer {
             let Some(Some(codec)) = stream.codecs.first() else { continue };
             match codec.format(bytes.as_deref()) {
                 Ok(format) => {
-                    self.out.push_back(Event::Track(TrackInfo {
+                    tracks.push(TrackInfo {
                         number: stream.number,
                         format,
                         language: stream.language.clone(),
                         timescale: stream.timescale,
-                    }));
+                    });
                     // Their place is their number in what is planned.
                     stream.next = Some(Planned { stream: streams.len(), ..first });
                     streams.push(stream);
@@ -239,6 +239,8 @@ impl Mp4Demuxer {
         if self.streams.is_empty() {
             return Err(error(0, format!("no track that can be sent: {}", reasons.join("; "))));
         }
+        as_quicktime(&self.streams, &mut tracks);
+        self.out.extend(tracks.into_iter().map(Event::Track));
         self.out.extend(reasons.into_iter().map(Event::Note));
         self.state = State::Plan;
         Ok(())

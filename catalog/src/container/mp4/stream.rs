@@ -7,7 +7,9 @@ use super::fragment::Run;
 use super::limits::{FIRST_SAMPLES, MAX_SAMPLES};
 use super::tables::Entry;
 use super::track::Track;
+use crate::container::TrackInfo;
 use crate::container::limits::MAX_ACCESS_UNIT;
+use rtp::format::Format;
 use std::collections::VecDeque;
 
 /// A sample that is to be read, with its times on the presentation's timeline.
@@ -73,7 +75,7 @@ impl Stream {
     /// Lays the track out by its edits; an error says why it can't be.
     pub fn new(track: Track) -> Result<Self, String> {
         let Timeline { segments, first_shown } = edits::timeline(&track.tables, &track.edits, track.audio)?;
-        let codecs = track
+        let codecs: Vec<Option<Codec>> = track
             .descriptions
             .into_iter()
             .map(|description| match description.kind {
@@ -81,6 +83,7 @@ impl Stream {
                 Kind::Unknown(_) | Kind::Encrypted(_) => None,
             })
             .collect();
+        let codecs = only_like_the_first(codecs);
         let fragment_dts = track.tables.cursor().map(|entry| i64::from(entry.duration)).sum();
         Ok(Self {
             number: track.number,
@@ -241,6 +244,27 @@ impl Stream {
             format!("track {}: damage in the sample at byte {offset} is cut off; there may be more", self.number)
         })
     }
+}
+
+/// Where a track has no other description than QuickTime's, those that ASF would describe have theirs, too: a presentation
+/// has all its tracks in packets of ASF or none.
+pub(super) fn as_quicktime(streams: &[Stream], tracks: &mut [TrackInfo]) {
+    if !tracks.iter().any(|track| matches!(track.format, Format::QuickTime { .. })) {
+        return;
+    }
+    for (stream, track) in streams.iter().zip(tracks) {
+        if let Some(Some(Codec::Foreign(foreign))) = stream.codecs.first() {
+            track.format = foreign.quicktime.clone().unwrap_or_else(|| foreign.format.clone());
+        }
+    }
+}
+
+/// A track is one format: descriptions of another one can't be used.
+fn only_like_the_first(mut codecs: Vec<Option<Codec>>) -> Vec<Option<Codec>> {
+    if let Some((Some(first), others)) = codecs.split_first_mut() {
+        others.iter_mut().for_each(|other| *other = other.take().filter(|codec| codec.may_follow(first)));
+    }
+    codecs
 }
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {

@@ -110,7 +110,7 @@ fn block_places(frame: &[u8], blocks: u8) -> Option<Vec<(usize, usize)>> {
 }
 
 impl Sound for ac3::FrameHeader {
-    const DECODES_CUT: bool = false;
+    const DECODES_CUT: bool = true;
 
     fn format(&self, _frame: &[u8]) -> Option<Format> {
         let (sample_rate, channels) = (self.sample_rate, self.channels);

@@ -1,6 +1,7 @@
 //! What a stream is by its first packets, and how long each packet lasts.
 
 use super::super::asf::wrap::Wrapper;
+use super::super::lossless::Lossless;
 use super::super::mkv::vorbis_of;
 use bytes::Bytes;
 use rtp::format::Format;
@@ -11,9 +12,25 @@ pub const MAX_HEADERS: usize = 8 << 20;
 /// A stream's codec, as its first packet says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Codec {
-    Opus { channels: u8, skip: i64 },
-    Vorbis { modes: Vec<bool>, blocks: [i64; 2], last: Option<bool> },
-    Theora { rate: (u32, u32), shift: u32, size: (u32, u32) },
+    Opus {
+        channels: u8,
+        skip: i64,
+    },
+    Vorbis {
+        modes: Vec<bool>,
+        blocks: [i64; 2],
+        last: Option<bool>,
+    },
+    Theora {
+        rate: (u32, u32),
+        shift: u32,
+        size: (u32, u32),
+    },
+    /// Decoded when it is read; header packets in all.
+    Flac {
+        codec: Lossless,
+        headers: usize,
+    },
 }
 
 impl Codec {
@@ -36,9 +53,14 @@ impl Codec {
         if let Some(rest) = packet.strip_prefix(b"\x80theora") {
             return theora(rest).ok_or_else(|| short("Theora"));
         }
-        let names: [(&[u8], &str); 6] = [
+        if let Some(rest) = packet.strip_prefix(b"\x7fFLAC") {
+            // Version 2, header packets behind this one 2, mark 4, a block's head 4, the block (RFC 9639 section 10.1).
+            let codec = rest.get(12..).and_then(Lossless::flac).ok_or_else(|| short("FLAC"))?;
+            let more = rest.get(2..4).map_or(0, |count| u16::from_be_bytes([count[0], count[1]]));
+            return Ok(Codec::Flac { codec, headers: usize::from(more).max(1) + 1 });
+        }
+        let names: [(&[u8], &str); 5] = [
             (b"Speex   ", "Speex"),
-            (b"\x7fFLAC", "FLAC"),
             (b"fLaC", "FLAC"),
             (b"BBCD", "Dirac"),
             (b"CELT", "CELT"),
@@ -51,13 +73,18 @@ impl Codec {
 
     /// Header packets before the media.
     pub fn headers(&self) -> usize {
-        if matches!(self, Codec::Opus { .. }) { 2 } else { 3 }
+        match self {
+            Codec::Opus { .. } => 2,
+            Codec::Flac { headers, .. } => *headers,
+            Codec::Vorbis { .. } | Codec::Theora { .. } => 3,
+        }
     }
 
     /// Ticks per second of its count.
     pub fn timescale(&self, format: &Format) -> u32 {
         match (self, format) {
             (Codec::Theora { rate, .. }, _) => rate.0,
+            (Codec::Flac { codec, .. }, _) => codec.rate(),
             (_, Format::Vorbis { sample_rate, .. }) => *sample_rate,
             _ => 48_000,
         }
@@ -67,6 +94,7 @@ impl Codec {
     pub fn format(&mut self, headers: &[Bytes]) -> Result<Format, String> {
         match self {
             Codec::Opus { channels, .. } => Ok(Format::Opus { channels: *channels }),
+            Codec::Flac { codec, .. } => Ok(codec.format()),
             Codec::Vorbis { modes, .. } => {
                 let setup = headers.last().map(Bytes::as_ref).unwrap_or_default();
                 *modes = vorbis_modes(setup).ok_or("Vorbis with a setup header that can't be read")?;
@@ -85,6 +113,7 @@ impl Codec {
     pub fn duration(&mut self, packet: &[u8]) -> Option<i64> {
         match self {
             Codec::Opus { .. } => opus_samples(packet).map(i64::from),
+            Codec::Flac { codec, .. } => codec.samples(packet).map(i64::from),
             Codec::Vorbis { modes, blocks, last } => {
                 let first = *packet.first().filter(|first| **first & 1 == 0)?;
                 let bits = usize::BITS - modes.len().saturating_sub(1).leading_zeros();
@@ -105,6 +134,14 @@ impl Codec {
         }
     }
 
+    /// A packet as [`Format::store`] takes it; nothing where it is damaged.
+    pub fn access_unit(&self, packet: Bytes) -> Bytes {
+        match self {
+            Codec::Flac { codec, .. } => codec.decode(&packet).unwrap_or_default(),
+            _ => packet,
+        }
+    }
+
     /// Whether decoding may begin at a packet.
     pub fn is_sync(&self, packet: &[u8]) -> bool {
         !matches!(self, Codec::Theora { .. }) || packet.first().is_some_and(|first| first & 0x40 == 0)
@@ -114,7 +151,7 @@ impl Codec {
     pub fn ticks(&self, granule: i64) -> i64 {
         match self {
             Codec::Opus { skip, .. } => granule.saturating_sub(*skip),
-            Codec::Vorbis { .. } => granule,
+            Codec::Vorbis { .. } | Codec::Flac { .. } => granule,
             // Pictures up to the last key frame, and those since (Theora specification section A.2.3).
             Codec::Theora { rate, shift, .. } => {
                 let pictures = (granule >> shift).saturating_add(granule & ((1 << shift) - 1));

@@ -1,4 +1,4 @@
-//! Ogg (RFC 3533) with Opus (RFC 7845), Vorbis (Vorbis I specification, appendix A) and Theora.
+//! Ogg (RFC 3533) with Opus (RFC 7845), Vorbis (Vorbis I specification, appendix A), FLAC (RFC 9639) and Theora.
 //!
 //! A page says where its last packet ends; the packets before it are counted back from there by how long they last
 //! (`codec`). Pages that are damaged are passed over. What follows a first film in the same file (chained streams) is
@@ -297,7 +297,7 @@ impl Stream {
             (None, told) => told.unwrap_or_else(|| codec.ticks(0)),
         };
         for (data, duration) in self.untimed.drain(..) {
-            let sync = codec.is_sync(&data);
+            let (sync, data) = (codec.is_sync(&data), codec.access_unit(data));
             if !data.is_empty() {
                 self.waiting.push(DemuxedSample { track: self.number, dts: at, pts: at, duration, sync, data });
             }

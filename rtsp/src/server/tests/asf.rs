@@ -45,6 +45,13 @@ fn tracks_on_one_port_are_one_source_and_nothing_is_sent_again() {
         "> PLAY asf | Session: $S \n < 200 | RTP-Info: track2 \n = play Resume None 2 tracks, go",
         &setting.workers,
     );
+    // As those do that set up every line over TCP.
+    let mut client = setting.client();
+    let tcp = "RTP/AVP/TCP;unicast;interleaved";
+    ssrc(&mut client, &format!("SETUP asf/track1 | Transport: {tcp}=0-1"));
+    let session = format!("Session: {}", client.session);
+    ssrc(&mut client, &format!("SETUP asf/track2 | Transport: {tcp}=2-3 | {session}"));
+    assert_eq!(ssrc(&mut client, &format!("SETUP asf/track65536/rtx | Transport: {tcp}=4-5 | {session}")), "");
     // As VLC does it.
     let mut client = setting.client();
     let video = ssrc(&mut client, &format!("SETUP asf/track1 | Transport: {UDP}=7002-7003"));

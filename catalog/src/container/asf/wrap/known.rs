@@ -107,6 +107,7 @@ fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
         Format::Vorbis { headers, sample_rate, channels } => audio(0x566F, *channels, *sample_rate, &laced(headers)),
         Format::Eac3 { .. } => Err("E-AC-3 has no format tag".into()),
         Format::T140 {} => Err("text has no place beside it".into()),
+        Format::QuickTime { .. } => Err("only QuickTime has a name for it".into()),
         Format::Mp2t { .. } => Err("a transport stream has all tracks in it".into()),
         Format::Asf { media, properties, codec, .. } => {
             // Behind the object's header and the fixed fields.

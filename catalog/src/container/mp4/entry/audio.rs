@@ -68,7 +68,7 @@ fn sound(entry: &Piece) -> Result<Sound, ContainerError> {
 const MAX_PACKET: u32 = 1 << 16;
 
 /// Boxes by which those of an entry are known for what they are.
-const INSIDE: [&[u8; 4]; 8] = [b"esds", b"wave", b"sinf", b"dac3", b"dec3", b"dOps", b"dfLa", b"ddts"];
+const INSIDE: [&[u8; 4]; 9] = [b"esds", b"wave", b"sinf", b"dac3", b"dec3", b"dOps", b"dfLa", b"ddts", b"alac"];
 
 type Fields = (u16, u16, u16, u32, Option<Modern>);
 

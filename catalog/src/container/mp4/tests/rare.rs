@@ -144,3 +144,27 @@ fn a_second_description_brings_its_parameter_sets() {
         }
     }
 }
+
+#[test]
+fn a_second_description_in_another_codec_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = make(folder.path(), "plain.mp4", &[BOTH, H264, AAC]);
+    let mut tree = Tree::parse(&std::fs::read(&path).unwrap());
+    let plain = demux(&tree.bytes()).unwrap();
+    let stbl = tree.stbl(1);
+    let stsd = &mut stbl.get(b"stsd").fields;
+    stsd[7] = 2;
+    let mut again = stsd[8..].to_vec();
+    again[4..8].copy_from_slice(b"s263");
+    stsd.extend(again);
+    let stsc = &mut stbl.get(b"stsc").fields;
+    let rows = stsc.len();
+    stsc[rows - 1] = 2;
+    let found = demux(&tree.bytes()).unwrap();
+    assert!((1..plain.of(1).count()).contains(&found.of(1).count()));
+    assert!(
+        found.notes.iter().any(|note| note.ends_with("its sample description 2 can't be used")),
+        "{:?}",
+        found.notes
+    );
+}
