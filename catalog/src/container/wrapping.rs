@@ -100,8 +100,8 @@ impl<D: Demuxer> Demuxer for Wrapping<D> {
     }
 }
 
-/// Beside a track that only QuickTime has a name for, pictures that ASF would carry have one there, too: packets of ASF
-/// hold all tracks of a presentation or none.
+/// Beside a track that only QuickTime has a name for, pictures that ASF would carry have one there, too, where they say
+/// their size themselves: packets of ASF hold all tracks of a presentation or none.
 fn as_quicktime(tracks: &mut [TrackInfo]) {
     /// Where a BITMAPINFOHEADER lies in the Stream Properties Object of ASF, and its length.
     const BITMAP_INFO: usize = 78 + 11;
@@ -118,7 +118,8 @@ fn as_quicktime(tracks: &mut [TrackInfo]) {
         };
         let word = |at: usize| [info[at], info[at + 1], info[at + 2], info[at + 3]];
         let size = |at: usize| i32::from_le_bytes(word(at)).unsigned_abs();
-        if let Some(format) = quicktime::pictures(word(16), size(4), size(8), private, CLOCK) {
+        let says_its_size = matches!(&word(16), b"FLV1" | b"FSV1") && private.is_empty();
+        if says_its_size && let Some(format) = quicktime::pictures(word(16), size(4), size(8), CLOCK) {
             track.format = format;
         }
     }
@@ -198,9 +199,11 @@ mod tests {
         check("unknown video", &[video(), mpa.clone()], &[asf, asf]);
         check("unknown audio", &[mpv.clone(), audio()], &[asf, asf]);
         check("unknown audio among others", &[mpv.clone(), audio(), mpa], &[bare("MPV"), bare("MPA")]);
-        let only = || quicktime::sound(*b"QDM2", 2, 22_050, &[], "QDM2".into()).unwrap();
+        let only = || quicktime::sound(*b"nmos", 2, 22_050, "Nellymoser".into()).unwrap();
         check("what only QuickTime has", &[mpv.clone(), only()], &[bare("MPV"), bare("X-QT")]);
-        check("beside unknown video", &[video(), only()], &[bare("X-QT"), bare("X-QT")]);
+        check("beside unknown video", &[video(), only()], &[asf]);
+        let flash = || Wrapper::video_of(1, *b"FLV1", 16, 16, 24, &[]).unwrap().format();
+        check("beside unknown video that says its size", &[flash(), only()], &[bare("X-QT"), bare("X-QT")]);
         check("text can't", &[video(), Format::T140 {}], &[asf]);
         check("nothing", &[], &[]);
     }

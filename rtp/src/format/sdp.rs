@@ -1,7 +1,7 @@
 //! What a format says of itself in a session description: payload type, `a=rtpmap`, `a=fmtp`.
 
-use super::{Format, PcmCoding};
-use crate::payload::{mp4v, vorbis};
+use super::{Format, Media, PcmCoding};
+use crate::payload::{mp4v, qt, vorbis};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
@@ -67,6 +67,10 @@ impl Format {
             | Format::Vorbis { channels, .. } => format!("{name}/{clock}/{channels}"),
             // RFC 7587 section 7: always 2.
             Format::Opus { .. } => format!("{name}/{clock}/2"),
+            // A receiver learns them here or not at all, whatever the description says.
+            Format::QuickTime { media: Media::Audio, description, .. } => {
+                format!("{name}/{clock}/{}", qt::channels(description))
+            }
             _ => format!("{name}/{clock}"),
         }
     }

@@ -116,11 +116,11 @@ fn every_format_says_in_sdp_what_receivers_need() {
             "WMA 2",
         ),
         (
-            Format::QuickTime { media: Media::Audio, description: vec![], clock: 22_050, codec: "QDM2".into() },
+            Format::QuickTime { media: Media::Audio, description: vec![], clock: 22_050, codec: "nmos".into() },
             None,
-            "X-QT/22050",
+            "X-QT/22050/1",
             None,
-            "QDM2",
+            "nmos",
         ),
     ];
     for (format, payload_type, rtpmap, fmtp, described) in cases {

@@ -83,6 +83,16 @@ impl Payloader {
     }
 }
 
+/// Channels that a sound sample description tells of (QuickTime File Format, versions 0 to 2).
+pub(crate) fn channels(sample_description: &[u8]) -> u32 {
+    let word = |at: usize| sample_description.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]));
+    let told = match word(16) {
+        2 => word(50),
+        _ => word(24),
+    };
+    u32::from(told).max(1)
+}
+
 pub(crate) fn depacketize(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
     let result = append(packet, units);
     if packet.marker {
@@ -122,8 +132,8 @@ mod tests {
     use crate::format::Format;
 
     fn format() -> Format {
-        let description = [&22u32.to_be_bytes()[..], b"QDM2 and the rest."].concat();
-        Format::QuickTime { media: Media::Audio, description, clock: 22_050, codec: "QDM2".into() }
+        let description = [&22u32.to_be_bytes()[..], b"nmos and the rest."].concat();
+        Format::QuickTime { media: Media::Audio, description, clock: 22_050, codec: "nmos".into() }
     }
 
     #[test]
@@ -135,11 +145,20 @@ mod tests {
             let unit = vec![7; *length];
             let seen = payloads(&format(), &unit, 300);
             assert_eq!(&seen.iter().map(Vec::len).collect::<Vec<_>>(), sizes, "{length}");
-            let head = b"\x0f\0\0\0\x30\0\0\x26soun\0\0\x56\x22\0\x16sd\0\0\0\x16QDM2 and the rest.\0\0\x07";
+            let head = b"\x0f\0\0\0\x30\0\0\x26soun\0\0\x56\x22\0\x16sd\0\0\0\x16nmos and the rest.\0\0\x07";
             assert!(seen[0].starts_with(head), "{:02x?}", seen[0]);
             assert!(seen[1..].iter().all(|payload| payload.starts_with(b"\x0e\0\0\0\x07")));
             assert_eq!(pass(&format(), &unit, 300), [(unit, true, false)]);
         }
+    }
+
+    #[test]
+    fn channels_are_those_of_the_description() {
+        let mut description = vec![0; 60];
+        description[25] = 2;
+        assert_eq!((channels(&description), channels(&description[..10])), (2, 1));
+        (description[17], description[51]) = (2, 6);
+        assert_eq!(channels(&description), 6);
     }
 
     #[test]

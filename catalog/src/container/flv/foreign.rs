@@ -44,8 +44,8 @@ pub(super) fn sound(number: u8, channels: u8, rate: u32) -> Option<Codec> {
         _ => return None,
     };
     let codec = format!("{name} {rate} Hz {channels} channels");
-    let format = quicktime::sound(kind, channels, rate, &[], codec)?;
-    Some(Codec::Foreign(Foreign { format, quicktime: None, frame: None }))
+    let format = quicktime::sound(kind, channels, rate, codec)?;
+    Some(Codec::Foreign(Foreign { format, frame: None }))
 }
 
 /// The picture's width and height as a script tag says them, or zeros.

@@ -7,10 +7,10 @@ use super::limits::MAX_DEPTH;
 use super::tracks::Entry;
 use crate::container::es;
 use crate::container::lossless::Lossless;
-use crate::container::{quicktime, steady};
+use crate::container::steady;
 use bytes::Bytes;
 use rtp::codec::{h264, h265};
-use rtp::format::{Format, Media};
+use rtp::format::Format;
 
 /// How a track's frames are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +32,6 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
         Wrapper::video_of(1, *fourcc, width, height, 24, private).map(|wrapper| Coding::Whole(wrapper.format()))
     };
     let pcm = |layout| Ok(Coding::Shared(Codec::Pcm { layout, rate, channels }));
-    let quicktime = |kind, boxes: &[u8], name: &str| {
-        let name = format!("{name} {rate} Hz {channels} channels");
-        quicktime::sound(kind, channels, rate, boxes, name).map(Coding::Whole)
-    };
     let shared = match id {
         "V_MPEG4/ISO/AVC" => avc_codec(private).ok_or("H.264 without a configuration record that can be read")?,
         "V_MPEGH/ISO/HEVC" => hevc_codec(private).ok_or("H.265 without a configuration record that can be read")?,
@@ -85,18 +81,10 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
             let bits = u16::try_from(entry.bits).unwrap_or(16);
             return audio(Wave { tag: 0xF1AC, channels: channels.into(), rate, bits, ..Wave::default() }, info);
         }
-        "A_ALAC" => {
-            if let Some(codec) = Lossless::alac(private) {
-                return Ok(Coding::Shared(Codec::Lossless(codec)));
-            }
-            let boxed = quicktime::boxed(*b"alac", &[&[0; 4], private].concat());
-            return quicktime(*b"alac", &boxed, "ALAC").ok_or_else(unknown);
-        }
-        "A_TRUEHD" => return quicktime(*b"mlpa", &[], "TrueHD").ok_or_else(unknown),
-        "A_QUICKTIME" | "A_QUICKTIME/QDM2" | "A_QUICKTIME/QDMC" => {
-            let name = String::from_utf8_lossy(private.get(4..8).unwrap_or_default()).into_owned();
-            return quicktime::described(Media::Audio, private, rate, name).map(Coding::Whole).ok_or_else(unknown);
-        }
+        "A_ALAC" => match Lossless::alac(private) {
+            Some(codec) => Codec::Lossless(codec),
+            None => return Err(unknown()),
+        },
         _ => return Err(unknown()),
     };
     Ok(Coding::Shared(shared))
@@ -232,9 +220,8 @@ mod tests {
             Ok("Microsoft ADPCM 8000 Hz 1 channels"),
         );
         check("A_MS/ACM", &[2], Err("sound for Windows without its description"));
-        check("A_TRUEHD", &[], Ok("TrueHD 44100 Hz 2 channels"));
-        check("A_ALAC", &[0; 24], Ok("ALAC 44100 Hz 2 channels"));
-        check("A_TTA1", &[], Err("in a codec not supported (A_TTA1)"));
+        check("A_TRUEHD", &[], Err("in a codec not supported (A_TRUEHD)"));
+        check("A_ALAC", &[0; 24], Err("in a codec not supported (A_ALAC)"));
         check("V_MPEG4/ISO/AVC", &[1], Err("H.264 without a configuration record that can be read"));
         check("A_VORBIS", &[2, 1, 1, 0, 0, 0], Err("Vorbis without its three headers"));
         check("S_TEXT/UTF8", &[], Ok("text"));

@@ -95,15 +95,13 @@ pub(in crate::container) enum Codec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::container) struct Foreign {
     pub format: Format,
-    /// The same by QuickTime's sample description, for beside a track that has no other.
-    pub quicktime: Option<Format>,
     /// As [`Codec::frame`] has it.
     pub frame: Option<Frame>,
 }
 
 impl From<Wrapper> for Foreign {
     fn from(wrapper: Wrapper) -> Self {
-        Self { format: wrapper.format(), quicktime: None, frame: None }
+        Self { format: wrapper.format(), frame: None }
     }
 }
 

@@ -74,7 +74,7 @@ fn read_entry(entry: &Piece, media: Media, timescale: u32) -> Result<Description
         b"tx3g" | b"text" if media == Media::Text => Kind::Known(Codec::Text),
         _ if media == Media::Text => Kind::Unknown(entry.kind.to_string()),
         // The names of uncompressed pictures are among those of samples.
-        _ if media == Media::Video => foreign::video(entry, timescale)?,
+        _ if media == Media::Video => foreign::video(entry)?,
         _ => audio::pcm_or_foreign(entry, timescale)?,
     };
     if let Kind::Known(codec) = &kind {

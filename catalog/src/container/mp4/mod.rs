@@ -34,7 +34,7 @@ use limits::{
 };
 use loader::Loader;
 use std::collections::VecDeque;
-use stream::{Planned, Stream, as_quicktime};
+use stream::{Planned, Stream};
 use track::Movie;
 
 /// Whether a file that begins with `head` is MP4 or QuickTime: its first box is one that such files begin with.
@@ -239,7 +239,6 @@ impl Mp4Demuxer {
         if self.streams.is_empty() {
             return Err(error(0, format!("no track that can be sent: {}", reasons.join("; "))));
         }
-        as_quicktime(&self.streams, &mut tracks);
         self.out.extend(tracks.into_iter().map(Event::Track));
         self.out.extend(reasons.into_iter().map(Event::Note));
         self.state = State::Plan;

@@ -7,9 +7,7 @@ use super::fragment::Run;
 use super::limits::{FIRST_SAMPLES, MAX_SAMPLES};
 use super::tables::Entry;
 use super::track::Track;
-use crate::container::TrackInfo;
 use crate::container::limits::MAX_ACCESS_UNIT;
-use rtp::format::Format;
 use std::collections::VecDeque;
 
 /// A sample that is to be read, with its times on the presentation's timeline.
@@ -243,19 +241,6 @@ impl Stream {
         (!std::mem::replace(&mut self.noted.damaged, true)).then(|| {
             format!("track {}: damage in the sample at byte {offset} is cut off; there may be more", self.number)
         })
-    }
-}
-
-/// Where a track has no other description than QuickTime's, those that ASF would describe have theirs, too: a presentation
-/// has all its tracks in packets of ASF or none.
-pub(super) fn as_quicktime(streams: &[Stream], tracks: &mut [TrackInfo]) {
-    if !tracks.iter().any(|track| matches!(track.format, Format::QuickTime { .. })) {
-        return;
-    }
-    for (stream, track) in streams.iter().zip(tracks) {
-        if let Some(Some(Codec::Foreign(foreign))) = stream.codecs.first() {
-            track.format = foreign.quicktime.clone().unwrap_or_else(|| foreign.format.clone());
-        }
     }
 }
 

@@ -54,7 +54,7 @@ pub fn pictures(input: &[u8]) {
 
 pub fn asf(input: &[u8]) {
     let description = vec![0; 60];
-    check(&Format::QuickTime { media: Media::Audio, description, clock: 22_050, codec: "QDM2".into() }, input);
+    check(&Format::QuickTime { media: Media::Audio, description, clock: 22_050, codec: "nmos".into() }, input);
     check(&Format::Asf { stream: 1, media: Media::Video, properties: vec![0; 80], codec: "WMV3".into() }, input);
 }
 

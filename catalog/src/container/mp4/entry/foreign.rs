@@ -10,7 +10,7 @@ use crate::container::mp4::boxes::{Find, Piece};
 use crate::container::mp4::codec::{Codec, Foreign};
 use crate::container::mp4::ticks::Frame;
 use crate::container::quicktime;
-use rtp::format::{Format, Media};
+use rtp::format::Media;
 
 /// QuickTime's name of a video codec, and what files for Windows call the same: the names that players look for in ASF.
 const VIDEO: &[(&[u8; 4], &[u8; 4])] = &[
@@ -60,39 +60,37 @@ const VIDEO: &[(&[u8; 4], &[u8; 4])] = &[
     (b"2Vuy", b"UYVY"),
     (b"v210", b"v210"),
     (b"I420", b"I420"),
+    (b"v308", b"v308"),
+    (b"v408", b"v408"),
+    (b"v410", b"v410"),
+    (b"apch", b"apch"),
+    (b"apcn", b"apcn"),
+    (b"apcs", b"apcs"),
+    (b"apco", b"apco"),
+    (b"ap4h", b"ap4h"),
+    (b"ap4x", b"ap4x"),
+    (b"Hap1", b"Hap1"),
+    (b"Hap5", b"Hap5"),
+    (b"HapY", b"HapY"),
+    (b"tga ", b"tga "),
 ];
 
-/// Video codecs that only QuickTime has a name for.
-const QUICKTIME_VIDEO: [&[u8; 4]; 22] = [
-    b"8BPS", b"smc ", b"rle ", b"qdrw", b"apch", b"apcn", b"apcs", b"apco", b"ap4h", b"ap4x", b"mjpb", b"tga ",
-    b"gif ", b"tiff", b"flic", b"raw ", b"Hap1", b"Hap5", b"HapY", b"v308", b"v408", b"v410",
-];
+/// Sound codecs that only QuickTime has a name for, and whose decoders need no more than rate and channels: receivers keep
+/// nothing else of a sample description.
+const QUICKTIME_SOUND: [&[u8; 4]; 10] =
+    [b"MAC3", b"MAC6", b"Qclp", b"nmos", b"agsm", b"spex", b"fl32", b"fl64", b"in32", b"lpcm"];
 
-/// Sound codecs likewise.
-const QUICKTIME_SOUND: [&[u8; 4]; 19] = [
-    b"QDM2", b"QDMC", b"alac", b"MAC3", b"MAC6", b"Qclp", b"Qclq", b"sqcp", b"nmos", b"agsm", b"ilbc", b"mlpa",
-    b"spex", b"fl32", b"fl64", b"in32", b"lpcm", b"dvca", b"Opus",
-];
-
-/// A video codec by its name; `clock`: the track's timescale.
-pub(super) fn video(entry: &Piece, clock: u32) -> Result<Kind, ContainerError> {
+/// A video codec by its name.
+pub(super) fn video(entry: &Piece) -> Result<Kind, ContainerError> {
+    let unknown = || Kind::Unknown(entry.kind.to_string());
+    let Some(&(_, name)) = VIDEO.iter().find(|(known, _)| **known == entry.kind.0) else { return Ok(unknown()) };
     let (width, height) = super::video::visual(entry)?;
-    let codec = format!("{} video {width}x{height}", entry.kind);
-    let quicktime = || quicktime::described(Media::Video, &whole(entry), clock, codec);
-    let name = VIDEO.iter().find(|(known, _)| **known == entry.kind.0).map(|(_, name)| *name);
-    if name.is_none() && !QUICKTIME_VIDEO.contains(&&entry.kind.0) {
-        return Ok(Kind::Unknown(entry.kind.to_string()));
-    }
     let word = |at: usize| entry.body.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]));
     // The colour depth; from 33 on it counts greys.
     let depth = word(74);
-    // Receivers of QuickTime's descriptions don't look at palettes.
-    if matches!(depth, 1..=8 | 33..=40) && name != Some(b"MPNG") {
+    if matches!(depth, 1..=8 | 33..=40) && name != b"MPNG" {
         return Ok(Kind::Unknown(format!("{} with a palette", entry.kind)));
     }
-    let Some(name) = name else {
-        return Ok(kind(entry, Err("its description is too long".into()), quicktime(), None));
-    };
     let boxes = entry.children(VISUAL).unwrap_or_default();
     let private = match name {
         // Decoders look for Sorenson's header in the whole description, from its name on.
@@ -102,7 +100,7 @@ pub(super) fn video(entry: &Piece, clock: u32) -> Result<Kind, ContainerError> {
         _ => boxes.find(b"glbl").map(|found| found.body.to_vec()).unwrap_or_default(),
     };
     let depth = if depth == 0 { 24 } else { depth };
-    Ok(kind(entry, Wrapper::video_of(1, *name, width, height, depth, &private), quicktime(), None))
+    Ok(kind(entry, Wrapper::video_of(1, *name, width, height, depth, &private), None))
 }
 
 /// A sound codec by its name, or `None`.
@@ -114,8 +112,6 @@ pub(super) fn audio(entry: &Piece, sound: &Sound, timescale: u32) -> Option<Kind
     let frame = frame.or(samples.filter(|frame| frame.bytes > 0));
     let inside = sound.boxes.find(b"wave").and_then(|wave| wave.children(0).ok()).unwrap_or_default();
     let plain = Wave { channels: sound.channels.into(), rate, ..Wave::default() };
-    let codec = format!("{} {rate} Hz {} channels", entry.kind, sound.channels);
-    let quicktime = quicktime::described(Media::Audio, &whole(entry), rate, codec);
     let described = match &entry.kind.0 {
         b"ima4" => {
             let channels = sound.channels.max(1);
@@ -142,12 +138,15 @@ pub(super) fn audio(entry: &Piece, sound: &Sound, timescale: u32) -> Option<Kind
             wave(Wave { tag: 0xF1AC, bits: u16::try_from(sound.bits).unwrap_or(16), ..plain }, info)
         }
         b"alac" if let Some(codec) = alac(sound, &inside) => return Some(Kind::Known(Codec::Lossless(codec))),
-        name => {
-            let quicktime = quicktime.filter(|_| QUICKTIME_SOUND.contains(&name))?;
-            return Some(kind(entry, Err("it has no description".into()), Some(quicktime), frame));
+        name if QUICKTIME_SOUND.contains(&name) => {
+            let codec = format!("{} {rate} Hz {} channels", entry.kind, sound.channels);
+            let whole = quicktime::boxed(*name, &entry.body);
+            let format = quicktime::described(Media::Audio, &whole, rate, codec)?;
+            return Some(Kind::Known(Codec::Foreign(Foreign { format, frame })));
         }
+        _ => return None,
     };
-    Some(kind(entry, Wrapper::audio(1, &described), quicktime, frame))
+    Some(kind(entry, Wrapper::audio(1, &described), frame))
 }
 
 /// Apple Lossless by its cookie, which lies in a box of the same name, behind version and flags.
@@ -159,19 +158,12 @@ fn alac(sound: &Sound, inside: &[Piece]) -> Option<Lossless> {
 /// DTS that `esds` names.
 pub(super) fn dts(entry: &Piece, channels: u8, rate: u32) -> Kind {
     let described = wave(Wave { tag: 0x2001, channels: channels.into(), rate, ..Wave::default() }, &[]);
-    kind(entry, Wrapper::audio(1, &described), None, None)
+    kind(entry, Wrapper::audio(1, &described), None)
 }
 
-/// The entry as it lies in the file.
-fn whole(entry: &Piece) -> Vec<u8> {
-    quicktime::boxed(entry.kind.0, &entry.body)
-}
-
-fn kind(entry: &Piece, asf: Result<Wrapper, String>, quicktime: Option<Format>, frame: Option<Frame>) -> Kind {
-    let foreign = |format, quicktime| Kind::Known(Codec::Foreign(Foreign { format, quicktime, frame }));
-    match (asf, quicktime) {
-        (Ok(wrapper), quicktime) => foreign(wrapper.format(), quicktime),
-        (Err(_), Some(format)) => foreign(format, None),
-        (Err(why), None) => Kind::Unknown(format!("{}: {why}", entry.kind)),
+fn kind(entry: &Piece, wrapper: Result<Wrapper, String>, frame: Option<Frame>) -> Kind {
+    match wrapper {
+        Ok(wrapper) => Kind::Known(Codec::Foreign(Foreign { format: wrapper.format(), frame })),
+        Err(why) => Kind::Unknown(format!("{}: {why}", entry.kind)),
     }
 }
