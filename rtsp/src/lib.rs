@@ -16,8 +16,8 @@
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
 //! | [`channel::Channel`] | a live presentation: what a feed brings, packetized once for all who watch |
 //! | [`multicast`] | channels sent to groups: leases, sender, announcements
-//! | [`feed`] | what feeds the channels |
 //! | [`shift::Shift`] | keeps channels on the stripes, so that viewers can go back in them |
+//! | [`feed::Feeds`] | what feeds the channels, each by a task of its own |
 //! | [`films::Films`] | presentations as the catalog names them, while enough of their nodes are there |
 //! | [`watch::ClusterWatch`] | what a front knows of its cluster: the catalog's intent and its own observation |
 //! | [`admission::Admission`] | what is promised to those who play, and how much more can be: else 453 |

@@ -29,6 +29,10 @@ pub enum ChannelCommand {
     Save(super::save::SaveArgs),
 }
 
+/// The feeds that are not fetched by RTSP, and those that are no list of films.
+const NOT_PULLED: [&str; 4] = ["push", "ts", "sdp", "playlist"];
+const NO_LIST: [&str; 4] = ["push", "pull", "ts", "sdp"];
+
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("feed").required(true).args(["push", "pull", "ts", "sdp", "playlist"]))]
 pub struct AddArgs {
@@ -41,13 +45,13 @@ pub struct AddArgs {
     #[arg(long, value_name = "rtsp://HOST/PATH")]
     pull: Vec<String>,
     /// Name for --pull
-    #[arg(long, value_name = "NAME", requires_all = ["pull", "password"])]
+    #[arg(long, value_name = "NAME", requires = "password", conflicts_with_all = NOT_PULLED)]
     user: Option<String>,
     /// Password for --pull
-    #[arg(long, value_name = "PASSWORD", requires = "user")]
+    #[arg(long, value_name = "PASSWORD", requires = "user", conflicts_with_all = NOT_PULLED)]
     password: Option<String>,
     /// With --pull: over UDP, else within the RTSP connection
-    #[arg(long, requires = "pull")]
+    #[arg(long, conflicts_with_all = NOT_PULLED)]
     udp: bool,
     /// A transport stream over UDP or RTP; ?source=ADDRESS&interface=NAME&program=NUMBER may follow
     #[arg(long, value_name = "udp://[GROUP]:PORT")]
@@ -59,10 +63,10 @@ pub struct AddArgs {
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
     playlist: Vec<String>,
     /// With --playlist: over and over
-    #[arg(long = "loop", requires = "playlist")]
+    #[arg(long = "loop", conflicts_with_all = NO_LIST)]
     looped: bool,
     /// With --playlist: begins then every day, else at once
-    #[arg(long, value_name = "HH:MM", requires = "playlist", num_args = 1..)]
+    #[arg(long, value_name = "HH:MM", conflicts_with_all = NO_LIST, num_args = 1..)]
     at: Vec<TimeOfDay>,
     /// For people [default: the name]
     #[arg(long)]
@@ -433,8 +437,9 @@ mod tests {
             ("add a", "--push"),
             ("add a --push --ts udp://:1", "cannot be used with"),
             ("add a --push --on-demand", "cannot be used with"),
-            ("add a --push --loop", "--playlist"),
+            ("add a --push --loop", "cannot be used with"),
             ("add a --pull rtsp://x --user u", "--password"),
+            ("add a --ts udp://:1 --udp", "cannot be used with"),
             ("add a --push --window 2d", "written 2h, 90m or 30s"),
             ("add a --push --multicast-ttl 3", "--multicast"),
             ("add a --push --multicast x", "neither GROUP nor GROUP:PORT"),

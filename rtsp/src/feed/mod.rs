@@ -12,8 +12,6 @@
 //! | [`pull::pull`] | fetches a feed from an RTSP server |
 //! | [`sdp::receive`] | takes in RTP as an SDP file says |
 //! | [`push::Publications`] | who brings a channel by ANNOUNCE and RECORD |
-//! | [`pull::pull`] | fetches a feed from an RTSP server |
-//! | [`sdp::receive`] | takes in RTP as an SDP file says |
 
 pub mod description;
 pub mod intake;

@@ -30,6 +30,11 @@ const TOGETHER: Duration = Duration::from_millis(20);
 /// Who is later than this has waited for bytes: the rest is not hurried after it.
 const TOO_LATE: Duration = Duration::from_secs(1);
 
+/// A round that is shorter than this plays nothing.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// Problems with films that are told at most.
+const MAX_TOLD: usize = 100;
+
 /// Plays the list, now or when it is time.
 pub(super) async fn run(task: &FeedTask, films: &[String], looped: bool, at: &[TimeOfDay]) -> Result<(), FeedEnded> {
     if at.is_empty() {
@@ -51,22 +56,30 @@ pub(super) async fn run(task: &FeedTask, films: &[String], looped: bool, at: &[T
 /// Plays the list from its start.
 async fn play(task: &FeedTask, films: &[String], looped: bool) -> Result<(), FeedEnded> {
     let mut run = Run { task, feeding: None, began: Instant::now(), line: MediaTime::ZERO, units: 0 };
+    let mut told: Vec<String> = Vec::new();
     loop {
-        let (mut played, mut problem) = (0, None);
+        let (mut problem, start) = (None, run.line);
         for film in films {
             match run.film(film).await {
-                Ok(()) => played += 1,
+                Ok(()) => {}
                 Err(Trouble::Film(reason)) => {
-                    tracing::warn!(channel = task.settings.name, film, reason, "left out");
-                    problem = Some(format!("{film}: {reason}"));
+                    let what = format!("{film}: {reason}");
+                    // Round after round it is the same.
+                    if !told.contains(&what) && told.len() < MAX_TOLD {
+                        tracing::warn!(channel = task.settings.name, film, reason, "left out");
+                        told.push(what.clone());
+                    }
+                    problem = Some(what);
                 }
                 Err(Trouble::Channel(ended)) => return Err(ended),
             }
         }
-        match problem {
-            Some(problem) if played == 0 => return Err(FeedEnded(problem)),
-            _ if !looped => break,
-            _ => {}
+        // Without this a list of nothing would go round without end.
+        if run.line.since(start) < SHORTEST {
+            return Err(FeedEnded(problem.unwrap_or_else(|| "the films of the list have no length".to_owned())));
+        }
+        if !looped {
+            break;
         }
     }
     if let Some((feeder, _)) = run.feeding {
@@ -113,20 +126,18 @@ impl Run<'_> {
         let mut programme = Programme::new(index.clone(), tracks, self.line);
         self.line = programme.end();
         let mut reader = MediaReader::new(self.task.library.source().clone(), Arc::new(index.media.clone()));
-        let mut late: Option<String> = None;
         while let Some(due) = programme.due() {
             let at = self.began + Duration::from_nanos(due.0.max(0).unsigned_abs());
             tokio::time::sleep_until(at.into()).await;
             let mut run: (usize, Vec<LiveUnit>) = (0, Vec::new());
             let until = due.plus(TOGETHER);
             while let Some((track, sample, at)) = programme.next_before(until) {
-                let bytes = reader.read(sample.offset, sample.size).await;
-                let data = match bytes {
+                let data = match reader.read(sample.offset, sample.size).await {
                     Ok(data) => data,
-                    // One unit of the stripes missing need not end the film.
                     Err(error) => {
-                        late = Some(error);
-                        continue;
+                        // More nodes are away than parity makes up for: the next film begins here.
+                        self.line = due.max(MediaTime::ZERO);
+                        return Err(Trouble::Film(error));
                     }
                 };
                 let unit = LiveUnit { data, dts: at.0, pts: at.1, sync: sample.sync };
@@ -142,7 +153,7 @@ impl Run<'_> {
                 self.began += behind;
             }
         }
-        late.map_or(Ok(()), |error| Err(Trouble::Film(error)))
+        Ok(())
     }
 
     fn bring(&mut self, track: usize, units: &[LiveUnit]) -> Result<(), Trouble> {

@@ -284,6 +284,10 @@ async fn keep(task: FeedTask) {
         match ended {
             Ok(()) => {
                 task.status.set_idle(true);
+                // On demand it begins anew for those who come after all who saw the end.
+                if task.settings.on_demand && wanted.wait_for(|count| *count == 0).await.is_ok() {
+                    continue;
+                }
                 return;
             }
             Err(FeedEnded(reason)) => {
