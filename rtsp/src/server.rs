@@ -281,7 +281,10 @@ impl Server {
         match request.method {
             // What we call ourselves depends on the presentation.
             Method::Options => match target {
-                Target::Presentation { name, .. } if session.is_none() => Ok(Step::Open(name)),
+                // A channel may have to be waited for, by its own publisher.
+                Target::Presentation { name, .. } if session.is_none() && !self.takes_publisher(&name) => {
+                    Ok(Step::Open(name))
+                }
                 _ => Ok(options(self.rules.pushable.is_some())),
             },
             Method::Describe => self.describe_target(request, target),

@@ -1,6 +1,7 @@
 //! Publishers: ffmpeg and GStreamer bring a channel, a player sees every frame of it, and one that is killed comes back.
 
 use conformance::{
+    client::Client,
     compare::{DecodeOptions, Decoded, Transport, decode, tempdir},
     films::Recipe,
     server::{Server, mobidic},
@@ -23,7 +24,7 @@ const FILMS: &[(Recipe, Transport)] = &[
         film("hevc.mp4", "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=250 -tag:v hvc1 -c:a aac"),
         Transport::Tcp,
     ),
-    (film("mjpeg.mov", "-c:v mjpeg -pix_fmt yuvj420p -q:v 6 -c:a aac"), Transport::Udp),
+    (film("mjpeg.mov", "-c:v mjpeg -huffman default -pix_fmt yuvj420p -q:v 6 -c:a aac"), Transport::Udp),
 ];
 
 const fn film(file: &'static str, options: &'static str) -> Recipe {
@@ -87,14 +88,27 @@ fn hashes(decoded: &Decoded) -> Vec<&str> {
     decoded.pictures.iter().map(|picture| picture.hash.as_str()).collect()
 }
 
-/// All pictures, at even distances, and all sound but for what primes a decoder.
+/// All pictures from where it has joined, at even distances, and the sound with them.
 fn check(name: &str, received: &Decoded, film: &Decoded) {
-    assert_eq!(hashes(received), hashes(film), "{name}: {}", received.messages);
-    let gaps = received.pictures.windows(2).map(|pair| (pair[1].time - pair[0].time) / 1_000_000);
-    let longest = gaps.max().unwrap_or(0);
-    assert!(longest <= 60, "{name}: {longest} ms between two pictures");
+    let (seen, expected) = (hashes(received), hashes(film));
+    assert!(expected.ends_with(&seen), "{name}: {} of {} pictures: {}", seen.len(), expected.len(), received.messages);
+    // Where each picture can be begun with, who joins late has missed the first.
+    assert!(
+        seen.len() == expected.len() || name.contains("mjpeg") && seen.len() > 20,
+        "{name}: {} pictures",
+        seen.len()
+    );
+    // ffmpeg guesses the times of what comes before its first sender report.
+    let later = received.pictures.get(5..).unwrap_or_default();
+    let longest = later.windows(2).map(|pair| (pair[1].time - pair[0].time) / 1_000_000).max().unwrap_or(0);
+    assert!(longest <= 41, "{name}: {longest} ms between two pictures");
     let samples = |of: &Decoded| of.sound.as_ref().map_or(0, |sound| sound.len());
-    assert!(samples(received).abs_diff(samples(film)) <= 5_000, "{name}: {} samples", samples(received));
+    // What came before the first picture is not kept.
+    let (heard, all) = (samples(received), samples(film));
+    assert!(
+        name.contains("mjpeg") || heard + 24_000 >= all && heard <= all + 5_000,
+        "{name}: {heard} of {all} samples"
+    );
 }
 
 #[test]
@@ -105,7 +119,7 @@ fn what_is_published_plays_frame_for_frame() {
         FILMS.iter().map(|(film, transport)| (film.file.replace('.', "-"), *film, *transport, false)).collect();
     let inspected = Command::new("gst-inspect-1.0").arg("rtspclientsink").stdout(Stdio::null()).status();
     match inspected.is_ok_and(|status| status.success()) {
-        true => runs.push(("gst".into(), FILMS[0].0, Transport::Tcp, true)),
+        true => runs.push(("gst".into(), FILMS[0].0, Transport::Udp, true)),
         false => println!("skipped: no rtspclientsink"),
     }
     for (name, ..) in &runs {
@@ -138,34 +152,37 @@ fn what_is_published_plays_frame_for_frame() {
 fn a_publisher_that_is_killed_comes_back_and_viewers_go_on() {
     let folder = tempdir().unwrap();
     let server = Server::start(&[]).unwrap();
-    channel(&server, &["add", "live", "--push"]);
-    let path = film("short.mp4", "-c:v libx264 -preset veryfast -bf 0 -g 12 -an").make(&folder).unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
-    let url = server.url("live");
-    for transport in [Transport::Tcp, Transport::Udp] {
-        let mut first = begin(ffmpeg(&path, &url, transport));
-        let begun = Instant::now();
-        let viewer = {
-            let url = url.clone();
-            std::thread::spawn(move || {
-                decode(&url, &DecodeOptions::receive(Transport::Tcp).at_most(4.5), LIMIT).unwrap()
-            })
-        };
-        std::thread::sleep(Duration::from_millis(1800));
-        first.kill().unwrap();
-        let _ = first.wait();
-        let second = begin(ffmpeg(&path, &url, transport));
-        assert!(ends_well(second), "{transport}: the second is let in at once");
-        let received = viewer.join().unwrap();
-        // Both times: more pictures than either has brought alone, to one and the same PLAY.
-        assert!(
-            received.pictures.len() > 80,
-            "{transport}: {} pictures: {}",
-            received.pictures.len(),
-            received.messages
-        );
-        assert!(begun.elapsed() < Duration::from_secs(20));
+    let transports = [Transport::Tcp, Transport::Udp];
+    for transport in transports {
+        channel(&server, &["add", &transport.to_string(), "--push", "--grace", "3"]);
     }
+    let short = film("short.mp4", "-s 176x144 -c:v libx264 -preset veryfast -bf 0 -g 12 -c:a aac");
+    let path = Recipe { length: 4, ..short }.make(&folder).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::scope(|scope| {
+        for transport in transports {
+            let (server, url, path) = (&server, server.url(&transport.to_string()), &path);
+            scope.spawn(move || {
+                let mut first = begin(ffmpeg(path, &url, transport));
+                let options = DecodeOptions::receive(Transport::Tcp);
+                let viewer = scope.spawn({
+                    let url = url.clone();
+                    move || decode(&url, &options, LIMIT).unwrap()
+                });
+                // Answered when there is something.
+                let mut client = Client::connect(([127, 0, 0, 1], server.port).into()).unwrap();
+                assert_eq!(client.request("DESCRIBE", &url, &[]).unwrap().status, 200);
+                std::thread::sleep(Duration::from_millis(2500));
+                first.kill().unwrap();
+                let _ = first.wait();
+                let second = begin(ffmpeg(path, &url, transport));
+                assert!(ends_well(second), "{transport}: the second is let in at once");
+                // More than either has brought alone, to one and the same PLAY.
+                let seen = viewer.join().unwrap();
+                assert!(seen.pictures.len() > 105, "{transport}: {}: {}", seen.pictures.len(), seen.messages);
+            });
+        }
+    });
     server.stop().unwrap();
     let _ = std::fs::remove_dir_all(folder);
 }

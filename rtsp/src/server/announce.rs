@@ -49,6 +49,11 @@ impl Server {
         Ok(Step::done(reply))
     }
 
+    /// Whether a channel of that name takes a publisher.
+    pub(super) fn takes_publisher(&self, name: &str) -> bool {
+        self.rules.pushable.as_ref().is_some_and(|pushable| pushable.get(name).is_some())
+    }
+
     pub(super) fn publications(&self) -> MutexGuard<'_, Publications> {
         self.publications.lock().unwrap_or_else(PoisonError::into_inner)
     }
