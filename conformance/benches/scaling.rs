@@ -2,8 +2,10 @@
 //! machine is measured, beside the line of the written model.
 //!
 //! ```sh
-//! cargo bench -p conformance --bench scaling -- --rate 10 --seconds 4 --chart scaling.svg
+//! cargo build --release && cargo bench -p conformance --bench scaling -- --rate 10 --seconds 4 --chart scaling.svg
 //! ```
+//!
+//! Takes about a minute.
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -38,7 +40,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 3, 4, 6, 8, 12])]
     nodes: Vec<u32>,
     /// Where the picture is drawn
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, default_missing_value = "scaling.svg")]
     chart: Option<PathBuf>,
     /// Given by cargo
     #[arg(long, hide = true)]

@@ -19,8 +19,17 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 impl Process {
     /// Starts it and waits for its ready line, which is answered too.
     pub fn start(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<(Self, String)> {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The same with environment variables.
+    pub fn start_with(
+        arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        variables: &[(String, String)],
+    ) -> Result<(Self, String)> {
         let mut child = Command::new(program()?)
             .args(arguments)
+            .envs(variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(match std::env::var_os("MOBIDIC_TEST_LOG") {

@@ -6,7 +6,7 @@
 //!   stripe set; says which unit holds a byte and which node holds a unit. [`layout::UnitAddress`]: row and position.
 //! - [`manifest::Manifest`]: a sealed object's layout and its writer's tag, kept by every node of the set.
 //! - [`rebalance::plan`]: the layout for other nodes. [`rebalance::Move`]: a unit whose place changes.
-//! - [`parity`]: a row's parity, summed up by [`parity::Sums`], and what was lost of it.
+//! - [`parity`]: a row's parity, summed up by [`parity::Sums`], and what was lost of it. [`sum`]: the checksum.
 //! - [`wire`]: what nodes and clients say beyond HTTP: [`wire::Health`], [`wire::NodeStatistics`],
 //!   [`wire::ObjectListing`], [`wire::ObjectPage`], [`wire::ObjectSummary`], [`wire::Refusal`].
 //!
@@ -15,10 +15,12 @@
 //! - [`reader::Reader`]: byte ranges wanted in, [`reader::UnitRequest`]s out, units in, bytes in order out.
 //! - [`scattered::Scattered`]: the same for ranges that lie far apart: asks for [`scattered::Piece`]s of units.
 //! - [`maintenance::Mover`]: the units of an object on their way to a new layout.
-//! - [`rate::Pace`]: when bytes may go so that no more than a set number go in a second.
+//! - [`rate::Pace`]: when bytes may go so that no more than a set number go in a second. [`rate::Yielding`]: how many
+//!   maintenance may take beside viewers.
 //!
 //! A node:
-//! - [`store::Store`]: units on its disk, each with its checksum. [`store::StoreError`]: what goes wrong there.
+//! - [`store::UnitStore`]: what keeps its units, each with its checksum: [`store::Store`] on its disk,
+//!   [`store::S3Store`] in a bucket. [`store::StoreError`]: what goes wrong there.
 //! - [`node::Node`], [`node::router`]: the store behind HTTP/1.1. [`node::NodeLimits`]: what strangers can ask.
 //!
 //! Sockets ([`net`], the only ones):
@@ -47,5 +49,6 @@ pub mod rebalance;
 pub mod row;
 pub mod scattered;
 pub mod store;
+pub mod sum;
 pub mod wire;
 pub mod writer;

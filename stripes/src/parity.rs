@@ -8,49 +8,56 @@ use crate::layout::{MAX_PARITY, Policy};
 use bytes::{Bytes, BytesMut};
 
 /// Bytes worked on at once: they stay in the nearest cache.
-const BLOCK: usize = 2048;
+const BLOCK: usize = 4096;
 
 /// The parity of one row whose data units come one by one, in order.
 #[derive(Debug)]
 pub struct Sums {
     policy: Policy,
-    added: u8,
-    xor: BytesMut,
-    q: BytesMut,
+    units: Vec<Bytes>,
 }
 
 impl Sums {
     /// Of a row without units yet.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, added: 0, xor: BytesMut::new(), q: BytesMut::new() }
+        Self { policy, units: Vec::with_capacity(policy.data.into()) }
     }
 
     /// The row's next data unit. The first is the longest.
-    pub fn add(&mut self, unit: &[u8]) {
-        self.added += 1;
-        if self.policy.parity >= 1 {
-            add_into(&mut self.xor, unit);
-        }
-        if self.policy.parity >= 2 {
-            double(&mut self.q);
-            add_into(&mut self.q, unit);
-        }
+    pub fn add(&mut self, unit: Bytes) {
+        self.units.push(unit);
     }
 
     /// Whether all data units of the row are in.
     pub fn is_full(&self) -> bool {
-        self.added == self.policy.data
+        self.units.len() >= usize::from(self.policy.data)
     }
 
     /// The parity units, each as long as the row's first; none if the row has no data or the policy no parity. Begins
     /// the next row.
     pub fn finish(&mut self) -> impl Iterator<Item = Bytes> + use<> {
-        for _ in self.added..self.policy.data {
-            double(&mut self.q);
+        let length = self.units.first().map_or(0, Bytes::len);
+        let parity = usize::from(self.policy.parity);
+        let room = |wanted: bool| BytesMut::with_capacity(if wanted { length } else { 0 });
+        let (mut xor, mut q) = (room(parity >= 1), room(parity >= 2));
+        // Block by block: each byte comes into the nearest cache once.
+        for from in (0..length).step_by(BLOCK) {
+            let block = |unit: &Bytes| unit.slice(from.min(unit.len())..(from + BLOCK).min(unit.len()));
+            if parity >= 1 {
+                self.units.iter().for_each(|unit| add_at(&mut xor, from, &block(unit)));
+            }
+            if parity >= 2 {
+                for unit in &self.units {
+                    double(q.get_mut(from..).unwrap_or_default());
+                    add_at(&mut q, from, &block(unit));
+                }
+                for _ in self.units.len()..usize::from(self.policy.data) {
+                    double(q.get_mut(from..).unwrap_or_default());
+                }
+            }
         }
-        self.added = 0;
-        let sums = [self.xor.split().freeze(), self.q.split().freeze()];
-        sums.into_iter().filter(|sum| !sum.is_empty())
+        self.units.clear();
+        [xor.freeze(), q.freeze()].into_iter().filter(|sum| !sum.is_empty())
     }
 }
 
@@ -110,7 +117,7 @@ pub fn rebuild(policy: Policy, units: &[Option<Bytes>], lengths: &[usize]) -> Re
         all.extend(units[data..].iter().flatten().cloned());
     } else {
         let mut sums = Sums::new(policy);
-        all.iter().for_each(|unit| sums.add(unit));
+        all.iter().for_each(|unit| sums.add(unit.clone()));
         all.extend(sums.finish());
     }
     Ok(all)
@@ -135,8 +142,14 @@ fn q_of(units: &[Option<Bytes>], data: usize, length: usize, q: &[u8]) -> BytesM
 
 /// `sum += unit`; lengthens the sum if it must.
 fn add_into(sum: &mut BytesMut, unit: &[u8]) {
-    let common = sum.len().min(unit.len());
-    for (byte, other) in sum.iter_mut().zip(unit) {
+    add_at(sum, 0, unit);
+}
+
+/// The same from a place in the sum on.
+fn add_at(sum: &mut BytesMut, from: usize, unit: &[u8]) {
+    let here = sum.get_mut(from..).unwrap_or_default();
+    let common = here.len().min(unit.len());
+    for (byte, other) in here.iter_mut().zip(unit) {
         *byte ^= other;
     }
     sum.extend_from_slice(&unit[common..]);
@@ -221,7 +234,7 @@ mod tests {
         };
         let mut units: Vec<Bytes> = (0..data).map(unit).collect();
         let mut sums = Sums::new(policy);
-        units.iter().take(end).for_each(|unit| sums.add(unit));
+        units.iter().take(end).for_each(|unit| sums.add(unit.clone()));
         units.extend(sums.finish());
         units
     }

@@ -187,7 +187,7 @@ impl Writer {
     fn unit_filled(&mut self) {
         let unit = self.layout.unit_at(self.layout.length - 1);
         let data = std::mem::take(&mut self.filling).freeze();
-        self.sums.add(&data);
+        self.sums.add(data.clone());
         self.queue(self.layout.address(unit), data);
         if self.sums.is_full() {
             self.row_filled();

@@ -9,6 +9,7 @@ use crate::{
     id::{NodeId, ObjectId},
     layout::{Layout, UnitAddress},
     manifest::{MAX_MANIFEST_BYTES, Manifest},
+    sum::crc32c,
     wire::{
         CRC_HEADER, GENERATION_HEADER, Health, MAX_PAGE, NodeStatistics, ObjectListing, ObjectPage, ObjectSummary,
         UNIT_SIZE_HEADER, crc_text, parse_crc,
@@ -205,8 +206,7 @@ impl Cluster {
         data: Bytes,
         more: Option<(HeaderName, String)>,
     ) -> Result<(), NodeError> {
-        let mut headers =
-            vec![(CRC, crc_text(crc32c::crc32c(&data))), (UNIT_SIZE, layout.policy.unit_size.to_string())];
+        let mut headers = vec![(CRC, crc_text(crc32c(&data))), (UNIT_SIZE, layout.policy.unit_size.to_string())];
         headers.extend(more);
         let place = self.place(layout.node(address), Some(layout.object), Some(address));
         let path = unit_path(layout.object, address);
@@ -257,7 +257,7 @@ impl Cluster {
         }
         let named = answer.headers.get(CRC).and_then(|value| parse_crc(value.to_str().ok()?));
         let named = named.ok_or_else(|| fail(NodeFailure::Answer(format!("no {CRC_HEADER}"))))?;
-        let got = crc32c::crc32c(&answer.body);
+        let got = crc32c(&answer.body);
         if got != named {
             return Err(fail(NodeFailure::Checksum { named, got }));
         }

@@ -70,6 +70,11 @@ pub enum NodeFailure {
 }
 
 impl NodeError {
+    /// The node did not answer, or not in time: nothing is said of what it holds.
+    pub fn is_silence(&self) -> bool {
+        matches!(self.failure, NodeFailure::Late(_) | NodeFailure::Unreachable(_) | NodeFailure::Busy(_))
+    }
+
     /// What a reader makes of it.
     pub fn unit_failure(&self) -> UnitFailure {
         let text = self.to_string();

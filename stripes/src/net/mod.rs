@@ -21,4 +21,4 @@ pub use maintenance::{Limit, MoveError, RepairReport};
 pub use object_writer::{ObjectWriter, WriteError, Written};
 pub use serve::serve_node;
 pub use source::{ReadError, SourceStatistics, UnitSource};
-pub use verify::{BadUnit, VerifyReport};
+pub use verify::{BadUnit, DownNode, VerifyReport};

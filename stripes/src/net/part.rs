@@ -9,6 +9,7 @@ use crate::{
     layout::{Layout, UnitAddress},
     row::Nodes,
     scattered::Piece,
+    sum::crc32c,
     wire::{CRC_HEADER, parse_crc},
 };
 use bytes::Bytes;
@@ -41,7 +42,7 @@ impl Cluster {
         }
         let named = answer.headers.get(CRC).and_then(|value| parse_crc(value.to_str().ok()?));
         let named = named.ok_or_else(|| fail(NodeFailure::Answer(format!("no {CRC_HEADER}"))))?;
-        let got = crc32c::crc32c(&answer.body);
+        let got = crc32c(&answer.body);
         if got == named { Ok(answer.body) } else { Err(fail(NodeFailure::Checksum { named, got })) }
     }
 }

@@ -3,7 +3,7 @@
 use super::stall::Stall;
 use crate::{
     node::{Node, NodeLimits, busy, router},
-    store::Store,
+    store::UnitStore,
 };
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -34,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// `NodeLimits::stop_timeout`. Everything that was acknowledged stays.
 pub async fn serve_node(
     listener: TcpListener,
-    store: Arc<Store>,
+    store: Arc<dyn UnitStore>,
     limits: NodeLimits,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {

@@ -9,7 +9,8 @@ use crate::{
     id::ObjectId,
     layout::{MAX_UNIT_SIZE, UnitAddress},
     manifest::{MAX_MANIFEST_BYTES, Manifest},
-    store::{Store, StoreError, UnitInfo},
+    store::{StoreError, UnitInfo, UnitStore},
+    sum::crc32c,
     wire::{CRC_HEADER, GENERATION_HEADER, Health, MAX_PAGE, Refusal, UNIT_SIZE_HEADER, crc_text, parse_crc},
 };
 use axum::{
@@ -44,12 +45,7 @@ pub(super) async fn put_unit(
     let generation = generation(request.headers())?;
     let received = node.receive(request.into_body(), MAX_UNIT_SIZE).await?;
     let bytes = blocking(&node, move |store| {
-        match generation {
-            None => store.put_unit(object, unit, unit_size, crc, &received.pieces)?,
-            Some(generation) => {
-                store.put_for_generation(object, unit, unit_size, crc, &received.pieces, generation)?;
-            }
-        }
+        store.put(object, unit, unit_size, crc, &received.pieces, generation)?;
         Ok(received.pieces.iter().map(|piece| piece.len() as u64).sum::<u64>())
     })
     .await?;
@@ -119,7 +115,7 @@ async fn get_part(
 /// Status 206: these bytes from `start` of a unit of `length` bytes.
 fn partial(data: Bytes, start: usize, length: usize, place: OwnedSemaphorePermit) -> Response {
     let named = format!("bytes {start}-{}/{length}", (start + data.len()).saturating_sub(1));
-    let headers = unit_headers(crc32c::crc32c(&data));
+    let headers = unit_headers(crc32c(&data));
     (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, named)], headers, held(data, place)).into_response()
 }
 
@@ -198,7 +194,7 @@ pub(super) async fn list(State(node): Shared, Query(query): Query<ListQuery>) ->
 }
 
 pub(super) async fn health(State(node): Shared) -> Result<Response, Refused> {
-    let usage = blocking(&node, Store::usage).await?;
+    let usage = blocking(&node, |store| store.usage()).await?;
     let (free_bytes, total_bytes) = (usage.free_bytes, usage.total_bytes);
     Ok(json(&Health { node: node.store.node(), free_bytes, total_bytes }))
 }
@@ -212,10 +208,10 @@ pub(super) async fn statistics(State(node): Shared) -> Result<Response, Refused>
 /// Disk work, off the threads that serve connections.
 async fn blocking<T: Send + 'static>(
     node: &Arc<Node>,
-    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    work: impl FnOnce(&dyn UnitStore) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Refused> {
     let store = node.store.clone();
-    match tokio::task::spawn_blocking(move || work(&store)).await {
+    match tokio::task::spawn_blocking(move || work(store.as_ref())).await {
         Ok(result) => Ok(result?),
         Err(error) => Err(Refused::new(Refusal::Disk, format!("the disk work ended without a result: {error}"))),
     }

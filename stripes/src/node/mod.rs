@@ -1,4 +1,4 @@
-//! The node: a `Store` behind HTTP/1.1, for `curl` as much as for fronts.
+//! The node: a `UnitStore` behind HTTP/1.1, for `curl` as much as for fronts.
 //!
 //! | request | answer |
 //! | --- | --- |
@@ -20,7 +20,7 @@ mod refused;
 
 use crate::{
     rate::Pace,
-    store::Store,
+    store::UnitStore,
     wire::{NODE_HEADER, NodeStatistics},
 };
 use axum::{
@@ -83,7 +83,7 @@ impl Default for NodeLimits {
 /// What all requests to one node share.
 #[derive(Debug)]
 pub struct Node {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Arc<dyn UnitStore>,
     pub(crate) limits: NodeLimits,
     pub(crate) counters: Counters,
     in_flight: Arc<Semaphore>,
@@ -110,7 +110,7 @@ pub(crate) struct Counters {
 
 impl Node {
     /// A node over its store.
-    pub fn new(store: Arc<Store>, limits: NodeLimits) -> Self {
+    pub fn new(store: Arc<dyn UnitStore>, limits: NodeLimits) -> Self {
         let bytes = limits.max_in_flight_bytes.max(crate::layout::MAX_UNIT_SIZE);
         let in_flight = Arc::new(Semaphore::new(bytes as usize));
         let pace = limits.read_limit.map(|rate| Mutex::new(Pace::new(rate)));

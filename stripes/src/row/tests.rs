@@ -56,7 +56,7 @@ fn row_of(layout: &Layout, row: u64) -> Vec<Bytes> {
     };
     let mut all: Vec<_> = (0..data).map(unit).collect();
     let mut sums = Sums::new(layout.policy);
-    all.iter().for_each(|unit| sums.add(unit));
+    all.iter().for_each(|unit| sums.add(unit.clone()));
     all.extend(sums.finish());
     all
 }

@@ -180,16 +180,24 @@ pub(super) fn room(dir: &Path) -> Result<(u64, u64), StoreError> {
 
 fn node_id(dir: &Path) -> Result<NodeId, StoreError> {
     let path = dir.join("node");
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let id = text.strip_prefix(NODE_TITLE).and_then(|rest| rest.trim().parse().ok());
-            id.ok_or_else(|| StoreError::Folder { path, reason: format!("expected {NODE_TITLE:?} and a node's id") })
-        }
+    match fs::read(&path) {
+        Ok(content) => decode_node_id(&content).map_err(|reason| StoreError::Folder { path, reason }),
         Err(e) if e.kind() == ErrorKind::NotFound => {
             let id = NodeId::random();
-            write_whole(&path, format!("{NODE_TITLE}\n{id}\n").as_bytes())?;
+            write_whole(&path, encode_node_id(id).as_bytes())?;
             Ok(id)
         }
         Err(e) => Err(StoreError::io(&path, "read")(e)),
     }
+}
+
+/// What `node` says.
+pub(super) fn encode_node_id(id: NodeId) -> String {
+    format!("{NODE_TITLE}\n{id}\n")
+}
+
+/// Reads it back.
+pub(super) fn decode_node_id(content: &[u8]) -> Result<NodeId, String> {
+    let text = std::str::from_utf8(content).ok().and_then(|text| text.strip_prefix(NODE_TITLE));
+    text.and_then(|rest| rest.trim().parse().ok()).ok_or_else(|| format!("expected {NODE_TITLE:?} and a node's id"))
 }

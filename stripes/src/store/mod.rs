@@ -1,26 +1,34 @@
-//! Units on a node's disk.
+//! Units on a node's disk, or in a bucket of an S3 store.
 //!
 //! A unit that `put_unit` took survives the death of the process; with `seal` the whole object survives the loss
 //! of power. What a crash cuts off was never acknowledged and reads as absent. Every unit's checksum is
 //! checked when it is written and whenever it is read. All calls block: they are for threads that may.
 
+mod backend;
 mod error;
 mod folder;
 mod look;
 mod object_file;
 mod part;
 mod record;
+#[cfg(feature = "s3")]
+mod s3;
 mod seal;
 #[cfg(test)]
 mod tests;
 
+pub use backend::UnitStore;
 pub use error::{Item, StoreError};
+#[cfg(feature = "s3")]
+pub use s3::S3Store;
 
 use crate::{
     id::{NodeId, ObjectId},
-    layout::{MAX_UNIT_SIZE, MIN_UNIT_SIZE, UnitAddress},
+    layout::UnitAddress,
     manifest::Manifest,
+    wire::{ObjectPage, ObjectSummary},
 };
+use backend::{check_sealed, check_unit, check_unit_size};
 use bytes::Bytes;
 use folder::Folder;
 use object_file::ObjectFile;
@@ -158,33 +166,12 @@ impl Store {
         generation: Option<u32>,
     ) -> Result<(), StoreError> {
         let item = Item { object, unit: Some(address) };
-        let bad = |reason| Err(StoreError::Bad { item, reason });
-        if !(MIN_UNIT_SIZE..=MAX_UNIT_SIZE).contains(&unit_size) {
-            return bad(format!("units of {unit_size} bytes; {MIN_UNIT_SIZE} to {MAX_UNIT_SIZE} are allowed"));
-        }
-        let length = data.iter().map(Bytes::len).sum::<usize>();
-        let length = match u32::try_from(length) {
-            Ok(length) if (1..=unit_size).contains(&length) => length,
-            _ => return bad(format!("{length} bytes; 1 to {unit_size} are allowed")),
-        };
-        let got = data.iter().fold(0, |crc, part| crc32c::crc32c_append(crc, part));
-        if got != crc {
-            return bad(format!("damaged on the way: crc32c {got:08x} of {length} bytes, named was {crc:08x}"));
-        }
+        let length = check_unit(item, unit_size, crc, data)?;
         let file = self.file_for(object, unit_size)?;
-        if file.unit_size() != unit_size {
-            let reason = format!("the object's units have {} bytes here, not {unit_size}", file.unit_size());
-            return Err(StoreError::Conflict { item, reason });
-        }
+        check_unit_size(item, file.unit_size(), unit_size)?;
         let manifest = if file.sealed.load(SeqCst) || generation.is_some() { self.manifest(object)? } else { None };
         let belongs = |address| manifest.as_ref().is_some_and(|manifest| manifest.layout.node(address) == self.node());
-        let may = |manifest: &Manifest| {
-            generation.is_some_and(|generation| belongs(address) || generation >= manifest.layout.generation)
-        };
-        if manifest.as_ref().is_some_and(|manifest| !may(manifest)) {
-            let reason = "the object is sealed; only maintenance may add units, and only for its newest generation";
-            return Err(StoreError::Conflict { item, reason: reason.to_owned() });
-        }
+        check_sealed(item, manifest.as_ref(), belongs(address), generation)?;
         let room = self.reserve(object, length)?;
         // What a move that was broken off, or one before, left in the row's slot gives way.
         let gives_way = |other| generation.is_some() && !belongs(other);
@@ -337,6 +324,72 @@ impl Store {
 
     fn alone(&self) -> std::sync::MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UnitStore for Store {
+    fn node(&self) -> NodeId {
+        self.node()
+    }
+
+    fn put(
+        &self,
+        object: ObjectId,
+        address: UnitAddress,
+        unit_size: u32,
+        crc: u32,
+        data: &[Bytes],
+        generation: Option<u32>,
+    ) -> Result<(), StoreError> {
+        self.put(object, address, unit_size, crc, data, generation)
+    }
+
+    fn get_unit(&self, object: ObjectId, address: UnitAddress) -> Result<StoredUnit, StoreError> {
+        self.get_unit(object, address)
+    }
+
+    fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError> {
+        self.head_unit(object, address)
+    }
+
+    fn get_part(&self, object: ObjectId, address: UnitAddress, part: Range<u32>) -> Result<(Bytes, u64), StoreError> {
+        self.get_part(object, address, part)
+    }
+
+    fn unit_size(&self, object: ObjectId) -> Result<u32, StoreError> {
+        self.unit_size(object)
+    }
+
+    fn known_unit_size(&self, object: ObjectId) -> Option<u32> {
+        self.known_unit_size(object)
+    }
+
+    fn seal(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        self.seal(manifest)
+    }
+
+    fn manifest(&self, object: ObjectId) -> Result<Option<Manifest>, StoreError> {
+        self.manifest(object)
+    }
+
+    fn trim(&self, object: ObjectId, generation: u32) -> Result<u64, StoreError> {
+        self.trim(object, generation)
+    }
+
+    fn delete_object(&self, object: ObjectId) -> Result<bool, StoreError> {
+        self.delete_object(object)
+    }
+
+    fn summary(&self, object: ObjectId) -> Result<ObjectSummary, StoreError> {
+        self.summary(object)
+    }
+
+    fn list(&self, after: Option<ObjectId>, limit: usize) -> Result<ObjectPage, StoreError> {
+        self.list(after, limit)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
+        self.usage()
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
         encode_file_header, slot_offset, slot_stride,
     },
 };
-use crate::{id::ObjectId, layout::UnitAddress};
+use crate::{id::ObjectId, layout::UnitAddress, sum::crc32c};
 use bytes::Bytes;
 use std::{
     fs::{File, OpenOptions},
@@ -127,7 +127,7 @@ impl ObjectFile {
         if let Some(block) = block_bytes(self.unit_size).filter(|block| *block < header.length) {
             let sums = block_sums(data, block);
             self.file.write_all_at(&sums, at).map_err(StoreError::io(&self.path, "write"))?;
-            header.sums = Some(crc32c::crc32c(&sums));
+            header.sums = Some(crc32c(&sums));
         }
         self.file.write_all_at(&header.encode(), offset).map_err(StoreError::io(&self.path, "write"))?;
         if self.sealed.load(Relaxed) {
@@ -150,7 +150,7 @@ impl ObjectFile {
             return Err(self.absent(address, "its writing was cut off"));
         }
         let data = Bytes::from(bytes).slice(SLOT_HEADER_BYTES..end);
-        let crc = crc32c::crc32c(&data);
+        let crc = crc32c(&data);
         if crc != header.crc {
             let reason = format!("crc32c {crc:08x} of {} bytes, written were {:08x}", data.len(), header.crc);
             return Err(self.damaged(address, &reason));

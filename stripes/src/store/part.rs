@@ -5,7 +5,7 @@ use super::{
     object_file::ObjectFile,
     record::{SLOT_HEADER_BYTES, block_bytes, sums_bytes},
 };
-use crate::layout::UnitAddress;
+use crate::{layout::UnitAddress, sum::crc32c};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -36,12 +36,12 @@ impl ObjectFile {
         self.read_all(address, &mut sums, data + u64::from(header.length))?;
         self.read_all(address, &mut bytes, data + u64::from(first))?;
         drop(steady);
-        if crc32c::crc32c(&sums) != sum {
+        if crc32c(&sums) != sum {
             return Err(self.damaged(address, "the checksum of the blocks' checksums is wrong"));
         }
         let sums = sums.chunks_exact(4).skip((first / block) as usize);
         for (number, (bytes, sum)) in bytes.chunks(block as usize).zip(sums).enumerate() {
-            let crc = crc32c::crc32c(bytes);
+            let crc = crc32c(bytes);
             if crc.to_le_bytes() != sum {
                 let at = u64::from(first) + number as u64 * u64::from(block);
                 return Err(self.damaged(address, &format!("the checksum of the block at byte {at} is wrong")));

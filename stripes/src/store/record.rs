@@ -16,7 +16,11 @@
 //! They lie where the slot has room left; units without them (of one block, or written before there were sums) are read
 //! whole.
 
-use crate::{id::ObjectId, layout::UnitAddress};
+use crate::{
+    id::ObjectId,
+    layout::UnitAddress,
+    sum::{crc32c, crc32c_of_blocks},
+};
 use bytes::Bytes;
 
 /// Where the slots begin; a page, so that slots lie on page borders.
@@ -74,22 +78,7 @@ pub(super) fn block_bytes(unit_size: u32) -> Option<u32> {
 
 /// The blocks' checksums of a unit given in pieces, as they are stored.
 pub(super) fn block_sums(data: &[Bytes], block: u32) -> Vec<u8> {
-    let (mut sums, mut sum, mut left) = (Vec::new(), 0, block as usize);
-    for mut part in data.iter().map(|part| &part[..]) {
-        while !part.is_empty() {
-            let (now, rest) = part.split_at(left.min(part.len()));
-            sum = crc32c::crc32c_append(sum, now);
-            (left, part) = (left - now.len(), rest);
-            if left == 0 {
-                sums.extend_from_slice(&sum.to_le_bytes());
-                (sum, left) = (0, block as usize);
-            }
-        }
-    }
-    if left < block as usize {
-        sums.extend_from_slice(&sum.to_le_bytes());
-    }
-    sums
+    crc32c_of_blocks(data, block as usize).into_iter().flat_map(u32::to_le_bytes).collect()
 }
 
 /// Bytes of the sums of a unit of `length` bytes.
@@ -170,12 +159,12 @@ impl SlotHeader {
 /// Puts the checksum of all before it into the last four bytes.
 fn seal(header: &mut [u8]) {
     if let Some((rest, sum)) = header.split_last_chunk_mut::<4>() {
-        *sum = crc32c::crc32c(rest).to_le_bytes();
+        *sum = crc32c(rest).to_le_bytes();
     }
 }
 
 fn is_sealed(header: &[u8]) -> bool {
-    header.split_last_chunk::<4>().is_some_and(|(rest, sum)| crc32c::crc32c(rest).to_le_bytes() == *sum)
+    header.split_last_chunk::<4>().is_some_and(|(rest, sum)| crc32c(rest).to_le_bytes() == *sum)
 }
 
 fn u32_at(header: &[u8], at: usize) -> u32 {
@@ -248,7 +237,7 @@ mod tests {
             assert!(end as u64 <= slot_stride(unit_size), "{unit_size}");
         }
         let all: Bytes = (0..10_000u32).map(|n| (n / 3) as u8).collect();
-        let expected: Vec<u8> = all.chunks(4096).flat_map(|block| crc32c::crc32c(block).to_le_bytes()).collect();
+        let expected: Vec<u8> = all.chunks(4096).flat_map(|block| crc32c(block).to_le_bytes()).collect();
         for cuts in [vec![], vec![1], vec![4095, 4097], vec![4096, 8192], vec![0, 5, 9_999]] {
             let (mut parts, mut from) = (Vec::new(), 0);
             for cut in cuts.iter().copied().chain([all.len()]) {

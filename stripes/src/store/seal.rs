@@ -2,12 +2,14 @@
 
 use super::{
     Store, absent,
+    backend::check_follows,
     error::{Item, StoreError},
     folder,
 };
 use crate::{
     id::ObjectId,
     manifest::Manifest,
+    sum::crc32c,
     wire::{crc_text, parse_crc},
 };
 use std::{
@@ -33,14 +35,8 @@ impl Store {
         self.check_complete(layout)?;
         let _alone = self.alone();
         let old = self.manifest(object)?;
-        match &old {
-            Some(old) if old == manifest => return Ok(()),
-            Some(old) if manifest.follows(old) => {}
-            Some(old) => {
-                let generation = old.layout.generation;
-                return conflict(format!("sealed already, with another manifest, of generation {generation}"));
-            }
-            None => {}
+        if !check_follows(item, manifest, old.as_ref())? {
+            return Ok(());
         }
         self.folder.make_shard(object)?;
         let path = self.folder.manifest(object);
@@ -53,8 +49,7 @@ impl Store {
             None => {}
         }
         let taken = folder::disk_bytes(&path);
-        let line = format!("\ncrc32c {}\n", crc_text(crc32c::crc32c(&json)));
-        folder::write_whole(&path, &[&json, line.as_bytes()].concat())?;
+        folder::write_whole(&path, &with_sum(json))?;
         self.disk_bytes.fetch_add(folder::disk_bytes(&path), Relaxed);
         self.give_back(taken);
         info!(node = %self.node(), %object, tag = manifest.tag, bytes = layout.length, generation = layout.generation,
@@ -99,10 +94,18 @@ impl Store {
     }
 }
 
-fn decode_manifest(content: &[u8], object: ObjectId) -> Result<Manifest, String> {
+/// A manifest's JSON with a last line that has its checksum.
+pub(super) fn with_sum(mut json: Vec<u8>) -> Vec<u8> {
+    let line = format!("\ncrc32c {}\n", crc_text(crc32c(&json)));
+    json.extend_from_slice(line.as_bytes());
+    json
+}
+
+/// Reads back what `with_sum` made, or says what is wrong with it.
+pub(super) fn decode_manifest(content: &[u8], object: ObjectId) -> Result<Manifest, String> {
     let text = std::str::from_utf8(content).map_err(|e| e.to_string())?;
     let (json, sum) = text.split_once("\ncrc32c ").ok_or("the manifest's last line is missing")?;
-    if parse_crc(sum.trim_end()) != Some(crc32c::crc32c(json.as_bytes())) {
+    if parse_crc(sum.trim_end()) != Some(crc32c(json.as_bytes())) {
         return Err("the manifest's checksum is wrong".to_owned());
     }
     let manifest = Manifest::decode(json.as_bytes()).map_err(|e| e.to_string())?;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    layout::{Layout, Policy},
+    layout::{Layout, MAX_UNIT_SIZE, MIN_UNIT_SIZE, Policy},
     wire::Refusal,
 };
 use record::{FILE_HEADER_BYTES, SLOT_HEADER_BYTES};

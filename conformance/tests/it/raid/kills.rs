@@ -1,4 +1,4 @@
-//! `kill -9` at random moments of everything that changes the cluster. A few in the checks; as many as wanted by
+//! `kill -9` at random moments of everything that changes the cluster: of the command, of a node, of the front. A few in the checks; as many as wanted by
 //! `MOBIDIC_KILLS=200 cargo test -p conformance --test it raid::kills -- --nocapture`, with a seed of choice in
 //! `MOBIDIC_SEED`.
 
@@ -55,11 +55,21 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_left() {
             world.nodes[any].kill();
             std::thread::sleep(Duration::from_millis(random.random_range(0..200)));
         }
+        let front_too = random.random_range(0..3) == 0;
+        if front_too {
+            world.kill_front();
+        }
         broken_off += u64::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
         if node_too {
             world.nodes[any].restart();
+        }
+        if front_too {
+            world.start_front();
+            for film in ["first", "second"] {
+                assert_eq!(world.describe(film), 200, "seed {seed}, kill {kill}: {film}");
+            }
         }
         let context = format!("seed {seed}, kill {kill}: {what:?}");
         books.every_film_reads(&context);

@@ -1,6 +1,8 @@
 //! System RAID as a whole: nodes that die, lag, lie, come and go while real viewers watch.
 
 mod kills;
+mod liars;
+mod s3;
 pub mod world;
 
 use conformance::{

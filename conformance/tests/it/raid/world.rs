@@ -23,20 +23,26 @@ pub struct Node {
     pub folder: PathBuf,
     /// 16 hexadecimal digits.
     pub id: String,
+    /// What the others are told.
     pub url: String,
+    /// Where it is.
+    address: String,
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Node {
-    fn start(folder: PathBuf) -> Self {
-        let (process, id, url) = Self::run(&folder, "127.0.0.1:0");
-        Self { process: Some(process), folder, id, url }
+    /// One that keeps its units in `folder`.
+    pub fn start(folder: PathBuf) -> Self {
+        let arguments = ["--folder".to_owned(), folder.to_string_lossy().into_owned()];
+        Self::start_with(folder, arguments.to_vec(), Vec::new())
     }
 
-    fn run(folder: &Path, listen: &str) -> (Process, String, String) {
-        let (process, ready) =
-            Process::start(["node", "--folder", &folder.to_string_lossy(), "--listen", listen]).unwrap();
-        let mut words = ready.split_whitespace().skip(1).map(str::to_owned);
-        (process, words.next().unwrap(), words.next().unwrap())
+    /// One with these arguments and environment variables, whose bytes lie under `folder`.
+    pub fn start_with(folder: PathBuf, arguments: Vec<String>, variables: Vec<(String, String)>) -> Self {
+        let (process, id, url) = run(&arguments, &variables, "127.0.0.1:0");
+        let address = url.trim_start_matches("http://").to_owned();
+        Self { process: Some(process), folder, id, url, address, arguments, variables }
     }
 
     /// As `kill -9` does.
@@ -44,10 +50,10 @@ impl Node {
         self.process = None;
     }
 
-    /// Again on its folder, at its old address.
+    /// Again on what it kept, at its old address.
     pub fn restart(&mut self) {
         self.process = None;
-        let (process, id, _) = Self::run(&self.folder, self.url.trim_start_matches("http://"));
+        let (process, id, _) = run(&self.arguments, &self.variables, &self.address);
         assert_eq!(id, self.id);
         self.process = Some(process);
     }
@@ -79,6 +85,13 @@ impl Node {
     }
 }
 
+fn run(arguments: &[String], variables: &[(String, String)], listen: &str) -> (Process, String, String) {
+    let own = ["node", "--listen", listen].into_iter().chain(arguments.iter().map(String::as_str));
+    let (process, ready) = Process::start_with(own, variables).unwrap();
+    let mut words = ready.split_whitespace().skip(1).map(str::to_owned);
+    (process, words.next().unwrap(), words.next().unwrap())
+}
+
 pub struct World {
     pub folder: PathBuf,
     pub data: PathBuf,
@@ -90,20 +103,18 @@ pub struct World {
 impl World {
     /// `nodes` nodes, a front that knows them, and the films.
     pub fn new(nodes: usize, parity: u8, films: &[Recipe]) -> Self {
+        Self::with(parity, films, |folder| (0..nodes).map(|at| Node::start(node_folder(folder, at))).collect())
+    }
+
+    /// The same with nodes of choice, which have a folder to be made in.
+    pub fn with(parity: u8, films: &[Recipe], nodes: impl FnOnce(&Path) -> Vec<Node>) -> Self {
         let folder = tempdir().unwrap();
         let data = folder.join("data");
         std::fs::create_dir_all(&data).unwrap();
         std::fs::write(folder.join("config.toml"), CONFIG).unwrap();
-        let mut world = Self { folder, data, nodes: Vec::new(), front: None, port: free_port().unwrap() };
-        (0..nodes).for_each(|_| world.start_node());
-        let listen = format!("127.0.0.1:{}", world.port);
-        let (config, data) = world.common();
-        let mut arguments = vec!["front", "--listen", &listen, "--config", &config, "--data", &data];
-        let catalog = world.data.join("catalog.db").to_string_lossy().into_owned();
-        arguments.extend(["--catalog", &catalog]);
-        world.nodes.iter().for_each(|node| arguments.extend(["--node", node.url.as_str()]));
-        let front = Process::start(&arguments).unwrap().0;
-        world.front = Some(front);
+        let nodes = nodes(&folder);
+        let mut world = Self { folder, data, nodes, front: None, port: free_port().unwrap() };
+        world.start_front();
         let parity = parity.to_string();
         for film in films {
             let path = film.make(&world.folder).unwrap();
@@ -112,9 +123,26 @@ impl World {
         world
     }
 
+    /// Starts the front, or kills it as `kill -9` does and starts it again.
+    pub fn start_front(&mut self) {
+        self.kill_front();
+        let listen = format!("127.0.0.1:{}", self.port);
+        let (config, data) = self.common();
+        let mut arguments = vec!["front", "--listen", &listen, "--config", &config, "--data", &data];
+        let catalog = self.data.join("catalog.db").to_string_lossy().into_owned();
+        arguments.extend(["--catalog", &catalog]);
+        self.nodes.iter().for_each(|node| arguments.extend(["--node", node.url.as_str()]));
+        let front = Process::start(&arguments).unwrap().0;
+        self.front = Some(front);
+    }
+
+    pub fn kill_front(&mut self) {
+        self.front = None;
+    }
+
     /// One more node, which nobody knows yet.
     pub fn start_node(&mut self) {
-        let place = self.folder.join(format!("node-{}", self.nodes.len()));
+        let place = node_folder(&self.folder, self.nodes.len());
         self.nodes.push(Node::start(place));
     }
 
@@ -158,6 +186,11 @@ impl World {
         let (port, url) = (self.port, self.url(name));
         std::thread::spawn(move || watch(port, &url, start, time))
     }
+}
+
+/// Where the node of that number keeps its units.
+pub fn node_folder(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("node-{number}"))
 }
 
 impl Drop for World {

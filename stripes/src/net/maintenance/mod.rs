@@ -35,6 +35,11 @@ impl Limit {
         Self(Arc::new(Mutex::new(bytes_per_second.map(Pace::new))))
     }
 
+    /// Bytes a second in all; `None` is no limit.
+    pub fn rate(&self) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Pace::rate)
+    }
+
     /// Changes it for what is still to come.
     pub fn set(&self, bytes_per_second: Option<u64>) {
         let mut pace = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -165,6 +165,6 @@ impl Cluster {
 fn is_like<'a>(layout: &Layout, units: impl Iterator<Item = &'a Bytes> + Clone) -> bool {
     let mut sums = Sums::new(layout.policy);
     let data = usize::from(layout.policy.data);
-    units.clone().take(data).for_each(|unit| sums.add(unit));
+    units.clone().take(data).for_each(|unit| sums.add(unit.clone()));
     sums.finish().eq(units.skip(data).cloned())
 }
