@@ -19,10 +19,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use stripes::id::{NodeId, ObjectId};
 use stripes::net::{Cluster, ClusterError, Limit, MoveError, NodeAddress};
+use stripes::rate::Yielding;
 use stripes::rebalance::PlanError;
 
 /// How often progress is told and kept.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+/// How often the fronts' word of their viewers is heard: as often as it is said.
+const HEED_EVERY: Duration = Duration::from_secs(1);
 /// How long a node has to say that it is there before units go to others.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// How often work is looked for: a film may be added to the old set while the others are moved.
@@ -155,6 +158,7 @@ impl Operator {
         let result = tokio::select! {
             result = self.work(task, &counters) => result,
             Err(error) = self.tell(job, &counters, &mut heard) => Err(error),
+            never = self.heed_viewers() => match never {},
         };
         let progress = counters.progress();
         heard(progress);
@@ -183,6 +187,19 @@ impl Operator {
                 self.catalog.job_progress(job, &progress).await?;
                 told = progress;
             }
+        }
+    }
+
+    /// Takes less while fronts say that what their viewers read comes late, and what it may else.
+    async fn heed_viewers(&self) -> Infallible {
+        let Some(most) = self.limit.rate() else { return std::future::pending().await };
+        let mut yielding = Yielding::default();
+        loop {
+            tokio::time::sleep(HEED_EVERY).await;
+            // Without the catalog nothing is known of viewers; the work itself will say so.
+            let Ok(fronts) = self.catalog.fronts().await else { continue };
+            let late = fronts.iter().map(|front| front.late_percent).max().unwrap_or(0);
+            self.limit.set(Some(yielding.rate(most, late)));
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use std::collections::BTreeMap;
 use stripes::id::{NodeId, ObjectId};
 use stripes::layout::{Layout, MIN_UNIT_SIZE, Policy};
 
@@ -113,14 +114,22 @@ async fn one_job_at_a_time_and_the_dead_ones_are_gone_on_with() {
 async fn fronts_say_what_they_promised() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = open(folder.path()).await;
-    let mut front =
-        FrontReport { name: "a:8554".into(), viewers: 2, promised_bps: 3_000, possible_bps: Some(9_000), seen: 0 };
-    catalog.put_front(&front).await.unwrap();
+    let mut front = FrontReport {
+        name: "a:8554".into(),
+        viewers: 2,
+        promised_bps: 3_000,
+        possible_bps: Some(9_000),
+        late_percent: 7,
+        ..FrontReport::default()
+    };
+    catalog.claim(&front, &BTreeMap::new()).await.unwrap();
     front.possible_bps = None;
-    catalog.put_front(&front).await.unwrap();
+    let kept = catalog.claim(&front, &[(NodeId(1), 500)].into()).await.unwrap();
+    assert_eq!(kept.nodes[&NodeId(1)].held_bps, 500);
     let found = catalog.fronts().await.unwrap().remove(0);
     assert!(found.seen > 0);
-    assert_eq!(FrontReport { seen: 0, ..found }, front);
+    assert_eq!(found, kept);
+    assert_eq!(FrontReport { seen: 0, nodes: BTreeMap::new(), ..found }, front);
     catalog.remove_front("a:8554").await.unwrap();
     assert!(catalog.fronts().await.unwrap().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Work on the cluster, one at a time over all processes, and what the fronts say of themselves.
+//! Work on the cluster, one at a time over all processes.
 
 use super::{Catalog, CatalogError, Owner, now, to_sql};
 use sqlx::Row;
@@ -112,21 +112,6 @@ pub enum Begun {
     Busy(Box<Job>),
 }
 
-/// What a front says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrontReport {
-    /// Where it listens.
-    pub name: String,
-    /// Viewers that play.
-    pub viewers: u64,
-    /// Bits a second that it has promised them.
-    pub promised_bps: u64,
-    /// Bits a second that it could promise in all; `None` where nothing bounds it.
-    pub possible_bps: Option<u64>,
-    /// When it said so, seconds since 1970.
-    pub seen: i64,
-}
-
 impl Catalog {
     /// Begins a job, unless one of a living process runs: two that move the same units would undo each other. One
     /// of a dead process with the same kind and node is gone on with.
@@ -208,52 +193,6 @@ impl Catalog {
         rows.iter().map(|row| self.job(row)).collect()
     }
 
-    /// Keeps what a front says of itself.
-    pub async fn put_front(&self, front: &FrontReport) -> Result<(), CatalogError> {
-        sqlx::query(
-            "INSERT INTO fronts (name, viewers, promised_bps, possible_bps, seen) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (name) DO UPDATE SET viewers = excluded.viewers, promised_bps = excluded.promised_bps,
-               possible_bps = excluded.possible_bps, seen = excluded.seen",
-        )
-        .bind(&front.name)
-        .bind(to_sql(front.viewers))
-        .bind(to_sql(front.promised_bps))
-        .bind(front.possible_bps.map(to_sql))
-        .bind(now())
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.error(error))?;
-        Ok(())
-    }
-
-    /// Forgets a front that ends.
-    pub async fn remove_front(&self, name: &str) -> Result<(), CatalogError> {
-        sqlx::query("DELETE FROM fronts WHERE name = $1")
-            .bind(name)
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        Ok(())
-    }
-
-    /// What the fronts said of themselves.
-    pub async fn fronts(&self) -> Result<Vec<FrontReport>, CatalogError> {
-        let rows = sqlx::query("SELECT * FROM fronts ORDER BY name")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.error(error))?;
-        let front = |row: &SqliteRow| -> Result<FrontReport, sqlx::Error> {
-            Ok(FrontReport {
-                name: row.try_get("name")?,
-                viewers: count(row.try_get("viewers")?),
-                promised_bps: count(row.try_get("promised_bps")?),
-                possible_bps: row.try_get::<Option<i64>, _>("possible_bps")?.map(count),
-                seen: row.try_get("seen")?,
-            })
-        };
-        rows.iter().map(|row| front(row).map_err(|error| self.error(error))).collect()
-    }
-
     /// As if `owner` ran all jobs.
     #[cfg(test)]
     pub(crate) async fn give_jobs_to(&self, owner: &Owner) {
@@ -298,6 +237,6 @@ impl Catalog {
     }
 }
 
-fn count(value: i64) -> u64 {
+pub(super) fn count(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

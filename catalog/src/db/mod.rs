@@ -7,6 +7,7 @@
 //! second back end behind the same methods; only the migrations are written per database.
 
 mod channels;
+mod fronts;
 mod groups;
 mod jobs;
 mod moves;
@@ -19,8 +20,9 @@ mod settings;
 mod users;
 
 pub use channels::{ChannelAdded, ChannelReport, FeedState};
+pub use fronts::{FrontReport, FrontShare};
 pub use groups::GroupLease;
-pub use jobs::{Begun, FrontReport, Job, JobKind, JobProgress, JobState};
+pub use jobs::{Begun, Job, JobKind, JobProgress, JobState};
 pub use moves::{Move, MoveState};
 pub use nodes::{Intent, Member, Node};
 pub use objects::{ObjectRow, ObjectState};

@@ -41,7 +41,8 @@ async fn what_can_not_be_opened_is_told_and_tried_again() {
     let error = library.open(&film).await.unwrap_err().to_string();
     assert!(error.contains("film: node"), "{error}");
     let report = check(&world.cluster, &film, |_, _| {}).await;
-    assert!(!report.is_good() && report.media.bad_units == film.media.units(), "{report:?}");
+    assert!(!report.is_good() && report.media.bad_units == 0, "{report:?}");
+    assert_eq!(report.media.down_units(), film.media.units(), "{report:?}");
     for number in 0..2 {
         world.restart_node(number).await;
     }

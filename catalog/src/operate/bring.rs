@@ -43,6 +43,32 @@ impl Operator {
         Ok(done)
     }
 
+    /// Ends every move that was begun and broken off. One that can't be ended now is a problem of the outcome, no more.
+    pub(super) async fn finish_moves(&self, counters: &Counters) -> Result<Done, OperateError> {
+        let mut done = Done::default();
+        let rows = self.catalog.moves().await?.into_iter().filter(|row| row.state == MoveState::Copying);
+        let begun: BTreeSet<ObjectId> = rows.map(|row| row.old.object).collect();
+        if begun.is_empty() {
+            return Ok(done);
+        }
+        for (old, new) in self.planned(None).await?.iter().filter(|(old, _)| begun.contains(&old.object)) {
+            counters.total.fetch_add(moves(old, new).map(|unit| unit.bytes).sum(), Relaxed);
+            let mut brought = self.bring(old, new, counters).await;
+            if let Err(OperateError::Move { .. }) = brought {
+                // A node may have lost what was to stay there; that is mended in the old layout as far as may be.
+                self.cluster.repair(old, &self.limit, |_| {}).await;
+                brought = self.bring(old, new, counters).await;
+            }
+            match brought {
+                Ok(moved) => done.objects += u64::from(moved),
+                Err(error @ OperateError::Move { .. }) => done.problem(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.wait_for_grace().await?;
+        Ok(done)
+    }
+
     /// Which objects are to go from where to where. Fails before anything is moved if one can't.
     async fn planned(&self, off: Option<NodeId>) -> Result<Vec<(Layout, Layout)>, OperateError> {
         let nodes = self.nodes().await?;

@@ -9,7 +9,8 @@ use stripes::layout::Layout;
 impl Operator {
     /// Repairs every object; unless `all` is wanted, only those of which a node has fewer units than it should.
     pub(super) async fn repair_all(&self, all: bool, counters: &Counters) -> Result<Done, OperateError> {
-        let mut done = Done::default();
+        // Nodes that have heard of a new layout take nothing on behalf of the old one any more.
+        let mut done = self.finish_moves(counters).await?;
         let mut work = Vec::new();
         for layout in self.catalog.sealed_layouts().await? {
             if all || self.lacks(&layout).await {
@@ -97,7 +98,7 @@ impl Operator {
 }
 
 impl Done {
-    fn problem(&mut self, problem: String) {
+    pub(super) fn problem(&mut self, problem: String) {
         tracing::warn!("{problem}");
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::check::check;
-use crate::db::{JobState, MoveState, Owner};
+use crate::db::{FrontReport, JobState, MoveState, Owner};
 use crate::ingest::fake::FakeFilm;
 use crate::ingest::{IngestOptions, ingest_fake};
 use crate::testing::World;
@@ -146,6 +146,44 @@ async fn what_is_bad_or_missing_is_written_anew() {
     // An index may be too short to lie on all of them.
     assert!((usize::from(FILMS)..=2 * usize::from(FILMS)).contains(&done.problems.len()), "{done:?}");
     assert!(done.problems[0].contains("on nodes that don't answer"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_that_broke_off_is_ended_before_anything_is_repaired() {
+    for (task, sealed) in [(Task::Rebuild, true), (Task::Scrub, true), (Task::Scrub, false)] {
+        let (world, operator) = world(5, 1).await;
+        let ids = world.node_ids();
+        world.catalog.set_intent(ids[4], Intent::Active).await.unwrap();
+        let layout = operator.catalog.presentation("film0").await.unwrap().unwrap().media;
+        let new = stripes::rebalance::plan(&layout, &ids).unwrap();
+        assert!(operator.catalog.begin_move(&layout, &new).await.unwrap());
+        if sealed {
+            // All but the last word: the nodes know of the new layout, the catalog does not.
+            operator.cluster.move_object(&layout, &new, &operator.limit, |_| {}).await.unwrap();
+        }
+        world.cluster.delete_object_at(ids[2], layout.object).await.unwrap();
+        let done = operator.done(task).await;
+        assert_eq!(done.problems, Vec::<String>::new(), "{task:?}, sealed: {sealed}");
+        assert!(done.objects > 0 && done.untidy == 0, "{done:?}");
+        operator.assert_whole(&world, "a move was ended").await;
+        let now = operator.catalog.presentation("film0").await.unwrap().unwrap().media;
+        assert_eq!((now.generation > layout.generation, now.nodes.contains(&ids[4])), (true, true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_yields_to_viewers_whose_reads_are_late() {
+    let (world, operator) = world(4, 0).await;
+    let operator = Operator { limit: Limit::new(Some(1000)), ..operator };
+    for (late_percent, rates) in [(0, 1000..=1000), (40, 250..=500), (0, 1000..=1000)] {
+        let front = FrontReport { name: "a".into(), late_percent, ..FrontReport::default() };
+        world.catalog.claim(&front, &BTreeMap::new()).await.unwrap();
+        operator.limit.set(Some(1000));
+        let heeding = tokio::time::timeout(HEED_EVERY * 2 + HEED_EVERY / 2, operator.heed_viewers());
+        assert!(heeding.await.is_err());
+        let rate = operator.limit.rate().unwrap();
+        assert!(rates.contains(&rate), "{late_percent} % late: {rate}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

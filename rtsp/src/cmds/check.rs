@@ -28,16 +28,25 @@ pub async fn run(config: Config, args: CheckArgs) -> Result<()> {
     } else {
         print(&args.name, &report);
     }
-    if !report.is_good() {
-        bail!("{}: {} units are bad", args.name, report.media.bad_units + report.index.bad_units);
+    let down = report.media.down_units() + report.index.down_units();
+    let bad = report.media.bad_units + report.index.bad_units;
+    match (bad, down) {
+        _ if report.is_good() => Ok(()),
+        (0, 1..) => bail!("{}: {down} units can't be checked, they are on a node that is down", args.name),
+        (_, 0) => bail!("{}: {bad} units are bad", args.name),
+        _ => bail!("{}: {bad} units are bad, {down} more are on a node that is down", args.name),
     }
-    Ok(())
 }
 
 fn print(name: &str, report: &CheckReport) {
     for (object, verified) in [("index", &report.index), ("media", &report.media)] {
         for bad in &verified.bad {
             println!("{name}: {object} unit {}: {}", bad.unit, bad.error);
+        }
+    }
+    for (object, verified) in [("index", &report.index), ("media", &report.media)] {
+        for (node, down) in &verified.down {
+            println!("{name}: {object}: {} units are on node {node}, which is down ({})", down.units, down.error);
         }
     }
     for problem in &report.problems {
@@ -53,7 +62,8 @@ fn as_json(name: &str, report: &CheckReport) -> serde_json::Value {
         let bad = |unit: &stripes::net::BadUnit| json!({"unit": unit.unit, "error": unit.error.to_string()});
         json!({
             "good_units": verified.good_units, "good_bytes": verified.good_bytes, "bad_units": verified.bad_units,
-            "bad": verified.bad.iter().map(bad).collect::<Vec<_>>(),
+            "bad": verified.bad.iter().map(bad).collect::<Vec<_>>(), "down_units": verified.down_units(),
+            "down_nodes": verified.down.keys().collect::<Vec<_>>(),
         })
     };
     json!({
