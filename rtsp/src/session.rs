@@ -9,7 +9,7 @@ mod tests;
 
 pub use table::{Ended, SessionOptions, SessionTable};
 
-use crate::admission::Promise;
+use crate::admission::{Admission, Demand, NotEnough, Promise};
 use crate::channel::Watching;
 use crate::headers::{Scale, SeekStyle, Speed};
 use crate::multicast::net::Hold;
@@ -22,6 +22,7 @@ use rtsp_types::Method;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
+use stripes::id::NodeId;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, error::TryRecvError, unbounded_channel};
 
 /// Names a session: 128 random bits as 32 hexadecimal digits (RFC 2326 section 16: nobody may guess one).
@@ -281,14 +282,15 @@ impl Session {
         self.stop();
     }
 
-    /// Whether its rate is promised already: it plays, or is about to.
-    pub fn has_promise(&self) -> bool {
-        self.promise.is_some()
-    }
-
-    /// Its rate is promised, until it stops playing.
-    pub fn promised(&mut self, promise: Promise) {
-        self.promise = Some(promise);
+    /// Takes the promise of what it needs from now on of these nodes, until it stops playing.
+    pub fn promise(&mut self, admission: &Admission, nodes: &[NodeId], demand: Demand) -> Result<(), NotEnough> {
+        match &mut self.promise {
+            Some(promise) => promise.change(nodes, demand),
+            None => {
+                self.promise = Some(admission.promise(nodes, demand)?);
+                Ok(())
+            }
+        }
     }
 
     /// PLAY has failed: what was promised for it goes back, unless something plays.

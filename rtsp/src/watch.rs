@@ -5,7 +5,7 @@
 //! from that come the budgets of [`crate::admission`], and which films can't be read at all for now.
 
 use crate::admission::{Admission, Budgets, NodeBudget};
-use catalog::db::{Catalog, CatalogError, FrontReport, Intent, Member};
+use catalog::db::{Catalog, CatalogError, FrontReport, FrontShare, Intent, Member};
 use futures_util::future::join_all;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,7 +16,8 @@ use stripes::{
     id::NodeId,
     layout::Layout,
     membership::NodeState,
-    net::{Limit, NodeAddress, UnitSource},
+    net::{Limit, NodeAddress, SourceStatistics, UnitSource},
+    rate::Yielding,
     wire::NodeStatistics,
 };
 
@@ -28,6 +29,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 const TELL_EVERY: u32 = 10;
 /// This part of what the slowest node reads may go into writing anew what viewers found bad.
 const REPAIR_SHARE: u64 = 4;
+/// Of fewer units than so many in a turn it is not told how many came late.
+const MIN_ASKED: u64 = 10;
 /// A node's measured rate says something once so much was read of it, bytes.
 const MEASURED_AT: u64 = 64 << 20;
 
@@ -61,9 +64,22 @@ struct Asking {
     moved: i64,
     /// The nodes by intent, as last heard.
     members: Vec<Member>,
+    /// By what the part of the nodes was claimed last, and what came of it.
+    asked: Option<Asked>,
     told: Option<FrontReport>,
+    /// What was read up to the last turn.
+    read: SourceStatistics,
+    yielding: Yielding,
     /// The catalog did not answer last time.
     lost_catalog: bool,
+}
+
+/// What decides about this front's part of the nodes.
+#[derive(PartialEq)]
+struct Asked {
+    report: FrontReport,
+    budgets: BTreeMap<NodeId, u64>,
+    others: Vec<(String, BTreeMap<NodeId, FrontShare>)>,
 }
 
 impl ClusterWatch {
@@ -79,7 +95,10 @@ impl ClusterWatch {
             repairs: Limit::default(),
             moved: 0,
             members: Vec::new(),
+            asked: None,
             told: None,
+            read: SourceStatistics::default(),
+            yielding: Yielding::default(),
             lost_catalog: false,
         };
         asking.source.cluster().watch();
@@ -160,15 +179,21 @@ impl Asking {
             self.members.iter().filter_map(|member| Some((member.node.id, member.read_rate?))).collect();
         let budget = |(node, answer): &(NodeId, Answer)| {
             let rate = answer.as_ref().ok().and_then(|statistics| read_rate(statistics, told.get(node).copied()));
-            (*node, NodeBudget { bps: rate.map(|rate| usable(rate, self.options.usable)), up: !watch.is_down(*node) })
+            let bps = rate.map(|rate| usable(rate, self.options.usable));
+            (*node, NodeBudget { bps, held_bps: None, up: !watch.is_down(*node) })
         };
-        let nodes = answers.iter().map(budget).collect();
+        let mut nodes: BTreeMap<NodeId, NodeBudget> = answers.iter().map(budget).collect();
+        self.tell(turn, &nodes).await;
+        for (node, budget) in &mut nodes {
+            let share = self.told.as_ref().and_then(|told| told.nodes.get(node));
+            budget.held_bps = share.map(|share| share.held_bps);
+        }
         self.admission.set_budgets(Budgets { front_bps: self.options.front_bps, nodes });
         let rates = answers.iter().filter_map(|(_, answer)| Some(answer.as_ref().ok()?.read_rate));
         if let Some(slowest) = rates.filter(|rate| *rate > 0).min() {
-            self.repairs.set(Some((slowest / REPAIR_SHARE).max(1)));
+            let late = self.told.as_ref().map_or(0, |told| told.late_percent);
+            self.repairs.set(Some(self.yielding.rate((slowest / REPAIR_SHARE).max(1), late)));
         }
-        self.tell(turn).await;
     }
 
     /// Which nodes there are to ask, and what lies elsewhere than before.
@@ -191,23 +216,46 @@ impl Asking {
         Ok(())
     }
 
-    /// Tells the catalog what was promised, for `cluster status`.
-    async fn tell(&mut self, turn: u32) {
+    /// Tells the catalog what was promised, for `cluster status` and for the other fronts, and hears what this one may
+    /// promise from now on.
+    async fn tell(&mut self, turn: u32, budgets: &BTreeMap<NodeId, NodeBudget>) {
         let promised = self.admission.promised();
+        let by_nodes = self.admission.promised_by_nodes();
+        let budgets: BTreeMap<NodeId, u64> =
+            budgets.iter().filter_map(|(node, budget)| Some((*node, budget.bps?))).collect();
+        let share = |node: &NodeId| {
+            let promised_bps = by_nodes.get(node).copied().unwrap_or(0);
+            (*node, FrontShare { promised_bps, held_bps: 0 })
+        };
         let report = FrontReport {
             name: self.options.name.clone(),
             viewers: promised.viewers,
             promised_bps: promised.bps,
             possible_bps: promised.possible_bps,
+            nodes: budgets.keys().map(share).collect(),
+            late_percent: self.late_percent(),
             seen: 0,
         };
-        if self.told.as_ref() == Some(&report) && !turn.is_multiple_of(TELL_EVERY) {
+        let others = self.catalog.fronts().await.unwrap_or_default().into_iter();
+        let others = others.filter(|front| front.name != report.name).map(|front| (front.name, front.nodes)).collect();
+        let asked = Asked { report, budgets, others };
+        if self.asked.as_ref() == Some(&asked) && !turn.is_multiple_of(TELL_EVERY) {
             return;
         }
-        if let Err(error) = self.catalog.put_front(&report).await {
-            tracing::debug!(%error, "not told what is promised");
+        match self.catalog.claim(&asked.report, &asked.budgets).await {
+            Ok(told) => (self.told, self.asked) = (Some(told), Some(asked)),
+            Err(error) => tracing::debug!(%error, "not told what is promised"),
         }
-        self.told = Some(report);
+    }
+
+    /// Of the units that were asked for since the last turn, how many came late or not from their node.
+    fn late_percent(&mut self) -> u8 {
+        let now = self.source.statistics();
+        let before = std::mem::replace(&mut self.read, now);
+        let asked = now.misses.saturating_sub(before.misses);
+        let late = now.reads_late.saturating_sub(before.reads_late);
+        // Of very few one says nothing.
+        if asked < MIN_ASKED { 0 } else { (late.saturating_mul(100) / asked).min(100) as u8 }
     }
 }
 

@@ -106,7 +106,7 @@ impl Rate {
 
     /// The sync sample that is sent after sample `cursor`: not so near that more pictures than normal are shown. With
     /// the ticks to it.
-    pub(super) fn next_sync(self, samples: &SampleTable, cursor: usize) -> (Option<usize>, Ticks) {
+    pub(crate) fn next_sync(self, samples: &SampleTable, cursor: usize) -> (Option<usize>, Ticks) {
         let Some(here) = samples.get(cursor) else { return (None, Ticks(0)) };
         let length = samples.end().0.saturating_sub(samples.start().0).max(1);
         let spacing = length as f64 / samples.len() as f64 * self.scale.abs();

@@ -5,6 +5,7 @@ use super::{Outcome, Refusal, Server, Step, v2};
 use crate::admission::Demand;
 use crate::headers::{ClockRange, Npt, NptRange, Range, Scale, SeekStyle, Speed, UtcTime};
 use crate::message::{Request, StatusCode, reply};
+use crate::playback::Rate;
 use crate::session::{Session, SessionId};
 use crate::shift::Window;
 use crate::worker::{Behind, PlayRequest, Start};
@@ -67,16 +68,17 @@ impl Server {
         if end.is_some_and(|end| end <= at) {
             return Err(invalid_range("the range ends before it starts"));
         }
-        if !session.has_promise() || !session.behind {
-            let demand = Demand::of(&session.index, session.tracks().iter().map(|track| track.track));
-            let promise = self.admission.promise(&window.nodes(), demand);
-            session.promised(promise.map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?);
-        }
+        let rate = rate.unwrap_or((Scale::NORMAL, Speed::NORMAL));
+        let tracks = session.tracks().iter().map(|track| track.track);
+        let demand = Demand::of(&session.index, tracks, Rate::nearest(rate.0.0, rate.1.0, true));
+        session
+            .promise(&self.admission, &window.nodes(), demand)
+            .map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?;
         let play = PlayRequest {
             channel: None,
             behind: Some(Behind { window, at, snapshot: None }),
             end,
-            rate: rate.unwrap_or((Scale::NORMAL, Speed::NORMAL)),
+            rate,
             ..session.request(start)
         };
         Ok(Step::Play(session.worker, Box::new(play), id))

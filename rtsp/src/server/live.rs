@@ -48,13 +48,12 @@ impl Server {
         if multicast::is_group(session) {
             return multicast::play(request, session, now);
         }
-        if !session.has_promise() {
-            // Its units come from no node.
-            let tracks = session.tracks().iter().map(|track| track.track);
-            let demand = Demand { read_bps: 0, ..Demand::of(&session.index, tracks) };
-            let promise = self.admission.promise(&[], demand);
-            session.promised(promise.map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?);
-        }
+        // Its units come from no node.
+        let tracks = session.tracks().iter().map(|track| track.track);
+        let demand = Demand { read_bps: 0, ..Demand::of(&session.index, tracks, Rate::NORMAL) };
+        session
+            .promise(&self.admission, &[], demand)
+            .map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?;
         Ok(Step::Play(session.worker, Box::new(session.request(Start::Resume)), id))
     }
 }

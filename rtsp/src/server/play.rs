@@ -10,6 +10,7 @@ use crate::sdp;
 use crate::session::{Session, SessionId, State};
 use crate::worker::{PlayError, PlayReply, PlayRequest, Start, TrackInfo};
 use rtp::clock::MediaTime;
+use rtp::format::Media;
 use rtsp_types::headers::{MEDIA_RANGE, RANGE, RTP_INFO, SCALE, SPEED, USER_AGENT};
 use std::time::{Duration, Instant};
 
@@ -67,11 +68,13 @@ impl Server {
         // 10.5: it waits for what plays, where that will end by itself.
         // RFC 7826 13.4.3 has it replaced.
         let queue = matches!(start, Start::At(_)) && unchanged && session.is_bounded() && !v2::speaks(request);
-        if !session.has_promise() {
-            let demand = Demand::of(&session.index, session.tracks().iter().map(|track| track.track));
-            let promise = self.admission.promise(&session.index.media.nodes, demand);
-            session.promised(promise.map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?);
-        }
+        let tracks = || session.tracks().iter().map(|track| track.track);
+        let index = session.index.clone();
+        let pictures = tracks().filter_map(|track| index.tracks.get(track)).any(|t| t.format.media() == Media::Video);
+        let demand = Demand::of(&index, tracks(), Rate::nearest(rate.0.0, rate.1.0, pictures));
+        session
+            .promise(&self.admission, &index.media.nodes, demand)
+            .map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?;
         let style = v2::seek_style(request);
         let play = PlayRequest { style, end, rate, queue, ..session.request(start) };
         Ok(Step::Play(session.worker, Box::new(play), id))

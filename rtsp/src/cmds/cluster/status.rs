@@ -4,14 +4,11 @@ use ::catalog::db::{Catalog, FrontReport, Job, JobState, Member};
 use anyhow::Result;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
 use stripes::{
     net::Cluster,
     wire::{Health, NodeStatistics},
 };
 
-/// A front that has said nothing for so long is gone, seconds.
-const SILENT_S: i64 = 30;
 /// Jobs that are shown.
 const SHOWN_JOBS: usize = 5;
 
@@ -39,8 +36,6 @@ pub async fn show(catalog: &Catalog, cluster: &Cluster, as_json: bool) -> Result
     let unreadable = layouts.iter().filter(|layout| down(layout) > usize::from(layout.policy.parity)).count();
     let weakened = layouts.iter().filter(|layout| down(layout) > 0).count() - unreadable;
     let (moves, jobs, fronts) = (catalog.moves().await?.len(), catalog.jobs().await?, catalog.fronts().await?);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-    let fronts: Vec<_> = fronts.into_iter().filter(|front| now - front.seen < SILENT_S).collect();
     if as_json {
         let value = json!({
             "nodes": nodes.iter().map(|(member, said, objects)| node_json(member, said, *objects)).collect::<Vec<_>>(),
@@ -110,7 +105,10 @@ fn node_json(member: &Member, said: &Said, objects: usize) -> Value {
 fn front_json(front: &FrontReport) -> Value {
     json!({
         "front": front.name, "viewers": front.viewers, "promised_bps": front.promised_bps,
-        "possible_bps": front.possible_bps,
+        "possible_bps": front.possible_bps, "late_percent": front.late_percent,
+        "nodes": front.nodes.iter().map(|(node, share)| json!({
+            "node": node, "promised_bps": share.promised_bps, "held_bps": share.held_bps,
+        })).collect::<Vec<_>>(),
     })
 }
 
