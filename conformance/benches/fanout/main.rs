@@ -1,0 +1,269 @@
+//! What a channel costs its front: CPU a stream-second, and from a unit's coming to its packets' leaving.
+//!
+//! ```text
+//! cargo bench -p conformance --bench fanout -- [options]
+//!   --tcp          interleaved in TCP instead of UDP
+//!   --viewers N    who watch (500)
+//!   --kbit R       of the channel: 25 pictures a second in groups of 25, and sound every 80 ms (1000)
+//!   --seconds S    of the measurement, after two of warming up (10)
+//!   --cores F,L    pin the worker to core F, feed and receivers to core L (0,1)
+//! ```
+//!
+//! One worker of a front, fed and listened to in this process, without RTSP: what requests cost is another matter. Each
+//! picture ends with the time at which it was fed. Over UDP the kernel stamps packets as they leave, over TCP the time is
+//! that of reading, so that a busy receiver counts, too. A picture of more packets than leave at once is spread by intent;
+//! groups' first pictures are such, so the 96th percentile tells of the others.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod ears;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use ears::Ears;
+use rtp::{
+    clock::Ticks,
+    format::{Format, PcmCoding},
+};
+use rtsp::{
+    channel::{Channel, ChannelOptions, Feeder, LiveUnit, TrackDescription},
+    headers::{Scale, SeekStyle, Speed},
+    net::{outbox::Outbox, wire::Wire},
+    worker::{Destination, MediaSource, PlayRequest, PlayTrack, Start, ViewerId, WorkerId, WorkerOptions, Workers},
+};
+use std::{
+    net::{TcpListener, TcpStream, UdpSocket},
+    os::fd::OwnedFd,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use stripes::layout::Layout;
+
+/// Pictures a second, and of one group.
+const RATE: i64 = 25;
+/// The first picture of a group is as large as so many others.
+const SYNC: usize = 6;
+/// Bits per second of the sound.
+const SOUND_BPS: usize = 64_000;
+
+struct Options {
+    tcp: bool,
+    viewers: usize,
+    bps: usize,
+    seconds: u64,
+    cores: (usize, usize),
+}
+
+/// A channel needs no units.
+struct Nothing;
+
+impl MediaSource for Nothing {
+    fn cached(&self, _: &Layout, _: u64) -> Option<Bytes> {
+        None
+    }
+
+    fn fetch(
+        &self,
+        _: Arc<Layout>,
+        unit: u64,
+        _: Duration,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+        Box::pin(async move { Err(format!("unit {unit}")) })
+    }
+}
+
+fn main() -> Result<()> {
+    let options = options()?;
+    common::many_descriptors();
+    pin(0, options.cores.1)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _within = runtime.enter();
+    let worker = WorkerOptions { workers: 1, bind: [127, 0, 0, 1].into(), ..WorkerOptions::default() };
+    let workers = Workers::start(worker, Arc::new(Nothing), runtime.handle().clone())?;
+    let thread = thread("send-0")?;
+    pin(thread, options.cores.0)?;
+
+    let channel = Channel::new("news", ChannelOptions { max_packet: 1400, ..ChannelOptions::default() });
+    let video = Format::Mp4vEs { config: vec![], width: 640, height: 360 };
+    let audio = Format::Pcm { coding: PcmCoding::Mulaw, sample_rate: 8000, channels: 1 };
+    let describe = |format| TrackDescription { format, language: None, bandwidth_bps: None };
+    let feeder = channel.feed([video, audio].map(describe).into(), Instant::now())?;
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let feeding = std::thread::spawn({
+        let (stop, bps) = (stop.clone(), options.bps);
+        move || feed(&feeder, bps, &stop)
+    });
+
+    let mut sockets: Vec<OwnedFd> = Vec::new();
+    for viewer in 0..options.viewers {
+        let destinations = if options.tcp { connect(&mut sockets)? } else { bind(&mut sockets)? };
+        runtime.block_on(watch(&workers, &channel, viewer as u64, destinations))?;
+    }
+    let ears = Ears::start(sockets, options.tcp)?;
+    std::thread::sleep(Duration::from_secs(2));
+    let (before, heard) = (cpu(thread)?, ears.take());
+    drop(heard);
+    let counted = workers.statistics()[0].snapshot();
+    std::thread::sleep(Duration::from_secs(options.seconds));
+    let (spent, mut heard) = (cpu(thread)? - before, ears.take());
+    let after = workers.statistics()[0].snapshot();
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    ensure!(feeding.join().is_ok(), "the feed failed");
+    workers.stop();
+
+    let way = if options.tcp { "TCP" } else { "UDP" };
+    let stream_seconds = options.viewers as f64 * options.seconds as f64;
+    let expected = stream_seconds * RATE as f64;
+    println!("{} {way} viewers of {} kbit/s for {} s", options.viewers, options.bps / 1000, options.seconds);
+    let share = spent.as_secs_f64() / options.seconds as f64;
+    println!(
+        "CPU          {:.1} % of the core, {:.3} ms a stream-second",
+        share * 100.0,
+        spent.as_secs_f64() * 1e3 / stream_seconds
+    );
+    let (sends, packets) = (after.sends - counted.sends, after.packets - counted.packets);
+    println!(
+        "sent         {packets} packets in {sends} sends, {} refused, {} units left out",
+        after.send_errors, after.dropped_units
+    );
+    println!("pictures     {} of {expected:.0} heard (the edges may be a picture off for each)", heard.len());
+    heard.sort_unstable();
+    let part = |part: f64| heard.get(((heard.len() as f64 * part) as usize).min(heard.len().saturating_sub(1)));
+    for (name, at) in [("50 %", 0.5), ("96 %", 0.96), ("99 %", 0.99), ("all", 1.0)] {
+        let delay = part(at).copied().unwrap_or_default();
+        println!("delay        {name} within {:.2} ms", delay as f64 / 1e6);
+    }
+    Ok(())
+}
+
+/// Feeds pictures and sound by the clock.
+fn feed(feeder: &Feeder, bps: usize, stop: &std::sync::atomic::AtomicBool) {
+    let began = Instant::now();
+    let group = (bps.saturating_sub(SOUND_BPS)) / 8;
+    let part = (group / (RATE as usize - 1 + SYNC)).max(32);
+    for number in 0_i64.. {
+        if stop.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        std::thread::sleep(
+            (began + Duration::from_millis(number as u64 * 40)).saturating_duration_since(Instant::now()),
+        );
+        let sync = number % RATE == 0;
+        let mut data = vec![7; if sync { part * SYNC } else { part }];
+        data[..5].copy_from_slice(&[0, 0, 1, 0xB6, if sync { 0 } else { 0x40 }]);
+        let at = data.len() - 8;
+        data[at..].copy_from_slice(&nanos().to_be_bytes());
+        let ticks = Ticks(number * 3_600);
+        feeder.unit(0, LiveUnit { data: data.into(), dts: ticks, pts: ticks, sync }, Instant::now());
+        if number % 2 == 0 {
+            feeder.unit(1, LiveUnit::sound(vec![0xFF; SOUND_BPS / 8 / 25 * 2], Ticks(number * 320)), Instant::now());
+        }
+    }
+}
+
+async fn watch(workers: &Workers, channel: &Arc<Channel>, viewer: u64, to: [Destination; 2]) -> Result<()> {
+    let live = channel.live().context("nothing feeds it")?;
+    let tracks = to.into_iter().zip(&live.sources).enumerate().map(|(track, (destination, source))| PlayTrack {
+        track,
+        ssrc: source.ssrc,
+        payload_type: source.payload_type,
+        destination,
+    });
+    let request = PlayRequest {
+        viewer: ViewerId(viewer),
+        index: live.index.clone(),
+        channel: Some((channel.clone(), live.clone())),
+        tracks: tracks.collect(),
+        start: Start::Resume,
+        style: SeekStyle::default(),
+        end: None,
+        rate: (Scale::NORMAL, Speed::NORMAL),
+        blocksize: None,
+        queue: false,
+        // Nobody listens: the events are few.
+        events: tokio::sync::mpsc::unbounded_channel().0,
+    };
+    workers.play(WorkerId(0), request).await?;
+    workers.go(WorkerId(0), ViewerId(viewer));
+    Ok(())
+}
+
+/// One port for all that comes to a viewer.
+fn bind(sockets: &mut Vec<OwnedFd>) -> Result<[Destination; 2]> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let to = socket.local_addr()?;
+    sockets.push(socket.into());
+    Ok([0, 1].map(|_| Destination::Udp { rtp: to, rtcp: to }))
+}
+
+/// A connection of a viewer.
+fn connect(sockets: &mut Vec<OwnedFd>) -> Result<[Destination; 2]> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    sockets.push(TcpStream::connect(listener.local_addr()?)?.into());
+    let (near, _) = listener.accept()?;
+    near.set_nonblocking(true)?;
+    let outbox = Arc::new(Outbox::new(Arc::new(Wire::Tcp(tokio::net::TcpStream::from_std(near)?)), 512 << 10));
+    let driven = outbox.clone();
+    tokio::spawn(async move { driven.drive().await });
+    let way =
+        |rtp_channel| Destination::Interleaved { outbox: outbox.clone(), rtp_channel, rtcp_channel: rtp_channel + 1 };
+    Ok([way(0), way(2)])
+}
+
+fn nanos() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(0)
+}
+
+/// The thread of this process with that name.
+fn thread(name: &str) -> Result<i32> {
+    for entry in std::fs::read_dir("/proc/self/task")? {
+        let path = entry?.path();
+        if std::fs::read_to_string(path.join("comm"))?.trim() == name {
+            return Ok(path.file_name().context("no number")?.to_string_lossy().parse()?);
+        }
+    }
+    anyhow::bail!("no thread {name}")
+}
+
+/// What a thread has run so far, by the scheduler's count.
+fn cpu(thread: i32) -> Result<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
+    Ok(Duration::from_nanos(text.split_whitespace().next().context("an empty schedstat")?.parse()?))
+}
+
+/// Keeps a thread, and those that it starts, on a core; 0: this one.
+fn pin(thread: i32, core: usize) -> Result<()> {
+    // SAFETY: a zeroed set is valid; its size is given.
+    let done = unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::CPU_SET(core, &mut set);
+        libc::sched_setaffinity(thread, std::mem::size_of_val(&set), &raw const set)
+    };
+    ensure!(done == 0, "core {core}: {}", std::io::Error::last_os_error());
+    Ok(())
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options { tcp: false, viewers: 500, bps: 1_000_000, seconds: 10, cores: (0, 1) };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
+        match argument.as_str() {
+            "--tcp" => options.tcp = true,
+            "--viewers" => options.viewers = value()?.parse()?,
+            "--kbit" => options.bps = value()?.parse::<usize>()? * 1000,
+            "--seconds" => options.seconds = value()?.parse()?,
+            "--cores" => {
+                let text = value()?;
+                let (front, load) = text.split_once(',').context("--cores wants two numbers: F,L")?;
+                options.cores = (front.parse()?, load.parse()?);
+            }
+            // Cargo's own.
+            "--bench" => {}
+            other => anyhow::bail!("{other}: unknown"),
+        }
+    }
+    Ok(options)
+}
