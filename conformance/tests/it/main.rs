@@ -10,6 +10,7 @@ mod frames;
 mod fuzz_seeds;
 mod house;
 mod independent;
+mod live;
 mod loss;
 mod mp2t;
 mod publish;
