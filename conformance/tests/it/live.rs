@@ -2,7 +2,7 @@
 
 use conformance::{
     client::Client,
-    compare::{DecodeOptions, Decoded, Transport, decode, tempdir},
+    compare::{DecodeOptions, Decoded, Sound, Transport, decode, tempdir},
     films::Recipe,
     server::{Server, mobidic},
 };
@@ -77,37 +77,44 @@ fn begins<T: PartialEq>(name: &str, seen: &[T], film: &[T]) -> usize {
     }
 }
 
+/// Whether 16-bit samples are the same but for rounding, which hangs on where a decoder began.
+fn sounds_like(one: &[u8], other: &[u8]) -> bool {
+    let sample = |pair: &[u8]| i16::from_le_bytes([pair[0], pair[1]]);
+    let pairs = one.chunks_exact(2).zip(other.chunks_exact(2));
+    one.len() == other.len() && pairs.into_iter().all(|(one, other)| sample(one).abs_diff(sample(other)) <= 2)
+}
+
 /// Pictures come at even distances, and what is heard is what is seen, to within a picture.
 fn check_times(name: &str, received: &Decoded, first: usize, film: &Decoded) {
-    let gaps = received.pictures.windows(2).map(|pair| (pair[1].time - pair[0].time) / 1_000_000);
-    // Where the film begins again its sound decides when.
-    let longest = gaps.max().unwrap_or(0);
-    assert!(longest <= 80, "{name}: {longest} ms between two pictures");
+    // The time of the first is a guess of ffmpeg.
+    for (at, pair) in received.pictures.windows(2).enumerate().skip(1) {
+        let gap = (pair[1].time - pair[0].time) / 1_000_000;
+        // Where the film begins again its sound decides when.
+        let most = if (first + at + 1) % film.pictures.len() == 0 { 200 } else { 41 };
+        assert!(gap <= most, "{name}: {gap} ms before picture {}", at + 1);
+    }
     let (own, heard) = (film.sound.as_ref().unwrap(), received.sound.as_ref().unwrap());
-    let mut compared = 0;
-    for tenths in 5..20 {
-        let picture = tenths * 25 / 10;
-        let (Some(shown), place) = (received.pictures.get(picture), (first + picture) % film.pictures.len()) else {
-            break;
-        };
+    let (mut compared, mut tried) = (0, 0);
+    for picture in (12..received.pictures.len()).step_by(3) {
+        let (shown, place) = (&received.pictures[picture], (first + picture) % film.pictures.len());
         if !(20..film.pictures.len() - 20).contains(&place) {
             continue;
         }
         // The frame of sound that begins with the picture or just before.
         let Some(at) = heard.times.iter().rposition(|(_, time)| *time <= shown.time) else { continue };
-        let block = |number: usize| heard.samples.get(number * heard.block..(number + 1152) * heard.block);
-        let Some(sample) = block(heard.times[at].0) else { continue };
+        let frame = |sound: &Sound, number: usize| {
+            sound.samples.get(number * sound.block..(number + 1152) * sound.block).map(<[u8]>::to_vec)
+        };
+        let Some(sample) = frame(heard, heard.times[at].0) else { continue };
+        tried += 1;
         let lag = shown.time - film.pictures[place].time;
-        let same = own
-            .times
-            .iter()
-            .filter(|(number, _)| own.samples.get(number * own.block..(number + 1152) * own.block) == Some(sample));
-        // What a decoder makes of the first frames, here or where the film begins again, is not the same.
+        let same =
+            own.times.iter().filter(|(number, _)| frame(own, *number).is_some_and(|own| sounds_like(&own, &sample)));
         let Some(apart) = same.map(|(_, time)| (heard.times[at].1 - time - lag).abs()).min() else { continue };
         assert!(apart <= 40_000_000, "{name}: picture {picture}: sound {apart} ns apart");
         compared += 1;
     }
-    assert!(compared > 2, "{name}: {compared} comparisons: {}", received.messages);
+    assert!(compared > 2, "{name}: {compared} of {tried} compared: {}", received.messages);
 }
 
 #[test]
@@ -178,8 +185,9 @@ fn publish(film: &Path, url: &str) -> std::process::Child {
 #[test]
 fn another_description_ends_what_was_and_is_there_for_who_comes_again() {
     let folder = tempdir().unwrap();
-    let first = FILM.make(&folder).unwrap();
-    let second = Recipe { file: "other.ts", length: 4, options: "-c:v mpeg2video -bf 2 -g 12 -an -f mpegts" };
+    let first = Recipe { file: "first.mp4", length: 4, options: "-c:v libx264 -preset veryfast -g 12 -c:a aac" };
+    let second = Recipe { file: "second.mp4", length: 4, options: "-c:v mpeg4 -g 12 -an" };
+    let first = first.make(&folder).unwrap();
     let second = second.make(&folder).unwrap();
     let server = Server::start(&[]).unwrap();
     channel(&server, &["add", "studio", "--push"]);
