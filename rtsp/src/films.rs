@@ -14,9 +14,6 @@ use futures_util::future::BoxFuture;
 use std::{pin::Pin, sync::Arc, time::Duration};
 use stripes::{layout::Layout, net::UnitSource, scattered::Piece};
 
-/// A channel that nothing feeds is waited for so long: a feed on demand needs it to connect and to learn the tracks.
-const FEED_PATIENCE: Duration = Duration::from_secs(10);
-
 /// Opens presentations by name.
 pub struct Films {
     catalog: Catalog,
@@ -38,10 +35,10 @@ impl Films {
         Self { shift: Some(shift), ..self }
     }
 
-    async fn channel(&self, name: &str) -> Result<Opened, OpenError> {
+    async fn channel(&self, name: &str, patience: Duration) -> Result<Opened, OpenError> {
         let channel = self.channels.get(name).ok_or(OpenError::NotFound)?;
         let _want = channel.want();
-        match tokio::time::timeout(FEED_PATIENCE, channel.wait_live()).await {
+        match tokio::time::timeout(patience, channel.wait_live()).await {
             Ok(Some(live)) => {
                 let mut watching = Watching::new(channel, live);
                 watching.window = self.shift.as_ref().and_then(|shift| shift.window(name));
@@ -53,11 +50,11 @@ impl Films {
 }
 
 impl Presentations for Films {
-    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Opened, OpenError>> {
+    fn open<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Opened, OpenError>> {
         Box::pin(async move {
             let found = self.catalog.presentation(name).await;
             let found = found.map_err(|error| OpenError::Unavailable(error.to_string()))?;
-            let Some(presentation) = found else { return self.channel(name).await };
+            let Some(presentation) = found else { return self.channel(name, patience).await };
             for layout in [&presentation.index, &presentation.media] {
                 if let Some(reason) = self.watch.unreadable(layout) {
                     return Err(OpenError::Unavailable(format!("{name}: {reason}")));

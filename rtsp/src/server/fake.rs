@@ -18,7 +18,7 @@ use rtp::format::{Format, Media};
 use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stripes::id::ObjectId;
 use stripes::layout::{Layout, Policy};
 
@@ -74,7 +74,7 @@ pub fn news() -> Watching {
 pub struct Films;
 
 impl Presentations for Films {
-    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Opened, OpenError>> {
+    fn open<'a>(&'a self, name: &'a str, _: Duration) -> BoxFuture<'a, Result<Opened, OpenError>> {
         let mut film = Index { name: name.into(), ..film() };
         Box::pin(async move {
             match name {
@@ -224,7 +224,7 @@ impl Workers for FakeWorkers {
         self.note("pause".into());
         let mut state = lock(&self.state);
         let position = state.get_mut(&viewer).map(|viewer| {
-            let played = viewer.since.take().map_or(std::time::Duration::ZERO, |since| since.elapsed());
+            let played = viewer.since.take().map_or(Duration::ZERO, |since| since.elapsed());
             viewer.position = viewer.position.plus(played).min(viewer.end);
             viewer.position
         });

@@ -7,11 +7,12 @@ use catalog::index::Index;
 use futures_util::future::BoxFuture;
 use rtp::clock::MediaTime;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where presentations are looked up.
 pub trait Presentations: Send + Sync + 'static {
-    /// The presentation of that name, decoded from the URL.
-    fn open<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Opened, OpenError>>;
+    /// The presentation of that name, decoded from the URL. What would feed a channel is waited for so long.
+    fn open<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Opened, OpenError>>;
 }
 
 /// What a name stands for.

@@ -2,7 +2,7 @@
 
 use super::Front;
 use super::carry::Caller;
-use crate::message::{FrameError, Framer, Incoming, Request, reply, serialize};
+use crate::message::{FrameError, Framer, Incoming, Method, Request, reply, serialize};
 use crate::net::outbox::Outbox;
 use crate::net::wire::Wire;
 use crate::server::{Answer, Connection, Step};
@@ -15,6 +15,9 @@ const READ: usize = 8 << 10;
 
 /// Bad messages on one connection: whoever sends more doesn't mean RTSP.
 const MAX_BAD_MESSAGES: u32 = 64;
+
+/// A channel that nothing feeds is waited for so long: a feed on demand needs it to connect and to learn the tracks.
+const FEED_PATIENCE: Duration = Duration::from_secs(10);
 
 /// For the last answers to leave before the connection is closed.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -131,7 +134,9 @@ impl<'a> ConnectionTask<'a> {
             step = match step {
                 Step::Done(answer) => break answer,
                 Step::Open(name) => {
-                    let opened = front.presentations.open(&name).await;
+                    // Who is about to publish asks for options first.
+                    let patience = if request.method == Method::Options { Duration::ZERO } else { FEED_PATIENCE };
+                    let opened = front.presentations.open(&name, patience).await;
                     front.server.opened(&mut self.connection, request, opened, Instant::now())
                 }
                 Step::Play(worker, play, session) => {

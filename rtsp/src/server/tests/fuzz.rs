@@ -192,7 +192,7 @@ impl World {
             step = match step {
                 Step::Done(answer) => break answer,
                 Step::Open(name) => {
-                    let opened = Films.open(&name).await;
+                    let opened = Films.open(&name, Duration::ZERO).await;
                     self.server.opened(connection, request, opened, now)
                 }
                 Step::Play(worker, play, id) => {
