@@ -176,6 +176,7 @@ async fn watch(workers: &Workers, channel: &Arc<Channel>, viewer: u64, to: [Dest
         channel: Some((channel.clone(), live.clone())),
         tracks: tracks.collect(),
         start: Start::Resume,
+        behind: None,
         style: SeekStyle::default(),
         end: None,
         rate: (Scale::NORMAL, Speed::NORMAL),
