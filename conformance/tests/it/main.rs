@@ -13,6 +13,7 @@ mod independent;
 mod live;
 mod loss;
 mod mp2t;
+mod multicast;
 mod publish;
 mod raid;
 mod robust;
