@@ -2,7 +2,7 @@
 
 use ::catalog::{
     channel::{ChannelSettings, Feed, TimeOfDay, USUAL_TTL},
-    db::{Catalog, ChannelAdded, ChannelReport, FeedState},
+    db::{Catalog, ChannelAdded, ChannelReport, FeedState, GroupLease},
     sweep::remove_segments,
 };
 use anyhow::{Result, bail};
@@ -209,8 +209,13 @@ async fn show(config: &Config, catalog: &Catalog, args: &ShowArgs) -> Result<()>
     };
     let mut reports = reports(catalog).await?;
     reports.retain(|report| report.channel == channel.name);
+    let mut groups = catalog.group_leases().await?;
+    groups.retain(|lease| lease.channel == channel.name && lease.until > now());
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&value(&channel, &reports, from))?);
+        let mut value = value(&channel, &reports, from);
+        let group = |lease: &GroupLease| json!({"address": lease.address, "port": lease.port, "front": lease.front});
+        value["groups"] = groups.iter().map(group).collect();
+        println!("{}", serde_json::to_string_pretty(&value)?);
         return Ok(());
     }
     println!("{} ({})", channel.name, channel.title);
@@ -225,6 +230,9 @@ async fn show(config: &Config, catalog: &Catalog, args: &ShowArgs) -> Result<()>
         let always = if multicast.always { ", always" } else { "" };
         let form = if multicast.mp2t { ", as one transport stream" } else { "" };
         println!("multicast {group}{port}, TTL {}{source}{form}{always}", multicast.ttl);
+    }
+    for GroupLease { address, port, front, .. } in &groups {
+        println!("group     {address} from port {port}, of front {front}");
     }
     if channel.window_s > 0 {
         println!("window    {} s", channel.window_s);

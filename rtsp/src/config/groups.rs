@@ -60,10 +60,15 @@ impl GroupsConfig {
                 allowed: "at least 15 above multicast.first_port, which is not 0",
             });
         }
-        let announce = AnnouncerOptions {
-            limit_bps: self.announce_bit_s.max(1),
-            least_interval: Duration::from_secs(self.announce_s.clamp(1, 86_400)),
-        };
+        if !(1..=86_400).contains(&self.announce_s) || self.announce_bit_s == 0 {
+            return Err(ConfigError::Range {
+                name: "multicast.announce_s",
+                value: self.announce_s.to_string(),
+                allowed: "1 to 86400 seconds, and multicast.announce_bit_s at least 1",
+            });
+        }
+        let announce =
+            AnnouncerOptions { limit_bps: self.announce_bit_s, least_interval: Duration::from_secs(self.announce_s) };
         Ok(CasterOptions {
             ranges: Ranges { groups, ports: self.first_port..=self.last_port },
             interface: self.interface.clone(),
@@ -86,6 +91,7 @@ mod tests {
         let cases = [
             (GroupsConfig { groups: vec!["10.0.0.0/8".into()], ..usual.clone() }, "multicast.groups = 10.0.0.0/8"),
             (GroupsConfig { first_port: 0, ..usual.clone() }, "multicast.last_port"),
+            (GroupsConfig { announce_s: 0, ..usual.clone() }, "multicast.announce_s = 0"),
             (GroupsConfig { last_port: 20_014, ..usual.clone() }, "multicast.last_port = 20014"),
         ];
         for (config, words) in cases {

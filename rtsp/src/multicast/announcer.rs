@@ -90,6 +90,11 @@ impl Announcer {
         self.own.insert(key.to_owned(), own);
     }
 
+    /// Whether a session of that name is announced.
+    pub fn announces(&self, key: &str) -> bool {
+        self.own.contains_key(key)
+    }
+
     /// The session is over: its deletion goes out at once.
     pub fn withdraw(&mut self, key: &str) {
         let Some(own) = self.own.remove(key) else { return };

@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn others_packets_are_read_with_or_without_type_and_authentication() {
         let head = |flags: u8, words: u8| vec![flags, words, 0, 7, 10, 0, 0, 1];
-        let cases: &[(Vec<u8>, Result<Option<&[u8]>, SapError>)] = &[
+        type Case = (Vec<u8>, Result<Option<&'static [u8]>, SapError>);
+        let cases: &[Case] = &[
             ([head(0x20, 0), b"v=0\r\n".to_vec()].concat(), Ok(Some(b"v=0\r\n"))),
             ([head(0x20, 1), b"abcdApplication/SDP\0v=0".to_vec()].concat(), Ok(Some(b"v=0"))),
             ([head(0x20, 0), b"text/plain\0x".to_vec()].concat(), Ok(None)),

@@ -69,6 +69,7 @@ async fn run(options: AnnouncerOptions, mut from: Receiver<Said>) {
                 sockets.send(way, &outgoing).await;
             }
         }
+        ways.retain(|key, _| announcer.announces(key));
         let next = announcer.next(now);
         let due = async {
             match next {

@@ -17,7 +17,10 @@ use rtp::format::Format;
 use std::{
     collections::BTreeMap,
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -50,6 +53,7 @@ pub(super) struct Shared {
     pub(super) announcing: Option<Announcing>,
     groups: Mutex<BTreeMap<String, Casting>>,
     announcer: Mutex<Option<JoinHandle<()>>>,
+    stopped: AtomicBool,
 }
 
 /// A channel whose group is wanted.
@@ -83,13 +87,26 @@ impl Caster {
         let (announcing, task) = options.announce.map(Announcing::start).unzip();
         let (groups, announcer) = (Mutex::default(), Mutex::new(task));
         let thread = CastThread::start()?;
-        let shared = Shared { options, channels, catalog, front, thread, announcing, groups, announcer };
+        let shared = Shared {
+            options,
+            channels,
+            catalog,
+            front,
+            thread,
+            announcing,
+            groups,
+            announcer,
+            stopped: AtomicBool::new(false),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// These channels have a group from now on, and no others. What has not changed goes on.
     pub fn set(&self, wanted: &BTreeMap<String, MulticastSettings>) {
         let mut groups = self.groups();
+        if self.shared.stopped.load(Relaxed) {
+            return;
+        }
         groups.retain(|name, casting| {
             let same = wanted.get(name) == Some(&casting.settings);
             if !same {
@@ -137,7 +154,11 @@ impl Caster {
 
     /// Ends all groups: goodbyes, deletions of what was announced, leases given back.
     pub async fn stop(&self) {
-        let all = std::mem::take(&mut *self.groups());
+        let all = {
+            let mut groups = self.groups();
+            self.shared.stopped.store(true, Relaxed);
+            std::mem::take(&mut *groups)
+        };
         for casting in all.values() {
             casting.stop.send_replace(true);
         }
