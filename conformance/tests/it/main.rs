@@ -18,6 +18,7 @@ mod publish;
 mod raid;
 mod robust;
 mod seek;
+mod shift;
 mod simulator;
 mod suite;
 mod trick;
