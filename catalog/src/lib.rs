@@ -17,6 +17,7 @@
 //!
 //! What comes live:
 //! - [`feed::TransportStream`]: bytes in, [`feed::FeedTrack`]s and [`feed::FeedUnit`]s out.
+//!
 //! What a channel keeps of itself, beside [`segment`]'s own page:
 //! - [`segment::SegmentWriter`]: writes a [`db::Segment`], a stretch of its time in a sealed object.
 //! - [`segment::save`]: makes a film of such. [`sweep::remove_segments`]: lets the oldest go.

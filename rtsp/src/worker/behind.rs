@@ -49,7 +49,7 @@ impl PlayRequest {
     }
 
     /// The same from the first place that there is.
-    fn from_first(&self, first: MediaTime) -> Self {
+    fn begin_at(&self, first: MediaTime) -> Self {
         Self { start: Start::At(first), ..self.clone() }
     }
 }
@@ -61,21 +61,21 @@ impl Viewer {
         let Behind { at, snapshot, .. } = request.behind.as_ref()?;
         let snapshot = snapshot.as_ref()?;
         let Some(stood) = stood else {
-            return (request.start == Start::Resume).then(|| request.from_first((*at).max(snapshot.first)));
+            return (request.start == Start::Resume).then(|| request.begin_at((*at).max(snapshot.first)));
         };
         let place = |track: usize| {
             let stood = stood.get(track).copied().flatten()?;
             Some((stood.sent_to, stood.next_sequence, stood.zero))
         };
         let there = self.playback.take_over(*at, &snapshot.gone, place);
-        (!there && request.start == Start::Resume).then(|| request.from_first(snapshot.first))
+        (!there && request.start == Start::Resume).then(|| request.begin_at(snapshot.first))
     }
 
     /// Goes over to the snapshot that a request brings; another request where its place has gone.
     pub(super) fn take_newest(&mut self, request: &PlayRequest, now: Instant) -> Option<PlayRequest> {
         let snapshot = request.behind.as_ref()?.snapshot.clone()?;
         let there = self.grow(snapshot.clone(), now);
-        (!there && request.start == Start::Resume).then(|| request.from_first(snapshot.first))
+        (!there && request.start == Start::Resume).then(|| request.begin_at(snapshot.first))
     }
 
     /// Looks for more when it comes close to the end of what it knows. If its place has gone, or nothing will follow,
