@@ -20,7 +20,7 @@
 //!
 //! What a channel keeps of itself, beside [`segment`]'s own page:
 //! - [`segment::SegmentWriter`]: writes a [`db::Segment`], a stretch of its time in a sealed object.
-//! - [`segment::save`]: makes a film of such. [`sweep::remove_segments`]: lets the oldest go.
+//! - [`segment::save()`]: makes a film of such. [`sweep::remove_segments`]: lets the oldest go.
 //!
 //! Who remembers it:
 //! - [`db::Catalog`]: the relational catalog: presentations, tracks, objects, nodes, settings. [`db::Owner`]: who

@@ -6,7 +6,7 @@
 //! | [`crate::db::Segment`] | a stretch of a channel's time, as the catalog names it |
 //! | [`SegmentWriter`] | writes one, unit by unit; the catalog names it once it is sealed |
 //! | [`read_index`] | its tables, back from the nodes |
-//! | [`save`] | makes a film of a stretch of them |
+//! | [`save()`] | makes a film of a stretch of them |
 //!
 //! A chain of sealed objects, and not one that grows: what is sealed is named by the catalog and kept, moved, mended and
 //! swept like all else; what is being written when a process dies is a left-over that a sweep knows. So at most the
