@@ -74,7 +74,7 @@ pub struct Promised {
 
 impl NodeBudget {
     /// Bits a second that this front may promise.
-    fn to_promise(&self) -> Option<u64> {
+    fn to_promise(self) -> Option<u64> {
         match (self.bps, self.held_bps) {
             (Some(bps), Some(held)) => Some(bps.min(held)),
             (bps, _) => bps,
@@ -107,7 +107,7 @@ impl Ledger {
         }
         let asked = demand.read_bps / self.up(set).max(1);
         for node in set.iter().filter(|node| self.is_up(node)) {
-            let Some(possible) = self.budgets.nodes.get(node).and_then(NodeBudget::to_promise) else { continue };
+            let Some(possible) = self.budgets.nodes.get(node).and_then(|budget| budget.to_promise()) else { continue };
             let promised = self.promised_by(node);
             if promised.saturating_add(asked) > possible {
                 return Err(not_enough(format!("node {node}"), promised, possible, asked));
