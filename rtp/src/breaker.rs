@@ -29,7 +29,8 @@ pub enum Breakers {
     /// None.
     Off,
     /// Media timeout (4.2) and congestion (4.3). The default: who reports is believed, who doesn't report is not cut off,
-    /// since there are players and firewalls that let no report through, and RTSP says whether the viewer lives.
+    /// since there are players and firewalls that let no report through, and RTSP says whether the viewer lives. Nor is
+    /// who reports for a sign of life only, always the same number from the first report on.
     #[default]
     Reported,
     /// The RTCP timeout (4.1) as well.
@@ -77,6 +78,8 @@ pub struct Breaker {
     /// Since when it sends without having heard anything.
     waiting: Option<Instant>,
     silent: u32,
+    /// The highest sequence number has risen at least once.
+    progressed: bool,
     /// Newest first.
     reports: VecDeque<(Instant, Heard)>,
 }
@@ -84,7 +87,7 @@ pub struct Breaker {
 impl Breaker {
     /// Nothing sent yet.
     pub fn new(breakers: Breakers) -> Self {
-        Self { breakers, waiting: None, silent: 0, reports: VecDeque::new() }
+        Self { breakers, waiting: None, silent: 0, progressed: false, reports: VecDeque::new() }
     }
 
     /// Sending begins.
@@ -117,11 +120,14 @@ impl Breaker {
         let gap = self.gap().unwrap_or(td.as_secs_f64()).min(td.as_secs_f64());
         let Some(before) = before.filter(|before| before.packets < heard.packets) else { return None };
         if heard.highest_sequence == before.highest_sequence {
+            if !self.progressed && self.breakers != Breakers::All {
+                return None;
+            }
             self.silent += 1;
             let most = (f64::from(SILENT_REPORTS) * FRAME.max(round_trip).max(gap) / gap).ceil();
             return (f64::from(self.silent) >= most).then_some(Tripped::NothingArrives(self.silent));
         }
-        self.silent = 0;
+        (self.silent, self.progressed) = (0, true);
         let td = td.as_secs_f64();
         let reaction = (10.0 * FRAME).max(10.0 * round_trip).max(3.0 * gap).min(15f64.max(3.0 * td));
         let intervals = (reaction / gap).ceil().clamp(3.0, (REMEMBERED - 1) as f64) as usize;
@@ -207,8 +213,9 @@ mod tests {
         // Progress in between begins the count anew.
         assert_eq!(run(Breakers::Reported, 40, |n| (0, (n / 4 * 500) as u32, 20)), None);
         // A way that is longer than the time between reports takes more of them.
-        let far = run(Breakers::Reported, 40, |_| (0, 7, 10_000));
+        let far = run(Breakers::All, 40, |_| (0, 7, 10_000));
         assert_eq!(far, Some((11, Tripped::NothingArrives(10))));
+        assert_eq!(run(Breakers::Reported, 40, |_| (0, 7, 20)), None, "a sign of life only");
     }
 
     #[test]

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_receiver_that_gets_nothing_trips_the_breaker() {
         let (mut sender, start) = (sender(1_000_000, 1), Instant::now());
-        sender.use_breakers(Breakers::Reported);
+        sender.use_breakers(Breakers::All);
         sender.start(start);
         for number in 1..=10u32 {
             sender.sent(100, 100_000);

@@ -95,12 +95,16 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
     Case::must("RTP-04", "RFC 3550 8.1", "every track of every viewer has an SSRC of its own", &[Need::Tracks], |c| {
+        // What is live may be made once for all: each viewer's is another RTP session, in which names are unique.
         let mut seen = HashSet::new();
         for _ in 0..2 {
             let mut session = c.session()?;
             session.play(None)?;
             session.collect(Duration::from_millis(1500))?;
             session.tear_down();
+            if c.offer.live {
+                seen.clear();
+            }
             for track in 0..session.tracks.len() {
                 let Some(packet) = session.rtp(track)?.into_iter().next() else { continue };
                 let new = seen.insert(packet.ssrc);
@@ -204,11 +208,14 @@ fn others(steps: &[i32]) -> Vec<i32> {
 }
 
 fn random_starts(c: &mut Context) -> Verdict {
+    if c.offer.live {
+        return Err(skip("what is live may have begun before"));
+    }
     let (mut sequences, mut timestamps) = (HashSet::new(), HashSet::new());
     const SESSIONS: usize = 5;
     for _ in 0..SESSIONS {
         let mut session = c.session_of(&[0])?;
-        session.play(Some(if c.offer.live { "npt=now-" } else { "npt=0.000-" }))?;
+        session.play(Some("npt=0.000-"))?;
         let began = std::time::Instant::now();
         while session.count(0) == 0 && began.elapsed() < Duration::from_secs(3) {
             session.collect(Duration::from_millis(50))?;
