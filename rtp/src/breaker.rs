@@ -118,7 +118,7 @@ impl Breaker {
         self.reports.push_front((now, heard));
         let round_trip = heard.round_trip.unwrap_or_default().as_secs_f64();
         let gap = self.gap().unwrap_or(td.as_secs_f64()).min(td.as_secs_f64());
-        let Some(before) = before.filter(|before| before.packets < heard.packets) else { return None };
+        let before = before.filter(|before| before.packets < heard.packets)?;
         if heard.highest_sequence == before.highest_sequence {
             if !self.progressed && self.breakers != Breakers::All {
                 return None;

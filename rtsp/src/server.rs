@@ -134,7 +134,7 @@ impl Server {
         connection.asf = opened.as_ref().is_ok_and(|opened| sdp::has_asf(opened.index()));
         let outcome = match opened {
             // Whether there is such a presentation, DESCRIBE tells.
-            _ if request.method == Method::Options => Ok(options(self.rules.pushable.is_some())),
+            _ if request.method == Method::Options => Ok(options(request, self.rules.pushable.is_some())),
             Ok(opened) => self.form(&request.uri, opened).and_then(|opened| match request.method {
                 Method::Describe => self.describe(connection, request, opened),
                 _ => self.setup_new(connection, request, opened, now),
@@ -285,7 +285,7 @@ impl Server {
                 Target::Presentation { name, .. } if session.is_none() && !self.takes_publisher(&name) => {
                     Ok(Step::Open(name))
                 }
-                _ => Ok(options(self.rules.pushable.is_some())),
+                _ => Ok(options(request, self.rules.pushable.is_some())),
             },
             Method::Describe => self.describe_target(request, target),
             Method::Setup => self.setup(connection, request, target, session, now),
@@ -370,9 +370,11 @@ impl Server {
 }
 
 /// GStreamer publishes only where it is told that it can.
-fn options(publishing: bool) -> Step {
+fn options(request: &Request, publishing: bool) -> Step {
     let mut reply = reply(StatusCode::Ok);
-    let methods = if publishing { format!("{METHODS}, ANNOUNCE, RECORD") } else { METHODS.to_owned() };
+    // RFC 7826 has no publishing.
+    let methods =
+        if publishing && !v2::speaks(request) { format!("{METHODS}, ANNOUNCE, RECORD") } else { METHODS.to_owned() };
     reply.insert_header(PUBLIC, methods);
     Step::done(reply)
 }

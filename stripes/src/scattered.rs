@@ -282,7 +282,7 @@ mod tests {
         assert!(ranges.iter().all(|range| reader.has(range.clone())));
         assert_eq!(asked(&mut reader, &ranges[3..]), []);
         // The object's last unit is shorter.
-        assert_eq!(asked(&mut reader, &[3 * UNIT..3 * UNIT + 400]), [piece(3, 0, 500)]);
+        assert_eq!(asked(&mut reader, std::slice::from_ref(&(3 * UNIT..3 * UNIT + 400))), [piece(3, 0, 500)]);
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
         reader.want([good.clone(), bad.clone()], Instant::now());
         assert!(reader.failure(bad.clone()).is_some());
         reader.forget_failures();
-        assert_eq!(asked(&mut reader, &[bad.clone()]).len(), 1);
+        assert_eq!(asked(&mut reader, std::slice::from_ref(&bad)).len(), 1);
         assert!(reader.has(bad) && !reader.has(good));
     }
 }

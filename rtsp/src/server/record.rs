@@ -26,7 +26,7 @@ impl Server {
         connection.speaks_of(id.clone());
         let state = publication.state();
         let outcome = match (&request.method, state) {
-            (Method::Options, _) => Ok(options(true)),
+            (Method::Options, _) => Ok(options(request, true)),
             (Method::GetParameter | Method::SetParameter, _) => Ok(Step::done(reply(StatusCode::Ok))),
             (Method::Setup, PublicationState::Init | PublicationState::Ready) => {
                 self.set_up_inlet(connection, request, publication, &id)

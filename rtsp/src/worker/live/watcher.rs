@@ -82,6 +82,8 @@ struct Lane {
     /// Nothing has left yet since PLAY.
     fresh: bool,
     next_sequence: u16,
+    /// Where it stood before this PLAY, if something had been sent: numbers and times never go back.
+    stood: Option<u16>,
     /// When the last unit of which all has left is decoded.
     sent_to: Option<Ticks>,
 }
@@ -119,13 +121,17 @@ impl Watcher {
         let lanes = live.sources.iter().enumerate().map(|(number, source)| {
             let track = request.tracks.iter().find(|track| track.track == number)?;
             let bandwidth = live.index.tracks.get(number).map_or(0, |track| u64::from(track.bandwidth_bps));
-            let sender = old.get_mut(number).and_then(Option::take).map(|lane| lane.sender);
-            let sender = sender.unwrap_or_else(|| Sender::new(source.ssrc, source.clock, bandwidth, rand::random()));
+            let old = old.get_mut(number).and_then(Option::take);
+            let stood = old.as_ref().filter(|lane| lane.sender.packets() > 0).map(|lane| lane.next_sequence);
+            let sender = old
+                .map(|lane| lane.sender)
+                .unwrap_or_else(|| Sender::new(source.ssrc, source.clock, bandwidth, rand::random()));
             Some(Lane {
                 way: Way::new(track, udp),
                 sender,
                 fresh: true,
                 next_sequence: source.first_sequence,
+                stood,
                 sent_to: None,
             })
         });
@@ -145,7 +151,7 @@ impl Watcher {
         }
     }
 
-    /// Takes what the channel has kept as what it has to get first; answers the place on the timeline where that begins.
+    /// Takes what the channel has kept, but for what has been sent before, as what it has to get first; answers the place on the timeline where that begins.
     pub(super) fn join(&mut self, newest: Newest, live: &Live, now: Instant) -> MediaTime {
         let Newest { kept, next_sequences, next_number } = newest;
         for (lane, next) in self.lanes.iter_mut().zip(next_sequences) {
@@ -157,6 +163,9 @@ impl Watcher {
         let mut begun = vec![false; self.lanes.len()];
         for burst in kept {
             let Some(Some(lane)) = self.lanes.get_mut(burst.track) else { continue };
+            if lane.stood.is_some_and(|stood| stood.wrapping_sub(burst.first_sequence) as i16 > 0) {
+                continue;
+            }
             if let (Some(begun @ false), Some(first)) = (begun.get_mut(burst.track), burst.units.first()) {
                 *begun = true;
                 lane.next_sequence = burst.first_sequence;
