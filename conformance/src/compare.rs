@@ -91,8 +91,11 @@ pub fn difference(file: &Decoded, received: &Decoded) -> Report {
     if let Some(offset) = offset {
         let first = file.pictures.iter().zip(&received.pictures).next();
         report.first_picture_error = first.map_or(0, |(a, b)| (b.time - a.time - offset).abs());
-        for (a, b) in file.pictures.iter().zip(&received.pictures).skip(1) {
-            report.picture_time_error = report.picture_time_error.max((b.time - a.time - offset).abs());
+        for (index, (a, b)) in file.pictures.iter().zip(&received.pictures).enumerate().skip(1) {
+            let late = b.time - a.time - offset;
+            // What should have come before ffmpeg's clock began is shown when it does.
+            let error = if index < received.at_once() { (-late).max(0) } else { late.abs() };
+            report.picture_time_error = report.picture_time_error.max(error);
         }
         // Rounded once where it was added and once where it was sent; half of that where the offset is in the middle.
         if report.picture_time_error > received.picture_tick.max(VIDEO_TICK) {
@@ -110,9 +113,21 @@ pub fn difference(file: &Decoded, received: &Decoded) -> Report {
     report
 }
 
+impl Decoded {
+    /// Pictures that ffmpeg shows together when its clock begins, the first among them: where sound comes later than the
+    /// pictures, the sound's first time is the first that ffmpeg knows, and pictures of before have no other.
+    fn at_once(&self) -> usize {
+        /// More than any decoder holds back, so that a film in which time stands still is found.
+        const MOST: usize = 17;
+        let first = self.pictures.first().map(|first| first.time);
+        self.pictures.iter().take(MOST).take_while(|picture| Some(picture.time) == first).count().max(1)
+    }
+}
+
 /// The offset that halves the spread: rounding on both sides then counts as little as it is. `None` for one picture.
 fn middle_offset(file: &Decoded, received: &Decoded) -> Option<i64> {
-    let offsets = || file.pictures.iter().zip(&received.pictures).skip(1).map(|(a, b)| b.time - a.time);
+    let known = received.at_once();
+    let offsets = || file.pictures.iter().zip(&received.pictures).skip(known).map(|(a, b)| b.time - a.time);
     Some((offsets().min()? + offsets().max()?) / 2)
 }
 
@@ -211,6 +226,18 @@ mod tests {
                 None => assert!(report.is_exact(), "{report}"),
                 Some(words) => assert!(report.to_string().contains(words), "{report}"),
             }
+        }
+    }
+
+    #[test]
+    fn pictures_from_before_the_clock_of_ffmpeg_are_shown_when_it_begins() {
+        let ms = 1_000_000;
+        let file = film(&[0, 40 * ms, 80 * ms, 120 * ms], "abcd", b"sound", 62 * ms);
+        let report = difference(&file, &film(&[0, 0, 18 * ms, 58 * ms], "abcd", b"sound", 0));
+        assert!(report.is_exact() && report.picture_time_error == 0, "{report}");
+        for wrong in [[0, 0, 18, 68], [0, 0, 0, 58]] {
+            let times = wrong.map(|time| time * ms);
+            assert!(!difference(&file, &film(&times, "abcd", b"sound", 0)).is_exact(), "{wrong:?}");
         }
     }
 

@@ -109,6 +109,11 @@ pub const MORE: &[Recipe] = &[
     film("pcm.wav", "-vn -c:a pcm_s16le"),
     film("wma.wma", "-vn -c:a wmav2"),
     film("aac.m4a", "-vn -c:a aac"),
+    film("alac.mov", "-c:v libx264 -preset veryfast -bf 2 -c:a alac -sample_fmt s16p"),
+    film("flac.mkv", "-c:v libx264 -preset veryfast -bf 2 -c:a flac -sample_fmt s16"),
+    film("flac.ogg", "-vn -c:a flac -sample_fmt s16"),
+    film("nellymoser.flv", "-c:v libx264 -preset veryfast -bf 2 -c:a nellymoser -ar 22050 -ac 1"),
+    film("f32.mov", "-c:v mpeg4 -c:a pcm_f32le"),
 ];
 
 const fn film(file: &'static str, options: &'static str) -> Recipe {

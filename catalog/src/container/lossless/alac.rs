@@ -235,7 +235,7 @@ fn predict(errors: &[i32], width: u32, mut coefficients: Vec<i32>, shift: u32, f
             let sum = differences()
                 .zip(&coefficients)
                 .fold(0i32, |sum, (difference, coefficient)| sum.wrapping_add(difference.wrapping_mul(*coefficient)));
-            let predicted = (i64::from(sum) + (1 << (shift - 1)) >> shift) as i32;
+            let predicted = ((i64::from(sum) + (1 << (shift - 1))) >> shift) as i32;
             let sample = cut(predicted.wrapping_add(base).wrapping_add(error));
             adapt(&mut coefficients, error, shift, differences());
             sample
