@@ -113,6 +113,7 @@ pub const MORE: &[Recipe] = &[
     film("flac.mkv", "-c:v libx264 -preset veryfast -bf 2 -c:a flac -sample_fmt s16"),
     film("flac.ogg", "-vn -c:a flac -sample_fmt s16"),
     film("nellymoser.flv", "-c:v libx264 -preset veryfast -bf 2 -c:a nellymoser -ar 22050 -ac 1"),
+    film("prores.mov", "-s 176x144 -c:v prores -c:a aac"),
     film("f32.mov", "-c:v mpeg4 -c:a pcm_f32le"),
 ];
 

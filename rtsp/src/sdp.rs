@@ -39,7 +39,8 @@ pub enum Lines {
     /// Each has its own.
     Each,
     /// Those in ASF packets share one: GStreamer gives every line a demuxer of its own, and each demuxer waits for all
-    /// the streams that the header tells of.
+    /// the streams that the header tells of. It waits for ever for what comes as QuickTime describes it, so that is not
+    /// told beside other tracks.
     AsfTogether,
 }
 
@@ -102,7 +103,11 @@ fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> Str
     let one_line = lines == Lines::AsfTogether && index.tracks.iter().filter(|track| is_asf(track)).count() > 1;
     let leader = index.tracks.iter().position(|track| is_asf(track) && track.format.media() == Media::Video);
     let leader = leader.or_else(|| index.tracks.iter().position(is_asf));
-    let told = |position: usize, track: &Track| !one_line || !is_asf(track) || Some(position) == leader;
+    let is_quicktime = |track: &Track| matches!(track.format, Format::QuickTime { .. });
+    let unheard = lines == Lines::AsfTogether && !index.tracks.iter().all(is_quicktime);
+    let told = |position: usize, track: &Track| {
+        (!one_line || !is_asf(track) || Some(position) == leader) && !(unheard && is_quicktime(track))
+    };
     let tracks = index.tracks.iter().enumerate().filter(|(position, track)| told(*position, track));
     let mut media: Vec<_> = tracks
         .map(|(position, track)| {
@@ -356,6 +361,18 @@ mod tests {
             assert_eq!(text.contains("a=range:npt=0-60.000\r\n"), told, "{lines:?}: {text}");
             assert_eq!(text.contains("a=range:npt=0-\r\n"), !told, "{lines:?}: {text}");
         }
+    }
+
+    #[test]
+    fn gstreamer_is_not_told_of_what_it_would_wait_for() {
+        let mut film = fake::film();
+        let (media, description) = (Media::Audio, vec![0; 36]);
+        film.tracks[1].format = Format::QuickTime { media, description, clock: 8000, codec: "x".into() };
+        for (lines, told) in [(Lines::Each, true), (Lines::AsfTogether, false)] {
+            assert_eq!(describe(&film, LOCAL, lines).contains("X-QT/8000/1"), told, "{lines:?}");
+        }
+        film.tracks.remove(0);
+        assert!(describe(&film, LOCAL, Lines::AsfTogether).contains("X-QT/8000/1"));
     }
 
     #[test]

@@ -60,19 +60,6 @@ const VIDEO: &[(&[u8; 4], &[u8; 4])] = &[
     (b"2Vuy", b"UYVY"),
     (b"v210", b"v210"),
     (b"I420", b"I420"),
-    (b"v308", b"v308"),
-    (b"v408", b"v408"),
-    (b"v410", b"v410"),
-    (b"apch", b"apch"),
-    (b"apcn", b"apcn"),
-    (b"apcs", b"apcs"),
-    (b"apco", b"apco"),
-    (b"ap4h", b"ap4h"),
-    (b"ap4x", b"ap4x"),
-    (b"Hap1", b"Hap1"),
-    (b"Hap5", b"Hap5"),
-    (b"HapY", b"HapY"),
-    (b"tga ", b"tga "),
 ];
 
 /// Sound codecs that only QuickTime has a name for, and whose decoders need no more than rate and channels: receivers keep
@@ -80,11 +67,22 @@ const VIDEO: &[(&[u8; 4], &[u8; 4])] = &[
 const QUICKTIME_SOUND: [&[u8; 4]; 10] =
     [b"MAC3", b"MAC6", b"Qclp", b"nmos", b"agsm", b"spex", b"fl32", b"fl64", b"in32", b"lpcm"];
 
+/// Apple ProRes: likewise, as its pictures say their size.
+const QUICKTIME_VIDEO: [&[u8; 4]; 6] = [b"apch", b"apcn", b"apcs", b"apco", b"ap4h", b"ap4x"];
+/// The RTP clock of those.
+const CLOCK: u32 = 90_000;
+
 /// A video codec by its name.
 pub(super) fn video(entry: &Piece) -> Result<Kind, ContainerError> {
     let unknown = || Kind::Unknown(entry.kind.to_string());
-    let Some(&(_, name)) = VIDEO.iter().find(|(known, _)| **known == entry.kind.0) else { return Ok(unknown()) };
     let (width, height) = super::video::visual(entry)?;
+    if QUICKTIME_VIDEO.contains(&&entry.kind.0) {
+        let codec = format!("{} video {width}x{height}", entry.kind);
+        let format = quicktime::described(Media::Video, &quicktime::boxed(entry.kind.0, &entry.body), CLOCK, codec);
+        let known = format.map(|format| Kind::Known(Codec::Foreign(Foreign { format, frame: None })));
+        return Ok(known.unwrap_or_else(unknown));
+    }
+    let Some(&(_, name)) = VIDEO.iter().find(|(known, _)| **known == entry.kind.0) else { return Ok(unknown()) };
     let word = |at: usize| entry.body.get(at..at + 2).map_or(0, |word| u16::from_be_bytes([word[0], word[1]]));
     // The colour depth; from 33 on it counts greys.
     let depth = word(74);
