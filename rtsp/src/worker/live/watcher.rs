@@ -244,10 +244,8 @@ impl Watcher {
         exit: &mut Exit,
         now: Instant,
     ) {
+        self.begin(first.burst.track, live, options, exit, now);
         let Some(lane) = self.lanes.get_mut(first.burst.track).and_then(Option::as_mut) else { return };
-        if lane.fresh {
-            lane.begin(first.burst.track, live, &options.cname, exit, now);
-        }
         match &lane.way {
             Way::Udp(_) => lane.send_datagrams(first, exit),
             Way::Interleaved { .. } => lane.send_frames(whole, exit, now),
@@ -272,12 +270,10 @@ impl Watcher {
         }
         let mut packets = 0;
         while let Some(burst) = self.behind.front().cloned() {
+            self.begin(burst.track, live, options, exit, now);
             let Some(Some(lane)) = self.lanes.get_mut(burst.track) else { break };
             let most = exit.batch.max_segments();
             let count = burst.train.len();
-            if lane.fresh {
-                lane.begin(burst.track, live, &options.cname, exit, now);
-            }
             if let Way::Interleaved { outbox, .. } = &lane.way {
                 if outbox.is_congested() {
                     self.due = now + ASK_AGAIN;
@@ -299,6 +295,18 @@ impl Watcher {
                 self.next = 0;
                 self.behind.pop_front();
                 self.behind_bytes = self.behind_bytes.saturating_sub(burst.train.bytes().len());
+            }
+        }
+    }
+
+    /// Before the first packet of all, a report for each track: VLC drops what it has when one of them is reported on
+    /// later than another began, and with that the only picture where decoding may begin.
+    fn begin(&mut self, track: usize, live: &Live, options: &WorkerOptions, exit: &mut Exit, now: Instant) {
+        if self.lane(track).is_some_and(|lane| lane.fresh) {
+            for (track, lane) in self.lanes.iter_mut().enumerate() {
+                if let Some(lane) = lane.as_mut().filter(|lane| lane.fresh) {
+                    lane.begin(track, live, &options.cname, exit, now);
+                }
             }
         }
     }
