@@ -15,7 +15,7 @@ pub struct Feeder {
 }
 
 impl Feeder {
-    /// Units of one track that came together, in decode order and in stored form (see [`Format::store`]), their times on
+    /// Units of one track that came together, in decode order and in stored form (see [`rtp::format::Format::store`]), their times on
     /// the feed's own line, which all its tracks share: zero means the same instant in each. They may share packets.
     ///
     /// False: another has taken over or the channel was closed; nothing that this one brings is taken any more.

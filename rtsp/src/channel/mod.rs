@@ -13,7 +13,7 @@
 //! | [`Want`] | that somebody wants to watch: a feed on demand runs while there is one |
 //! | [`Watching`] | a channel that somebody watches, as it is described now |
 //!
-//! A feed's times are its own; [`timeline`] lays them on the channel's, which begins with the first unit and runs
+//! A feed's times are its own; `timeline` lays them on the channel's, which begins with the first unit and runs
 //! with the wall clock. Its zero is kept over a change of feeds with the same description, as are the sources'
 //! numbers: viewers notice the gap and nothing else.
 

@@ -1,4 +1,4 @@
-//! A worker's pair of UDP sockets, and [`batch`], by which many viewers' trains leave in one system call.
+//! A worker's pair of UDP sockets, and `batch`, by which many viewers' trains leave in one system call.
 
 mod batch;
 
