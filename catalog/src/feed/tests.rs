@@ -84,14 +84,13 @@ fn what_comes_live_is_what_the_file_has() {
                         let mut data = Vec::new();
                         info.format.store(&sample.data, sample.sync, &mut data).unwrap();
                         let ticks = |time| clock.rescale(time, info.timescale);
-                        let unit = FeedUnit {
+                        FeedUnit {
                             track: place,
                             data: data.into(),
                             dts: ticks(sample.dts),
                             pts: ticks(sample.pts),
                             sync: sample.sync,
-                        };
-                        unit
+                        }
                     })
                     .collect();
                 let (live, stored) = (of(&seen.units, place), of(&stored, place));
