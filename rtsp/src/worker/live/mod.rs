@@ -11,6 +11,7 @@
 //! channel has kept, train by train, and everything new behind that until they have caught up.
 
 mod chunk;
+mod lane;
 mod station;
 #[cfg(test)]
 mod tests;

@@ -7,14 +7,12 @@ use super::{
     },
     Newest,
     chunk::Chunk,
+    lane::Lane,
     station::StationId,
 };
 use crate::{
     channel::{Burst, Live},
-    net::{
-        outbox::{Offer, Outbox},
-        udp::UdpPair,
-    },
+    net::udp::UdpPair,
 };
 use rtp::{
     clock::{MediaTime, RtpTimestamp, Ticks},
@@ -73,19 +71,6 @@ enum State {
     Armed,
     Watching,
     Paused,
-}
-
-/// One track on its way to one viewer.
-struct Lane {
-    way: Way,
-    sender: Sender,
-    /// Nothing has left yet since PLAY.
-    fresh: bool,
-    next_sequence: u16,
-    /// Where it stood before this PLAY, if something had been sent: numbers and times never go back.
-    stood: Option<u16>,
-    /// When the last unit of which all has left is decoded.
-    sent_to: Option<Ticks>,
 }
 
 /// Where one track stood when its viewer stopped watching the channel as it is.
@@ -151,7 +136,8 @@ impl Watcher {
         }
     }
 
-    /// Takes what the channel has kept, but for what has been sent before, as what it has to get first; answers the place on the timeline where that begins.
+    /// Takes what the channel has kept, but for what has been sent before, as what it has to get first; answers the place on
+    /// the timeline where that begins.
     pub(super) fn join(&mut self, newest: Newest, live: &Live, now: Instant) -> MediaTime {
         let Newest { kept, next_sequences, next_number } = newest;
         for (lane, next) in self.lanes.iter_mut().zip(next_sequences) {
@@ -412,71 +398,4 @@ impl Watcher {
     fn lane(&self, track: usize) -> Option<&Lane> {
         self.lanes.get(track)?.as_ref()
     }
-}
-
-impl Lane {
-    /// Just before its first packet: players then know the wall clock's time of the very first picture.
-    fn begin(&mut self, track: usize, live: &Live, cname: &str, exit: &mut Exit, now: Instant) {
-        self.fresh = false;
-        self.sender.start(now);
-        self.report(track, live, cname, exit, now);
-    }
-
-    fn report(&mut self, track: usize, live: &Live, cname: &str, exit: &mut Exit, now: Instant) {
-        let (ntp, timestamp) = live.report_times(track, now);
-        exit.report.clear();
-        let written = rtcp::write_sender_report(&mut exit.report, &self.sender.report(ntp, timestamp), cname);
-        self.sender.report_sent(exit.report.len(), now);
-        if written.is_ok() && self.way.send_report(&exit.report, &exit.udp, now) {
-            WorkerStatistics::count(&exit.statistics.reports, 1);
-        }
-    }
-
-    fn send_datagrams(&mut self, chunk: &Chunk<'_>, exit: &mut Exit) {
-        let Way::Udp(way) = &self.way else { return };
-        for segments in &chunk.segments {
-            if exit.batch.is_full() {
-                exit.flush();
-            }
-            exit.batch.push_burst(chunk.burst, *segments, &way.rtp);
-        }
-        self.sent(chunk, exit);
-    }
-
-    /// Over a connection that takes no more, whole bursts are left out, up to the next where decoding may begin.
-    fn send_frames(&mut self, chunk: &mut Chunk<'_>, exit: &mut Exit, now: Instant) {
-        let Way::Interleaved { outbox, rtp_channel, thinning, .. } = &mut self.way else { return };
-        if !admit(outbox, thinning, chunk.burst.is_sync(), chunk.bytes) {
-            WorkerStatistics::count(&exit.statistics.dropped_units, chunk.burst.units.len() as u64);
-            return;
-        }
-        WorkerStatistics::count(&exit.statistics.writes, 1);
-        if outbox.try_train(chunk.frames(*rtp_channel), now) == Offer::Accepted {
-            self.sent(chunk, exit);
-        }
-    }
-
-    fn sent(&mut self, chunk: &Chunk<'_>, exit: &Exit) {
-        let packets = chunk.packets.len();
-        self.next_sequence = chunk.burst.first_sequence.wrapping_add(chunk.packets.end as u16);
-        if chunk.packets.end == chunk.burst.train.len() {
-            self.sent_to = chunk.burst.units.last().map(|unit| unit.dts);
-        }
-        self.sender.sent(packets as u32, chunk.octets);
-        WorkerStatistics::count(&exit.statistics.packets, packets as u64);
-        WorkerStatistics::count(&exit.statistics.octets, chunk.bytes as u64);
-    }
-}
-
-/// Whether a connection takes a burst: one where decoding may begin may fill it to the brim, all others only to the half;
-/// and once one was left out, so are all that need it.
-fn admit(outbox: &Outbox, thinning: &mut bool, sync: bool, bytes: usize) -> bool {
-    let room = outbox.room();
-    // Frames' heads.
-    let bytes = bytes + bytes / 64;
-    let limit = if sync { room.limit } else { room.limit / 2 };
-    let fits = room.is_empty() || room.waiting + bytes <= limit;
-    let taken = fits && (sync || !*thinning);
-    *thinning = !taken;
-    taken
 }
