@@ -106,7 +106,8 @@ fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> Str
     let is_quicktime = |track: &Track| matches!(track.format, Format::QuickTime { .. });
     let unheard = lines == Lines::AsfTogether && !index.tracks.iter().all(is_quicktime);
     let told = |position: usize, track: &Track| {
-        (!one_line || !is_asf(track) || Some(position) == leader) && !(unheard && is_quicktime(track))
+        let follows = one_line && is_asf(track) && Some(position) != leader;
+        !follows && !(unheard && is_quicktime(track))
     };
     let tracks = index.tracks.iter().enumerate().filter(|(position, track)| told(*position, track));
     let mut media: Vec<_> = tracks

@@ -90,7 +90,7 @@ fn check_times(name: &str, received: &Decoded, first: usize, film: &Decoded) {
     for (at, pair) in received.pictures.windows(2).enumerate().skip(1) {
         let gap = (pair[1].time - pair[0].time) / 1_000_000;
         // Where the film begins again its sound decides when.
-        let most = if (first + at + 1) % film.pictures.len() == 0 { 200 } else { 41 };
+        let most = if (first + at + 1).is_multiple_of(film.pictures.len()) { 200 } else { 41 };
         assert!(gap <= most, "{name}: {gap} ms before picture {}", at + 1);
     }
     let (own, heard) = (film.sound.as_ref().unwrap(), received.sound.as_ref().unwrap());

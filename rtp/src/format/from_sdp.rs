@@ -199,7 +199,7 @@ fn mp4v(parameters: &Parameters<'_>) -> Result<Format, OfferError> {
     };
     let config = unhex(text).ok_or_else(|| refused("MP4V-ES", "config", text, "hexadecimal digits"))?;
     let size = mpeg4_visual::Config::parse(&config).map_or((0, 0), |found| (found.layer.width, found.layer.height));
-    Ok(Format::Mp4vEs { config, width: size.0.into(), height: size.1.into() })
+    Ok(Format::Mp4vEs { config, width: size.0, height: size.1 })
 }
 
 fn mpeg4_generic(parameters: &Parameters<'_>) -> Result<Format, OfferError> {

@@ -50,8 +50,10 @@ a=rtpmap:107 vnd.onvif.metadata/90000
 m=audio 5006 RTP/AVP 0
 a=lang:de";
 
-/// Port, payload type, encoding or refusal, control, bit/s of each `m=` line.
-fn check(text: &str, expected: &[(u16, u8, &str, Option<&str>, Option<u32>)]) {
+/// Port, payload type, encoding or refusal, control, bit/s of an `m=` line.
+type Line<'a> = (u16, u8, &'a str, Option<&'a str>, Option<u32>);
+
+fn check(text: &str, expected: &[Line<'_>]) {
     let description = Description::parse(text.as_bytes()).unwrap();
     let seen: Vec<_> = description
         .media

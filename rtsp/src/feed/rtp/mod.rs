@@ -215,7 +215,8 @@ impl RtpFeed {
         let complete = |track: &Track| track.known.description.format.is_complete();
         if self.places.is_none() {
             let waited = self.first.is_some_and(|first| now.saturating_duration_since(first) >= PATIENCE);
-            if !self.tracks.iter().all(complete) && !(waited && self.tracks.iter().any(complete)) {
+            let enough = self.tracks.iter().all(complete) || (waited && self.tracks.iter().any(complete));
+            if !enough {
                 return None;
             }
             let mut next = 0..;

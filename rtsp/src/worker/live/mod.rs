@@ -96,13 +96,13 @@ impl Audience {
         let knows = |viewer: &ViewerId| self.by_id.contains_key(viewer);
         match command {
             Command::Burst { station, burst } => {
-                let Some(at) = self.stations.get_mut(&station) else { return None };
+                let at = self.stations.get_mut(&station)?;
                 at.deliver(&burst, &mut self.watchers, exit, &self.options, now);
                 exit.flush();
                 self.reschedule(station);
             }
             Command::Over { station, reason } => {
-                let Some(at) = self.stations.get_mut(&station) else { return None };
+                let at = self.stations.get_mut(&station)?;
                 tracing::info!(
                     channel = at.channel.name(),
                     reason,
