@@ -134,7 +134,7 @@ impl Server {
         connection.asf = opened.as_ref().is_ok_and(|opened| sdp::has_asf(opened.index()));
         let outcome = match opened {
             // Whether there is such a presentation, DESCRIBE tells.
-            _ if request.method == Method::Options => Ok(options(request, self.rules.pushable.is_some())),
+            _ if request.method == Method::Options => Ok(options(request, self.publishes(request))),
             Ok(opened) => self.form(&request.uri, opened).and_then(|opened| match request.method {
                 Method::Describe => self.describe(connection, request, opened),
                 _ => self.setup_new(connection, request, opened, now),
@@ -256,9 +256,9 @@ impl Server {
                 let refusal = Refusal::new(StatusCode::NotImplemented, "unknown method");
                 return Err(refusal.field(PUBLIC, METHODS));
             }
-            Method::Announce | Method::Record if self.rules.pushable.is_some() && !v2::speaks(request) => {}
+            Method::Announce | Method::Record if self.publishes(request) => {}
             Method::Announce | Method::Record | Method::Redirect => {
-                let refusal = Refusal::new(StatusCode::MethodNotAllowed, "this server only plays");
+                let refusal = Refusal::new(StatusCode::MethodNotAllowed, "nothing can be published under this name");
                 return Err(refusal.field(ALLOW, METHODS));
             }
             _ => {}
@@ -285,7 +285,7 @@ impl Server {
                 Target::Presentation { name, .. } if session.is_none() && !self.takes_publisher(&name) => {
                     Ok(Step::Open(name))
                 }
-                _ => Ok(options(request, self.rules.pushable.is_some())),
+                _ => Ok(options(request, self.publishes(request))),
             },
             Method::Describe => self.describe_target(request, target),
             Method::Setup => self.setup(connection, request, target, session, now),

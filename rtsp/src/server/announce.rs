@@ -1,17 +1,17 @@
 //! ANNOUNCE (RFC 2326 section 10.3): a publisher says what it will bring.
 
-use super::{Connection, Outcome, Refusal, Server, Step, Target};
+use super::{Connection, Outcome, Refusal, Server, Step, Target, v2};
 use crate::feed::description::Description;
 use crate::feed::push::{Publication, Publications, Pushable};
 use crate::headers::{MediaType, SessionField};
 use crate::message::{Request, StatusCode, reply};
+use crate::session::SessionId;
 use rtsp_types::headers::{ACCEPT, CONTENT_TYPE, SESSION};
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
 impl Server {
-    /// A session for a publisher. Nobody is known to publish under a name but channels that were added for it, whatever
-    /// else there is of that name.
+    /// A session for a publisher.
     pub(super) fn announce(
         &self,
         pushable: &Pushable,
@@ -47,6 +47,19 @@ impl Server {
         let mut reply = reply(StatusCode::Ok);
         reply.insert_header(SESSION, SessionField { id: id.to_string(), timeout }.to_string());
         Ok(Step::done(reply))
+    }
+
+    /// Whether the request may be a publisher's: ANNOUNCE and RECORD are none of 2.0's.
+    pub(super) fn publishes(&self, request: &Request) -> bool {
+        let known = || {
+            let id = SessionField::parse(request.headers.get(SESSION)?).ok()?.id;
+            Some(self.publications().contains(&SessionId::new(id)))
+        };
+        let named = || match Target::parse(&request.uri) {
+            Ok(Target::Presentation { name, .. }) => self.takes_publisher(&name),
+            _ => false,
+        };
+        !v2::speaks(request) && (named() || known().unwrap_or(false))
     }
 
     /// Whether a channel of that name takes a publisher.

@@ -31,10 +31,10 @@ fn publishers_are_answered_by_the_state_they_are_in() {
     let (setting, _channel) = setting();
     let setup = format!("SETUP live/streamid=0 | {TCP} | Session: $S");
     for (name, dialogue) in [
-        ("what can be done", "> OPTIONS * \n < 200 | Public: ANNOUNCE, RECORD".to_owned()),
-        ("a film", format!("> ANNOUNCE film | {SDP} \n < 403 | body=film is no channel that takes a publisher\\n")),
-        ("nothing of that name", format!("> ANNOUNCE none | {SDP} \n < 403")),
-        ("no channel at all", format!("> ANNOUNCE . | {SDP} \n < 404")),
+        ("what can be done", "> OPTIONS live \n < 200 | Public: ANNOUNCE, RECORD".to_owned()),
+        ("a film", format!("> ANNOUNCE film | {SDP} \n < 405 | Allow: PLAY \n > RECORD film \n < 405")),
+        ("nothing of that name", format!("> ANNOUNCE none | {SDP} \n < 405 | Allow: PLAY")),
+        ("no channel at all", format!("> ANNOUNCE . | {SDP} \n < 405")),
         ("not SDP", "> ANNOUNCE live | Content-Type: text/plain | body=v=0 \n < 415 | Accept: application/sdp".to_owned()),
         ("no type", "> ANNOUNCE live \n < 415".to_owned()),
         (
