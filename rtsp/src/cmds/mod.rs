@@ -11,7 +11,6 @@ mod list;
 mod node;
 mod plan;
 mod remove;
-mod save;
 mod serve;
 mod user;
 

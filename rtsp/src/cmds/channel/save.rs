@@ -32,8 +32,8 @@ pub async fn run(config: Config, args: SaveArgs) -> Result<()> {
     if to <= args.from {
         bail!("--from {} is not before --to {to}", args.from);
     }
-    let catalog = super::open_catalog(&config, false).await?;
-    let nodes = super::local_nodes(&config, &catalog).await?;
+    let catalog = crate::cmds::open_catalog(&config, false).await?;
+    let nodes = crate::cmds::local_nodes(&config, &catalog).await?;
     let options = SaveOptions {
         channel: args.name,
         between_ns: args.from.0..to.0,
@@ -43,7 +43,7 @@ pub async fn run(config: Config, args: SaveArgs) -> Result<()> {
     };
     let saved = tokio::select! {
         saved = save(&catalog, &nodes.cluster, &options) => saved.map_err(anyhow::Error::from),
-        () = super::interrupted() => Err(anyhow::anyhow!("interrupted")),
+        () = crate::cmds::interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
     // What was begun is cleared away while the nodes still run.
     let swept = sweep(&catalog, &nodes.cluster).await;
