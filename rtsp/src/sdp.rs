@@ -107,7 +107,8 @@ fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> Str
     let unheard = lines == Lines::AsfTogether && !index.tracks.iter().all(is_quicktime);
     let told = |position: usize, track: &Track| {
         let follows = one_line && is_asf(track) && Some(position) != leader;
-        !follows && !(unheard && is_quicktime(track))
+        let silent = unheard && is_quicktime(track);
+        !(follows || silent)
     };
     let tracks = index.tracks.iter().enumerate().filter(|(position, track)| told(*position, track));
     let mut media: Vec<_> = tracks

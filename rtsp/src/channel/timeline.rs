@@ -18,10 +18,16 @@ const JUMP: Duration = Duration::from_secs(5);
 /// Over so long the unit that came with the least delay tells how the feed's clock stands to ours.
 const WINDOW: Duration = Duration::from_secs(8);
 
-/// What is taken of a difference at the end of each window, and at most, nanoseconds: clocks are off by 0.01 %, the network
-/// delays by more, and receivers take reports for what they are.
+/// The same of a feed that has just begun: what it is ahead by then is taken whole, before many have had a report.
+const FIRST_WINDOW: Duration = Duration::from_secs(1);
+
+/// Differences up to this are the network's and the feed's own unrest, nanoseconds; reports stay as they are.
+const UNREST: i64 = 10_000_000;
+
+/// What is taken of the rest at the end of each window, and at most, nanoseconds: clocks are off by 0.01 %, and receivers
+/// take reports for what they are.
 const SHARE: i64 = 4;
-const MAX_STEP: i64 = 4_000_000;
+const MAX_STEP: i64 = 2_000_000;
 
 /// How a feed's line lies on the channel's.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub(super) struct Timeline {
     /// Each track's latest decode time: they never fall.
     latest: Vec<Option<Ticks>>,
     window: Option<Window>,
+    /// The first window of the feed is over.
+    settled: bool,
 }
 
 /// How far the line has run ahead of the wall clock at most, lately.
@@ -45,12 +53,12 @@ impl Timeline {
     /// The line of a channel as it is described now.
     pub(super) fn new(live: Arc<Live>) -> Self {
         let latest = vec![None; live.sources.len()];
-        Self { live, shift: None, latest, window: None }
+        Self { live, shift: None, latest, window: None, settled: false }
     }
 
     /// Another feed begins.
     pub(super) fn restart(&mut self) {
-        (self.shift, self.window) = (None, None);
+        (self.shift, self.window, self.settled) = (None, None, false);
     }
 
     /// The units on the channel's line; `None` where there is no such track or none of them is left.
@@ -63,7 +71,7 @@ impl Timeline {
         let shift = match self.shift.filter(near) {
             Some(shift) => shift,
             None => {
-                self.window = None;
+                (self.window, self.settled) = (None, false);
                 // Behind all that was: a feed that comes back at once may have been ahead.
                 let start = here.max(self.end());
                 MediaTime(start.0.saturating_sub(own.0))
@@ -95,13 +103,17 @@ impl Timeline {
         let ahead = laid.0.saturating_sub(wall.0);
         let window = self.window.get_or_insert(Window { began: now, ahead });
         window.ahead = window.ahead.max(ahead);
-        if now.saturating_duration_since(window.began) < WINDOW {
+        let length = if self.settled { WINDOW } else { FIRST_WINDOW };
+        if now.saturating_duration_since(window.began) < length {
             return;
         }
         // Only the channel, which is locked, writes.
         let known = self.live.ahead.load(Relaxed);
-        let step = (window.ahead.saturating_sub(known) / SHARE).clamp(-MAX_STEP, MAX_STEP);
+        let off = window.ahead.saturating_sub(known);
+        let beyond = off - off.clamp(-UNREST, UNREST);
+        let step = if self.settled { (beyond / SHARE).clamp(-MAX_STEP, MAX_STEP) } else { off };
         self.live.ahead.store(known.saturating_add(step), Relaxed);
+        self.settled = true;
         self.window = None;
     }
 }
