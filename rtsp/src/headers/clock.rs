@@ -12,14 +12,16 @@ pub struct ClockRange {
     pub end: Option<UtcTime>,
 }
 
-/// An instant of the wall clock: nanoseconds since 1970, from then up to the year 2199.
+/// An instant of the wall clock: nanoseconds since 1970, from the year 1900 (GStreamer's zero) to 2199.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UtcTime(pub i64);
 
 const NANOS: i64 = 1_000_000_000;
 const DAY: i64 = 86_400;
 /// Years that fit nanoseconds with room to spare.
-const YEARS: std::ops::RangeInclusive<i64> = 1970..=2199;
+const YEARS: std::ops::RangeInclusive<i64> = 1900..=2199;
+/// Days from 1900 to 1970.
+const DAYS_TO_1970: i64 = 25_567;
 
 impl ClockRange {
     /// # Errors
@@ -84,9 +86,9 @@ fn days_of(year: i64, month: i64) -> i64 {
 
 /// Days from 1970 to a date.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    let years: i64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
+    let years: i64 = (1900..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
     let months: i64 = (1..month).map(|month| days_of(year, month)).sum();
-    years + months + day - 1
+    years + months + day - 1 - DAYS_TO_1970
 }
 
 fn error(reason: &'static str) -> FieldError {
@@ -95,9 +97,10 @@ fn error(reason: &'static str) -> FieldError {
 
 impl fmt::Display for UtcTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = self.0.max(0);
-        let (mut days, second) = (nanos / NANOS / DAY, nanos / NANOS % DAY);
-        let (mut year, mut month) = (1970, 1);
+        let nanos = self.0.max(-DAYS_TO_1970 * DAY * NANOS);
+        let seconds = nanos.div_euclid(NANOS);
+        let (mut days, second) = (seconds.div_euclid(DAY) + DAYS_TO_1970, seconds.rem_euclid(DAY));
+        let (mut year, mut month) = (1900, 1);
         // No later than the year 2262, where nanoseconds end.
         while days >= if is_leap(year) { 366 } else { 365 } {
             days -= if is_leap(year) { 366 } else { 365 };
@@ -109,7 +112,7 @@ impl fmt::Display for UtcTime {
         }
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         write!(f, "{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}", days + 1)?;
-        let decimals = format!("{:09}", nanos % NANOS);
+        let decimals = format!("{:09}", nanos.rem_euclid(NANOS));
         match decimals.trim_end_matches('0') {
             "" => f.write_str("Z"),
             decimals => write!(f, ".{decimals}Z"),
@@ -137,6 +140,8 @@ mod tests {
         for (text, start, end) in [
             ("19961108T142300Z-19961108T143520Z", Some(847_462_980 * NANOS), Some(847_463_720 * NANOS)),
             ("19700101T000000.25Z-", Some(NANOS / 4), None),
+            ("19691231T235959.75Z-", Some(-NANOS / 4), None),
+            ("19000101T000000Z-19000101T000500.098Z", Some(-2_208_988_800 * NANOS), Some(-2_208_988_499_902_000_000)),
             ("-20240229T235959.000000001Z", None, Some(1_709_251_199 * NANOS + 1)),
             ("21991231T235959Z-", Some(7_258_118_399 * NANOS), None),
             ("20000301T000000Z-", Some(951_868_800 * NANOS), None),
@@ -160,7 +165,7 @@ mod tests {
             "20260230T000000Z-",
             "20261301T000000Z-",
             "20260131T240000Z-",
-            "19691231T235959Z-",
+            "18991231T235959Z-",
             "22000101T000000Z-",
             "2026013+T235959Z-",
             "20260131T235959.xZ-",

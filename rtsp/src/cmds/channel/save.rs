@@ -105,7 +105,8 @@ mod tests {
             assert_eq!(time(text), Ok(UtcTime(1_769_890_500_000_000_000)), "{text}");
         }
         for (text, ago) in [("2h", 7_200), ("90m", 5_400), ("30s", 30)] {
-            let off = now().0 - ago * 1_000_000_000 - time(text).unwrap().0;
+            let before = now().0;
+            let off = time(text).unwrap().0 + ago * 1_000_000_000 - before;
             assert!((0..5_000_000_000).contains(&off), "{text}: {off}");
         }
         for text in ["", "h", "yesterday", "2026-01-31", "-5", "30", "20:15"] {
