@@ -6,12 +6,12 @@ use crate::{
     server::{OpenError, Opened, Presentations},
     shift::Shift,
     watch::ClusterWatch,
-    worker::MediaSource,
+    worker::{Fetched, MediaSource},
 };
 use bytes::Bytes;
 use catalog::{db::Catalog, library::Library};
 use futures_util::future::BoxFuture;
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use stripes::{layout::Layout, net::UnitSource, scattered::Piece};
 
 /// Opens presentations by name.
@@ -74,22 +74,12 @@ impl MediaSource for ClusterMedia {
         self.0.cached(layout.object, unit)
     }
 
-    fn fetch(
-        &self,
-        layout: Arc<Layout>,
-        unit: u64,
-        deadline: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+    fn fetch(&self, layout: Arc<Layout>, unit: u64, deadline: Duration) -> Fetched {
         let source = self.0.clone();
         Box::pin(async move { source.unit(&layout, unit, deadline).await.map_err(|error| error.to_string()) })
     }
 
-    fn fetch_piece(
-        &self,
-        layout: Arc<Layout>,
-        piece: Piece,
-        deadline: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+    fn fetch_piece(&self, layout: Arc<Layout>, piece: Piece, deadline: Duration) -> Fetched {
         let source = self.0.clone();
         Box::pin(async move { source.piece(&layout, piece, deadline).await.map_err(|error| error.to_string()) })
     }

@@ -29,12 +29,13 @@ use rtsp::{
     channel::{Channel, ChannelOptions, Feeder, LiveUnit, TrackDescription},
     headers::{Scale, SeekStyle, Speed},
     net::{outbox::Outbox, wire::Wire},
-    worker::{Destination, MediaSource, PlayRequest, PlayTrack, Start, ViewerId, WorkerId, WorkerOptions, Workers},
+    worker::{
+        Destination, Fetched, MediaSource, PlayRequest, PlayTrack, Start, ViewerId, WorkerId, WorkerOptions, Workers,
+    },
 };
 use std::{
     net::{TcpListener, TcpStream, UdpSocket},
     os::fd::OwnedFd,
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -63,12 +64,7 @@ impl MediaSource for Nothing {
         None
     }
 
-    fn fetch(
-        &self,
-        _: Arc<Layout>,
-        unit: u64,
-        _: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+    fn fetch(&self, _: Arc<Layout>, unit: u64, _: Duration) -> Fetched {
         Box::pin(async move { Err(format!("unit {unit}")) })
     }
 }

@@ -1,9 +1,12 @@
 //! The units of windows, beside those of films.
 
 use super::{Shift, window::LINE_BYTES};
-use crate::{films::ClusterMedia, worker::MediaSource};
+use crate::{
+    films::ClusterMedia,
+    worker::{Fetched, MediaSource},
+};
 use bytes::{Bytes, BytesMut};
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use stripes::{layout::Layout, scattered::Piece};
 
 /// Units of the cluster, and of windows over it.
@@ -23,12 +26,7 @@ impl MediaSource for ShiftMedia {
         Some(whole(self.films.cached(&segment, own)?, layout))
     }
 
-    fn fetch(
-        &self,
-        layout: Arc<Layout>,
-        unit: u64,
-        deadline: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+    fn fetch(&self, layout: Arc<Layout>, unit: u64, deadline: Duration) -> Fetched {
         if layout.length != LINE_BYTES {
             return self.films.fetch(layout, unit, deadline);
         }
@@ -39,12 +37,7 @@ impl MediaSource for ShiftMedia {
         Box::pin(async move { Ok(whole(fetched.await?, &layout)) })
     }
 
-    fn fetch_piece(
-        &self,
-        layout: Arc<Layout>,
-        piece: Piece,
-        deadline: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+    fn fetch_piece(&self, layout: Arc<Layout>, piece: Piece, deadline: Duration) -> Fetched {
         if layout.length != LINE_BYTES {
             return self.films.fetch_piece(layout, piece, deadline);
         }

@@ -30,8 +30,8 @@ mod wheel;
 mod tests;
 
 pub use request::{
-    Behind, Destination, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, TrackInfo, ViewerEvent,
-    ViewerId, ViewerStatistics, WorkerId,
+    Behind, Destination, Fetched, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, TrackInfo,
+    ViewerEvent, ViewerId, ViewerStatistics, WorkerId,
 };
 pub use statistics::{LATENESS_BOUNDS, Snapshot, WorkerStatistics};
 

@@ -282,8 +282,7 @@ impl Machine {
         }
         let Some(viewer) = self.viewers.get(key) else { return };
         if let Some(due) = viewer.playback.poll_timeout() {
-            viewer.slot = Some(self.wheel.edge(due));
-            self.wheel.add(key.slot(), due);
+            viewer.slot = Some(self.wheel.add(key.slot(), due));
         }
     }
 

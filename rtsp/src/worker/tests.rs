@@ -12,9 +12,7 @@ use crate::{
 };
 use rtp::clock::RtpTimestamp;
 use std::{
-    future::Future,
     net::{SocketAddr, UdpSocket},
-    pin::Pin,
     sync::atomic::AtomicBool,
     time::Instant,
 };
@@ -36,12 +34,7 @@ impl MediaSource for Memory {
         self.cached.then(|| self.film.unit(unit))
     }
 
-    fn fetch(
-        &self,
-        _: Arc<Layout>,
-        unit: u64,
-        _: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+    fn fetch(&self, _: Arc<Layout>, unit: u64, _: Duration) -> Fetched {
         let broken = self.broken.load(Ordering::Relaxed);
         let bytes = self.film.unit(unit);
         Box::pin(async move {
@@ -93,12 +86,17 @@ impl Stage {
     }
 
     async fn event(&mut self) -> ViewerEvent {
-        loop {
-            let event = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
-            match event.expect("no event came").expect("the worker dropped the viewer") {
-                ViewerEvent::Alive | ViewerEvent::Reached(_) => {}
-                other => return other,
-            }
+        next_event(&mut self.requests).await
+    }
+}
+
+/// What a viewer is told next, signs of life apart.
+pub(super) async fn next_event(events: &mut UnboundedReceiver<ViewerEvent>) -> ViewerEvent {
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        match event.expect("no event came").expect("the worker dropped the viewer") {
+            ViewerEvent::Alive | ViewerEvent::Reached(_) => {}
+            other => return other,
         }
     }
 }
@@ -329,6 +327,17 @@ async fn pause_seek_and_reports_of_the_viewer() {
     }
     assert_eq!(alive, 1, "signs of life are passed on now and then");
     assert_eq!(stage.workers.pause(stage.worker, ViewerId(9), None).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_further_away_than_the_wheel_reaches_is_told() {
+    let playback = PlaybackOptions { goodbye: Duration::from_millis(4_500), ..Default::default() };
+    let mut stage = stage(film(1, |_, _| 1_000), true, WorkerOptions { playback, ..Default::default() });
+    let receiver = Receiver::new();
+    let request = stage.request(receiver.destinations(), Start::Resume);
+    stage.workers.play(stage.worker, request).await.unwrap();
+    stage.workers.go(stage.worker, ViewerId(1));
+    assert_eq!(stage.event().await, ViewerEvent::EndOfStream);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// One slot.
 pub(super) const SLOT: Duration = Duration::from_millis(1);
 
-/// Slots: deadlines further away than this are looked at once on the way. A power of two, a multiple of 64.
+/// Slots: deadlines further away than this are looked at on the way. A power of two, a multiple of 64.
 const SLOTS: usize = 4096;
 
 /// Deadlines of many, at slot edges; adding and taking cost the same however many there are.
@@ -32,12 +32,14 @@ impl Wheel {
         self.instant(self.slot(at))
     }
 
-    /// Adds `key` at the edge at or after `due`, or at the wheel's far end.
-    pub(super) fn add(&mut self, key: u32, due: Instant) {
+    /// Adds `key` at the edge at or after `due`, or at the wheel's far end, and answers which edge that is: whoever has a
+    /// deadline further away is taken out there, finds nothing to do, and is added anew.
+    pub(super) fn add(&mut self, key: u32, due: Instant) -> Instant {
         let slot = self.slot(due).clamp(self.next, self.next + SLOTS as u64 - 1);
         let at = index(slot);
         self.slots[at].push(key);
         self.filled[at / 64] |= 1 << (at % 64);
+        self.instant(slot)
     }
 
     /// The edge of the first slot with entries.
@@ -128,12 +130,13 @@ mod tests {
         let mut into = Vec::new();
         let now = start + Duration::from_millis(10_500);
         wheel.take(now, &mut into);
-        wheel.add(1, start);
+        assert_eq!(wheel.add(1, start), now + SLOT);
         assert_eq!(wheel.first(), Some(now + SLOT));
         wheel.take(now + SLOT, &mut into);
         assert_eq!(into, [1]);
-        wheel.add(2, now + Duration::from_secs(3600));
+        let edge = wheel.add(2, now + Duration::from_secs(3600));
         let first = wheel.first().unwrap();
+        assert_eq!(edge, first);
         assert!(first > now + Duration::from_secs(4) && first < now + Duration::from_secs(5));
     }
 

@@ -336,8 +336,7 @@ impl Audience {
             return;
         }
         if let Some(due) = watcher.next_due(now) {
-            watcher.slot = Some(self.wheel.edge(due));
-            self.wheel.add(slot, due);
+            watcher.slot = Some(self.wheel.add(slot, due));
         }
     }
 
@@ -357,8 +356,7 @@ impl Audience {
         if let Some(due) = station.next_due()
             && station.slot.is_none_or(|slot| due < slot)
         {
-            station.slot = Some(self.wheel.edge(due));
-            self.wheel.add(id.0 | STATION, due);
+            station.slot = Some(self.wheel.add(id.0 | STATION, due));
         }
     }
 

@@ -5,8 +5,8 @@ use crate::{
     headers::{Scale, SeekStyle, Speed},
     net::{outbox::Outbox, wire::Wire},
     worker::{
-        Destination, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, ViewerEvent, ViewerId, WorkerId,
-        WorkerOptions, Workers,
+        Destination, Fetched, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, ViewerEvent, ViewerId,
+        WorkerId, WorkerOptions, Workers, tests::next_event,
     },
 };
 use bytes::Bytes;
@@ -18,7 +18,6 @@ use rtp::{
 use std::{
     collections::BTreeMap,
     net::UdpSocket,
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,12 +36,7 @@ impl MediaSource for Nothing {
         None
     }
 
-    fn fetch(
-        &self,
-        _: Arc<Layout>,
-        unit: u64,
-        _: Duration,
-    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>> {
+    fn fetch(&self, _: Arc<Layout>, unit: u64, _: Duration) -> Fetched {
         Box::pin(async move { Err(format!("unit {unit}")) })
     }
 }
@@ -121,13 +115,7 @@ impl Stage {
     }
 
     async fn event(&mut self) -> ViewerEvent {
-        loop {
-            let event = tokio::time::timeout(Duration::from_secs(20), self.events.recv()).await;
-            match event.expect("no event came").expect("the worker dropped the viewer") {
-                ViewerEvent::Alive | ViewerEvent::Reached(_) => {}
-                other => return other,
-            }
-        }
+        next_event(&mut self.events).await
     }
 }
 

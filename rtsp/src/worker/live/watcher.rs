@@ -1,10 +1,7 @@
 //! One viewer of a channel.
 
 use super::{
-    super::{
-        PlayRequest, TrackInfo, ViewerEvent, ViewerId, ViewerStatistics, WorkerOptions, WorkerStatistics, leave::Exit,
-        viewer::Way,
-    },
+    super::{PlayRequest, TrackInfo, ViewerEvent, ViewerId, ViewerStatistics, WorkerOptions, leave::Exit, viewer::Way},
     Newest,
     chunk::Chunk,
     lane::Lane,
@@ -34,7 +31,7 @@ const CATCH_UP_GAP: Duration = Duration::from_millis(2);
 /// A connection that takes no more is asked again after this.
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
-/// However little happens, each viewer is looked at so often. The wheel holds nothing that is much further away.
+/// However little happens, each viewer is looked at so often: its connection may have gone.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Bytes that wait for one viewer at most: what a channel keeps for those who join, and as much again while they catch up.
@@ -310,13 +307,8 @@ impl Watcher {
     /// An RTCP BYE for each track that has sent.
     pub(super) fn say_goodbye(&mut self, live: &Live, cname: &str, exit: &mut Exit, now: Instant) {
         for (track, lane) in self.lanes.iter_mut().enumerate() {
-            let Some(lane) = lane.as_mut().filter(|lane| lane.sender.packets() > 0) else { continue };
-            let (ntp, timestamp) = live.report_times(track, now);
-            exit.report.clear();
-            if rtcp::write_bye(&mut exit.report, &lane.sender.report(ntp, timestamp), cname).is_ok()
-                && lane.way.send_report(&exit.report, &exit.udp, now)
-            {
-                WorkerStatistics::count(&exit.statistics.reports, 1);
+            if let Some(lane) = lane.as_mut().filter(|lane| lane.sender.packets() > 0) {
+                lane.say_goodbye(track, live, cname, exit, now);
             }
         }
     }
