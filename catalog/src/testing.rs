@@ -10,7 +10,7 @@ use stripes::id::NodeId;
 use stripes::layout::{MIN_UNIT_SIZE, Policy};
 use stripes::net::{Cluster, ClusterOptions, NodeAddress, serve_node};
 use stripes::node::NodeLimits;
-use stripes::store::{Store, StoreOptions};
+use stripes::store::{Store, StoreOptions, UnitStore};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 

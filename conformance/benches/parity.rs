@@ -17,7 +17,7 @@ use stripes::{
     net::{Cluster, ClusterOptions, NodeAddress, ObjectWriter, UnitSource, serve_node},
     node::NodeLimits,
     parity::Sums,
-    store::{Store, StoreOptions},
+    store::{Store, StoreOptions, UnitStore},
 };
 use tokio::net::TcpListener;
 

@@ -9,7 +9,7 @@ use stripes::{
     id::ObjectId,
     layout::{Policy, UnitAddress},
     net::ObjectWriter,
-    store::{Store, StoreOptions},
+    store::{Store, StoreOptions, UnitStore},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +54,7 @@ fn list_a_hundred_thousand_objects() {
     for _ in 0..100_000 {
         let address = UnitAddress { row: 0, position: 0 };
         let pieces = std::slice::from_ref(&data);
-        store.put_unit(ObjectId::random(), address, 4096, crc32c::crc32c(&data), pieces).unwrap();
+        store.put(ObjectId::random(), address, 4096, crc32c::crc32c(&data), pieces, None).unwrap();
     }
     println!("put {:?}", started.elapsed());
     let (mut after, mut pages, started) = (None, 0, Instant::now());

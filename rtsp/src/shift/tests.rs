@@ -28,7 +28,7 @@ use stripes::{
     layout::{Layout, Policy},
     net::{Cluster, ClusterOptions, NodeAddress, UnitSource, serve_node},
     node::NodeLimits,
-    store::{Store, StoreOptions},
+    store::{Store, StoreOptions, UnitStore},
 };
 use tokio::{net::TcpListener, sync::oneshot};
 

@@ -15,12 +15,14 @@ use bytes::Bytes;
 use std::{fmt::Debug, ops::Range};
 
 /// Keeps one node's units, in a folder ([`super::Store`]) or elsewhere. All calls block: they are for threads that
-/// may. Each method is told on `Store`, which is the one to read.
+/// may.
 pub trait UnitStore: Debug + Send + Sync + 'static {
     /// The node whose units they are.
     fn node(&self) -> NodeId;
 
-    /// Stores a unit given in pieces; for a `generation`, as maintenance does, also of a sealed object.
+    /// Stores a unit given in pieces, of an object whose units have `unit_size` bytes. Refuses data that don't fit `crc`
+    /// (CRC-32C). Takes units of a sealed object only with a `generation`, as maintenance has it on behalf of a layout of
+    /// that: those that belong here by the manifest that is here, and any others only where the generation is not older.
     fn put(
         &self,
         object: ObjectId,
@@ -37,8 +39,8 @@ pub trait UnitStore: Debug + Send + Sync + 'static {
     /// A unit's length and checksum without reading it.
     fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError>;
 
-    /// The bytes `part` of a unit, checked, and how many bytes were read for it; past the unit's end there are none.
-    /// Where only whole units can be checked, a whole one is read.
+    /// The bytes `part` of a unit, checked, and how many bytes were read for it: those of the blocks that it touches, or
+    /// all where only whole units can be checked. Past the unit's end there are none.
     fn get_part(&self, object: ObjectId, address: UnitAddress, part: Range<u32>) -> Result<(Bytes, u64), StoreError> {
         let data = self.get_unit(object, address)?.data;
         let (read, end) = (data.len() as u64, data.len().min(part.end as usize));
@@ -51,22 +53,27 @@ pub trait UnitStore: Debug + Send + Sync + 'static {
     /// The same without waiting for anything, if it is known.
     fn known_unit_size(&self, object: ObjectId) -> Option<u32>;
 
-    /// Declares an object complete, for good.
+    /// Declares an object complete, for good. Checks that all its units that belong here are here, makes them last and
+    /// keeps the manifest. Sealing again the same way is success; a manifest of the same object with a layout of a higher
+    /// generation takes the place of the older one.
     fn seal(&self, manifest: &Manifest) -> Result<(), StoreError>;
 
     /// The object's manifest, if it is sealed.
     fn manifest(&self, object: ObjectId) -> Result<Option<Manifest>, StoreError>;
 
-    /// Removes the units of a sealed object that don't belong here and says how many those were.
+    /// Removes the units of a sealed object that don't belong here by its manifest, which must be of this generation, and
+    /// says how many those were.
     fn trim(&self, object: ObjectId, generation: u32) -> Result<u64, StoreError>;
 
-    /// Removes what is here of an object and says whether that was anything.
+    /// Removes what is here of an object and says whether that was anything. The manifest goes first, so that a crash
+    /// leaves an object that is not sealed, never a sealed one without its units.
     fn delete_object(&self, object: ObjectId) -> Result<bool, StoreError>;
 
-    /// What is here of an object.
+    /// What is here of an object. Looks at every unit.
     fn summary(&self, object: ObjectId) -> Result<ObjectSummary, StoreError>;
 
-    /// The objects after `after` in the order of their ids, at most `limit` (and `MAX_PAGE`).
+    /// The objects after `after` in the order of their ids, at most `limit` (and `MAX_PAGE`). An object whose manifest is
+    /// damaged is listed as sealed without a manifest.
     fn list(&self, after: Option<ObjectId>, limit: usize) -> Result<ObjectPage, StoreError>;
 
     /// What is stored and what still can be.

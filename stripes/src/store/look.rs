@@ -1,7 +1,7 @@
 //! Looking through what is stored: listings, sums, whether an object is complete.
 
 use super::{
-    Store, absent,
+    Store, UnitStore, absent,
     error::{Item, StoreError},
     folder::{self, Files},
 };
@@ -16,7 +16,7 @@ use tracing::warn;
 impl Store {
     /// The objects after `after` in the order of their ids, at most `limit` (and `MAX_PAGE`). Touches only the shards
     /// that it must. An object whose manifest is damaged is listed as sealed without a manifest.
-    pub fn list(&self, after: Option<ObjectId>, limit: usize) -> Result<ObjectPage, StoreError> {
+    pub(super) fn list(&self, after: Option<ObjectId>, limit: usize) -> Result<ObjectPage, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let mut found: BTreeMap<ObjectId, Files> = BTreeMap::new();
         for number in after.map_or(0, |after| (after.0 >> 120) as u8)..=u8::MAX {
@@ -38,7 +38,7 @@ impl Store {
     }
 
     /// What is here of an object. Reads every unit's header.
-    pub fn summary(&self, object: ObjectId) -> Result<ObjectSummary, StoreError> {
+    pub(super) fn summary(&self, object: ObjectId) -> Result<ObjectSummary, StoreError> {
         let manifest = self.manifest(object)?;
         let (units, bytes) = match self.look_up(object)? {
             Some(file) => file.count()?,

@@ -1,6 +1,6 @@
 //! Units on a node's disk, or in a bucket of an S3 store.
 //!
-//! A unit that `put_unit` took survives the death of the process; with `seal` the whole object survives the loss
+//! A unit that `put` took survives the death of the process; with `seal` the whole object survives the loss
 //! of power. What a crash cuts off was never acknowledged and reads as absent. Every unit's checksum is
 //! checked when it is written and whenever it is read. All calls block: they are for threads that may.
 
@@ -123,37 +123,11 @@ impl Store {
             disk_bytes: contents.disk_bytes.into(),
         })
     }
+}
 
-    /// The node whose folder it is.
-    pub fn node(&self) -> NodeId {
+impl UnitStore for Store {
+    fn node(&self) -> NodeId {
         self.folder.node
-    }
-
-    /// Stores a unit given in pieces, of an object whose units have `unit_size` bytes. Refuses data that don't fit
-    /// `crc` (CRC-32C), and units of a sealed object.
-    pub fn put_unit(
-        &self,
-        object: ObjectId,
-        address: UnitAddress,
-        unit_size: u32,
-        crc: u32,
-        data: &[Bytes],
-    ) -> Result<(), StoreError> {
-        self.put(object, address, unit_size, crc, data, None)
-    }
-
-    /// The same for maintenance, on behalf of a layout of this generation: takes units of a sealed object too, those
-    /// that belong here by the manifest that is here, and any others only for a generation that is not older.
-    pub fn put_for_generation(
-        &self,
-        object: ObjectId,
-        address: UnitAddress,
-        unit_size: u32,
-        crc: u32,
-        data: &[Bytes],
-        generation: u32,
-    ) -> Result<(), StoreError> {
-        self.put(object, address, unit_size, crc, data, Some(generation))
     }
 
     fn put(
@@ -182,44 +156,43 @@ impl Store {
         written.map(drop)
     }
 
-    /// Reads a unit and checks it.
-    pub fn get_unit(&self, object: ObjectId, address: UnitAddress) -> Result<StoredUnit, StoreError> {
+    fn get_unit(&self, object: ObjectId, address: UnitAddress) -> Result<StoredUnit, StoreError> {
         let file = self.file(object, Some(address))?;
         let (data, crc) = file.read(address)?;
         Ok(StoredUnit { data, crc })
     }
 
-    /// A unit's length and checksum without reading it.
-    pub fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError> {
+    fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError> {
         let file = self.file(object, Some(address))?;
         let header = file.head(address)?;
         Ok(UnitInfo { length: header.length, crc: header.crc, block: file.block(header.sums) })
     }
 
-    /// The bytes `part` of a unit, checked, and how many bytes were read for it: those of the blocks that it touches.
-    /// Past the unit's end there are none.
-    pub fn get_part(
-        &self,
-        object: ObjectId,
-        address: UnitAddress,
-        part: Range<u32>,
-    ) -> Result<(Bytes, u64), StoreError> {
+    fn get_part(&self, object: ObjectId, address: UnitAddress, part: Range<u32>) -> Result<(Bytes, u64), StoreError> {
         self.file(object, Some(address))?.read_part(address, part)
     }
 
-    /// The object's unit size in bytes: what reading one of its units takes in memory.
-    pub fn unit_size(&self, object: ObjectId) -> Result<u32, StoreError> {
+    fn unit_size(&self, object: ObjectId) -> Result<u32, StoreError> {
         Ok(self.file(object, None)?.unit_size())
     }
 
-    /// The same without touching the disk, if the object's file is open.
-    pub fn known_unit_size(&self, object: ObjectId) -> Option<u32> {
+    fn known_unit_size(&self, object: ObjectId) -> Option<u32> {
         self.open.get(&object).map(|file| file.unit_size())
     }
 
-    /// Removes what is here of an object and says whether that was anything. The manifest goes first, so that a
-    /// crash leaves an object that is not sealed, never a sealed one without its units.
-    pub fn delete_object(&self, object: ObjectId) -> Result<bool, StoreError> {
+    fn seal(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        self.seal(manifest)
+    }
+
+    fn manifest(&self, object: ObjectId) -> Result<Option<Manifest>, StoreError> {
+        self.manifest(object)
+    }
+
+    fn trim(&self, object: ObjectId, generation: u32) -> Result<u64, StoreError> {
+        self.trim(object, generation)
+    }
+
+    fn delete_object(&self, object: ObjectId) -> Result<bool, StoreError> {
         let _alone = self.alone();
         let (units, manifest) = (self.folder.units(object), self.folder.manifest(object));
         let taken = folder::disk_bytes(&units) + folder::disk_bytes(&manifest);
@@ -238,8 +211,15 @@ impl Store {
         Ok(found)
     }
 
-    /// What is stored and what still can be.
-    pub fn usage(&self) -> Result<Usage, StoreError> {
+    fn summary(&self, object: ObjectId) -> Result<ObjectSummary, StoreError> {
+        self.summary(object)
+    }
+
+    fn list(&self, after: Option<ObjectId>, limit: usize) -> Result<ObjectPage, StoreError> {
+        self.list(after, limit)
+    }
+
+    fn usage(&self) -> Result<Usage, StoreError> {
         let (mut free_bytes, mut total_bytes) = folder::room(self.folder.dir())?;
         let disk_bytes = self.disk_bytes.load(Relaxed);
         if let Some(capacity) = self.options.capacity_bytes {
@@ -248,7 +228,9 @@ impl Store {
         }
         Ok(Usage { objects: self.objects.load(Relaxed), disk_bytes, free_bytes, total_bytes })
     }
+}
 
+impl Store {
     /// The object's open file, or that it is absent.
     fn file(&self, object: ObjectId, unit: Option<UnitAddress>) -> Result<Arc<ObjectFile>, StoreError> {
         self.look_up(object)?.ok_or_else(|| absent(object, unit))
@@ -324,72 +306,6 @@ impl Store {
 
     fn alone(&self) -> std::sync::MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl UnitStore for Store {
-    fn node(&self) -> NodeId {
-        self.node()
-    }
-
-    fn put(
-        &self,
-        object: ObjectId,
-        address: UnitAddress,
-        unit_size: u32,
-        crc: u32,
-        data: &[Bytes],
-        generation: Option<u32>,
-    ) -> Result<(), StoreError> {
-        self.put(object, address, unit_size, crc, data, generation)
-    }
-
-    fn get_unit(&self, object: ObjectId, address: UnitAddress) -> Result<StoredUnit, StoreError> {
-        self.get_unit(object, address)
-    }
-
-    fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError> {
-        self.head_unit(object, address)
-    }
-
-    fn get_part(&self, object: ObjectId, address: UnitAddress, part: Range<u32>) -> Result<(Bytes, u64), StoreError> {
-        self.get_part(object, address, part)
-    }
-
-    fn unit_size(&self, object: ObjectId) -> Result<u32, StoreError> {
-        self.unit_size(object)
-    }
-
-    fn known_unit_size(&self, object: ObjectId) -> Option<u32> {
-        self.known_unit_size(object)
-    }
-
-    fn seal(&self, manifest: &Manifest) -> Result<(), StoreError> {
-        self.seal(manifest)
-    }
-
-    fn manifest(&self, object: ObjectId) -> Result<Option<Manifest>, StoreError> {
-        self.manifest(object)
-    }
-
-    fn trim(&self, object: ObjectId, generation: u32) -> Result<u64, StoreError> {
-        self.trim(object, generation)
-    }
-
-    fn delete_object(&self, object: ObjectId) -> Result<bool, StoreError> {
-        self.delete_object(object)
-    }
-
-    fn summary(&self, object: ObjectId) -> Result<ObjectSummary, StoreError> {
-        self.summary(object)
-    }
-
-    fn list(&self, after: Option<ObjectId>, limit: usize) -> Result<ObjectPage, StoreError> {
-        self.list(after, limit)
-    }
-
-    fn usage(&self) -> Result<Usage, StoreError> {
-        self.usage()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Objects that are complete: their manifests, and what no longer belongs to them here.
 
 use super::{
-    Store, absent,
+    Store, UnitStore, absent,
     backend::check_follows,
     error::{Item, StoreError},
     folder,
@@ -23,7 +23,7 @@ impl Store {
     /// Declares an object complete. Checks that all its units that belong here are here, brings them to the disk and
     /// keeps the manifest. Sealing again the same way is success; a manifest of the same object with a layout of a
     /// higher generation takes the place of the older one.
-    pub fn seal(&self, manifest: &Manifest) -> Result<(), StoreError> {
+    pub(super) fn seal(&self, manifest: &Manifest) -> Result<(), StoreError> {
         let layout = &manifest.layout;
         let object = layout.object;
         let item = Item { object, unit: None };
@@ -58,7 +58,7 @@ impl Store {
     }
 
     /// The object's manifest, if it is sealed.
-    pub fn manifest(&self, object: ObjectId) -> Result<Option<Manifest>, StoreError> {
+    pub(super) fn manifest(&self, object: ObjectId) -> Result<Option<Manifest>, StoreError> {
         let path = self.folder.manifest(object);
         let content = match fs::read(&path) {
             Ok(content) => content,
@@ -75,7 +75,7 @@ impl Store {
 
     /// Removes the units of a sealed object that don't belong here by its manifest, which must be of this generation,
     /// and says how many those were.
-    pub fn trim(&self, object: ObjectId, generation: u32) -> Result<u64, StoreError> {
+    pub(super) fn trim(&self, object: ObjectId, generation: u32) -> Result<u64, StoreError> {
         let _alone = self.alone();
         let item = Item { object, unit: None };
         let manifest = self.manifest(object)?.ok_or_else(|| absent(object, None))?;

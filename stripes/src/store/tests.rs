@@ -34,7 +34,7 @@ impl Disk {
 
     fn put(&self, row: u64, length: usize) -> Result<(), StoreError> {
         let data = data(row, length);
-        self.store.put_unit(OBJECT, at(row), UNIT, crc32c::crc32c(&data), &[data])
+        self.store.put(OBJECT, at(row), UNIT, crc32c::crc32c(&data), &[data], None)
     }
 
     fn units(&self) -> PathBuf {
@@ -97,7 +97,7 @@ fn a_unit_given_in_pieces_is_one_unit_and_a_second_time_replaces_it() {
     let before = disk.store.usage().unwrap().disk_bytes;
     let all = data(9, 5000);
     let pieces = [all.slice(..1), all.slice(1..1), all.slice(1..4000), all.slice(4000..)];
-    disk.store.put_unit(OBJECT, at(0), UNIT, crc32c::crc32c(&all), &pieces).unwrap();
+    disk.store.put(OBJECT, at(0), UNIT, crc32c::crc32c(&all), &pieces, None).unwrap();
     assert_eq!(disk.store.get_unit(OBJECT, at(0)).unwrap().data, all);
     assert_eq!(disk.store.usage().unwrap().disk_bytes, before);
 }
@@ -109,7 +109,7 @@ fn what_makes_no_sense_is_refused() {
     let put = |address, unit_size, crc_error: u32, length| {
         let data = data(0, length);
         let crc = crc32c::crc32c(&data) ^ crc_error;
-        refusal(disk.store.put_unit(OBJECT, address, unit_size, crc, &[data]))
+        refusal(disk.store.put(OBJECT, address, unit_size, crc, &[data], None))
     };
     assert_eq!(put(at(1), UNIT, 0, 0), Refusal::Bad);
     assert_eq!(put(at(1), UNIT, 0, UNIT as usize + 1), Refusal::Bad);
@@ -183,7 +183,7 @@ fn a_damaged_file_header_is_told_and_other_objects_are_well() {
     disk.put(0, 100).unwrap();
     let other = ObjectId(OBJECT.0 + 1);
     let bytes = data(0, 100);
-    disk.store.put_unit(other, at(0), UNIT, crc32c::crc32c(&bytes), std::slice::from_ref(&bytes)).unwrap();
+    disk.store.put(other, at(0), UNIT, crc32c::crc32c(&bytes), std::slice::from_ref(&bytes), None).unwrap();
     fs::OpenOptions::new().write(true).open(disk.units()).unwrap().write_all_at(b"X", 33).unwrap();
     let disk = disk.reopened();
     assert_eq!(refusal(disk.store.get_unit(OBJECT, at(0))), Refusal::Damaged);
@@ -264,7 +264,7 @@ fn a_listing_comes_in_pages_in_order() {
     let mut ids: Vec<_> =
         (0..50u128).map(|i| ObjectId(i.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))).collect();
     for id in &ids {
-        disk.store.put_unit(*id, at(0), UNIT, crc32c::crc32c(&bytes), std::slice::from_ref(&bytes)).unwrap();
+        disk.store.put(*id, at(0), UNIT, crc32c::crc32c(&bytes), std::slice::from_ref(&bytes), None).unwrap();
     }
     fs::write(disk.dir.path().join("objects/00/stray.file"), "").unwrap();
     ids.sort();
@@ -316,7 +316,7 @@ fn a_full_disk_is_full() {
     std::os::unix::fs::symlink("/dev/full", disk.dir.path().join(format!("objects/ab/{full}.units"))).unwrap();
     let bytes = data(0, 100);
     let before = disk.store.usage().unwrap().disk_bytes;
-    let error = disk.store.put_unit(full, at(0), UNIT, crc32c::crc32c(&bytes), &[bytes]).unwrap_err();
+    let error = disk.store.put(full, at(0), UNIT, crc32c::crc32c(&bytes), &[bytes], None).unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
     assert_eq!(disk.store.usage().unwrap().disk_bytes, before);
     assert_eq!(disk.store.get_unit(OBJECT, at(0)).unwrap().data, data(0, UNIT as usize));
@@ -335,7 +335,7 @@ fn more_objects_than_open_files_and_many_threads() {
                     let row = u64::try_from(i / 25 * 2 + thread % 2).unwrap();
                     let bytes = data(row, 300);
                     store
-                        .put_unit(object, at(row), UNIT, crc32c::crc32c(&bytes), std::slice::from_ref(&bytes))
+                        .put(object, at(row), UNIT, crc32c::crc32c(&bytes), std::slice::from_ref(&bytes), None)
                         .unwrap();
                     assert_eq!(store.get_unit(object, at(row)).unwrap().data, bytes);
                 }

@@ -12,7 +12,7 @@ use stripes::{
     layout::{Layout, Policy},
     net::{Cluster, ClusterOptions, NodeAddress, ObjectWriter, serve_node},
     node::NodeLimits,
-    store::{Store, StoreOptions},
+    store::{Store, StoreOptions, UnitStore},
 };
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};

@@ -7,7 +7,7 @@ use stripes::{
     layout::Policy,
     net::{Cluster, ClusterOptions, NodeAddress, ObjectWriter, UnitSource, serve_node},
     node::NodeLimits,
-    store::{Store, StoreOptions},
+    store::{Store, StoreOptions, UnitStore},
 };
 use tokio::sync::oneshot;
 
