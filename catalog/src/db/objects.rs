@@ -1,10 +1,11 @@
 //! Which objects may have bytes on the nodes, and who writes those that are not sealed.
 
 use super::{Catalog, CatalogError, Owner, now};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
 use std::collections::HashSet;
 use stripes::id::ObjectId;
+use stripes::layout::Layout;
 
 /// How far an object has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,29 @@ impl Catalog {
         .await
         .map_err(|error| self.error(error))?;
         Ok(())
+    }
+
+    /// Names an object's layout that this process has written and sealed on the nodes. False where a sweep took it for a
+    /// dead process's.
+    pub(super) async fn seal_object(
+        &self,
+        tx: &mut Transaction<'static, Sqlite>,
+        layout: &Layout,
+    ) -> Result<bool, CatalogError> {
+        let owner = Owner::this_process();
+        let done = sqlx::query(
+            "UPDATE objects SET state = 'sealed', layout = $2 WHERE id = $1 AND state = 'writing'
+             AND owner_host = $3 AND owner_pid = $4 AND owner_start = $5",
+        )
+        .bind(layout.object.to_string())
+        .bind(self.layout_text(layout)?)
+        .bind(&owner.host)
+        .bind(owner.pid)
+        .bind(owner.start)
+        .execute(&mut **tx)
+        .await
+        .map_err(|error| self.error(error))?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Says that the writer of `object` lives. False where it is not written any more: a sweep took it.

@@ -1,6 +1,6 @@
 //! What the catalog names.
 
-use super::{Catalog, CatalogError, Owner, now, to_sql};
+use super::{Catalog, CatalogError, now, to_sql};
 use crate::presentation::{Presentation, Source, SourceHash, TrackSummary};
 use rtp::clock::{ClockRate, MediaTime};
 use rtp::format::Media;
@@ -69,20 +69,7 @@ impl Catalog {
     pub async fn publish(&self, presentation: &Presentation) -> Result<Publish, CatalogError> {
         let mut tx = self.write().await?;
         for layout in [&presentation.media, &presentation.index] {
-            let owner = Owner::this_process();
-            let done = sqlx::query(
-                "UPDATE objects SET state = 'sealed', layout = $2 WHERE id = $1 AND state = 'writing'
-                 AND owner_host = $3 AND owner_pid = $4 AND owner_start = $5",
-            )
-            .bind(layout.object.to_string())
-            .bind(self.layout_text(layout)?)
-            .bind(&owner.host)
-            .bind(owner.pid)
-            .bind(owner.start)
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| self.error(error))?;
-            if done.rows_affected() != 1 {
+            if !self.seal_object(&mut tx, layout).await? {
                 return Ok(Publish::Swept);
             }
         }

@@ -1,7 +1,7 @@
 //! What channels keep of themselves, stretch by stretch.
 
 use super::presentations::layout;
-use super::{Catalog, CatalogError, Owner, to_sql};
+use super::{Catalog, CatalogError, to_sql};
 use rtp::clock::MediaTime;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
@@ -37,28 +37,14 @@ impl Catalog {
     /// Names a segment whose object this process has written and sealed. False where a sweep took it for a dead process's.
     pub async fn publish_segment(&self, segment: &Segment) -> Result<bool, CatalogError> {
         let mut tx = self.write().await?;
-        let owner = Owner::this_process();
-        let object = segment.layout.object.to_string();
-        let done = sqlx::query(
-            "UPDATE objects SET state = 'sealed', layout = $2 WHERE id = $1 AND state = 'writing'
-             AND owner_host = $3 AND owner_pid = $4 AND owner_start = $5",
-        )
-        .bind(&object)
-        .bind(self.layout_text(&segment.layout)?)
-        .bind(&owner.host)
-        .bind(owner.pid)
-        .bind(owner.start)
-        .execute(&mut *tx)
-        .await
-        .map_err(|error| self.error(error))?;
-        if done.rows_affected() != 1 {
+        if !self.seal_object(&mut tx, &segment.layout).await? {
             return Ok(false);
         }
         sqlx::query(
             "INSERT INTO segments (object, channel, line_ns, start_ns, end_ns, begun_ns, index_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
-        .bind(&object)
+        .bind(segment.layout.object.to_string())
         .bind(&segment.channel)
         .bind(segment.line_ns)
         .bind(segment.span.start.0)
