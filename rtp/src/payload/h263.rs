@@ -3,7 +3,7 @@
 //! A payload is a header of two bytes and a part of the picture. The first part leaves out the two zero bytes that the
 //! start code begins with and says so; the others are cut at arbitrary bytes (section 6.2), equal in size.
 
-use super::{PayloadError, parts};
+use super::{PayloadError, append_to_marker, parts};
 use crate::access_unit::AccessUnit;
 use crate::codec::bits::Bits;
 use crate::depacketizer::Units;
@@ -49,11 +49,7 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
 }
 
 pub(crate) fn depacketize(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
-    let result = append(packet, units);
-    if packet.marker {
-        units.close();
-    }
-    result
+    append_to_marker(packet, units, append)
 }
 
 fn append(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {

@@ -52,6 +52,19 @@ fn parts(data: &[u8], max: usize) -> std::slice::Chunks<'_, u8> {
     data.chunks(data.len().div_ceil(data.len().div_ceil(max.max(1)).max(1)).max(1))
 }
 
+/// Takes a packet in by `append`, and ends the unit with its marker, whatever came of that.
+fn append_to_marker(
+    packet: &RtpPacket<'_>,
+    units: &mut Units,
+    append: impl FnOnce(&RtpPacket<'_>, &mut Units) -> Result<(), PayloadError>,
+) -> Result<(), PayloadError> {
+    let result = append(packet, units);
+    if packet.marker {
+        units.close();
+    }
+    result
+}
+
 /// Stores `unit` as it is, if there is any of it; `empty` says what there should be.
 fn store_whole(format: &'static str, unit: &[u8], empty: &'static str, out: &mut Vec<u8>) -> Result<(), FormatError> {
     if unit.is_empty() {

@@ -5,7 +5,7 @@
 //! receiver must know to decode it, the file's own sample description: so one that joins anywhere has it, and the session
 //! description names no codec.
 
-use super::{PayloadError, parts, store_whole};
+use super::{PayloadError, append_to_marker, parts, store_whole};
 use crate::access_unit::AccessUnit;
 use crate::clock::ClockRate;
 use crate::depacketizer::Units;
@@ -94,11 +94,7 @@ pub(crate) fn channels(sample_description: &[u8]) -> u32 {
 }
 
 pub(crate) fn depacketize(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
-    let result = append(packet, units);
-    if packet.marker {
-        units.close();
-    }
-    result
+    append_to_marker(packet, units, append)
 }
 
 fn append(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {

@@ -3,7 +3,7 @@
 //! A payload is the descriptor's one required byte and a part of the frame. Partitions are not looked for (section 4.4
 //! leaves that to the sender), so parts are equal in size.
 
-use super::{PayloadError, parts, store_whole};
+use super::{PayloadError, append_to_marker, parts, store_whole};
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
@@ -42,11 +42,7 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
 }
 
 pub(crate) fn depacketize(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
-    let result = append(packet, units);
-    if packet.marker {
-        units.close();
-    }
-    result
+    append_to_marker(packet, units, append)
 }
 
 fn append(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {

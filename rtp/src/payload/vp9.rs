@@ -2,7 +2,7 @@
 //!
 //! A payload is the descriptor's one required byte and a part of the frame; parts are equal in size.
 
-use super::{PayloadError, parts, store_whole};
+use super::{PayloadError, append_to_marker, parts, store_whole};
 use crate::access_unit::AccessUnit;
 use crate::codec::bits::{Bits, CodecError};
 use crate::depacketizer::Units;
@@ -58,11 +58,7 @@ fn is_key(frame: &[u8]) -> bool {
 }
 
 pub(crate) fn depacketize(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
-    let result = append(packet, units);
-    if packet.marker {
-        units.close();
-    }
-    result
+    append_to_marker(packet, units, append)
 }
 
 fn append(packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
