@@ -1,10 +1,11 @@
 //! Channels from end to end: films one after the other, and a transport stream over UDP, as a player receives them.
 
+use crate::common::channel;
 use conformance::{
     client::Client,
     compare::{DecodeOptions, Decoded, Transport, decode, tempdir},
     films::Recipe,
-    server::{Server, mobidic},
+    server::Server,
 };
 use std::{
     net::UdpSocket,
@@ -33,15 +34,6 @@ const TELEVISION: Recipe = Recipe {
     length: 4,
     options: "-s 176x144 -c:v libx264 -preset veryfast -bf 2 -g 250 -c:a mp2 -f mpegts",
 };
-
-/// Runs `mobidic channel` on that server's catalog; it must end well.
-fn channel(server: &Server, arguments: &[&str]) -> String {
-    let data = server.data.to_string_lossy();
-    let all = [&["channel"], arguments, &["--data", &data]].concat();
-    let (status, out, error) = mobidic(&all).unwrap();
-    assert_eq!(status, 0, "{arguments:?}: {error}");
-    out
-}
 
 /// Asks for `name` until the answer is `status`.
 fn wait_for(server: &Server, name: &str, status: u16) {

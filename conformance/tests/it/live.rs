@@ -1,10 +1,11 @@
 //! Viewers of channels: who joins while it runs sees every frame from a sync one on, and an end is an end.
 
+use crate::common::channel;
 use conformance::{
     client::Client,
     compare::{DecodeOptions, Decoded, Sound, Transport, decode, tempdir},
     films::Recipe,
-    server::{Server, mobidic},
+    server::Server,
 };
 use std::{
     path::Path,
@@ -26,14 +27,6 @@ const FILM: Recipe = Recipe {
 
 /// Seconds that each viewer stays.
 const STAYS: f64 = 2.5;
-
-/// Runs `mobidic channel` on that server's catalog; it must end well.
-fn channel(server: &Server, arguments: &[&str]) {
-    let data = server.data.to_string_lossy();
-    let all = [&["channel"], arguments, &["--data", &data]].concat();
-    let (status, _, error) = mobidic(&all).unwrap();
-    assert_eq!(status, 0, "{arguments:?}: {error}");
-}
 
 /// Waits until `name` is there and fed.
 fn wait_for(server: &Server, name: &str) {

@@ -5,6 +5,7 @@ mod admission;
 mod broken;
 mod channels;
 mod cluster;
+mod common;
 mod dialogues;
 mod frames;
 mod fuzz_seeds;

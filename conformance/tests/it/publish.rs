@@ -1,10 +1,11 @@
 //! Publishers: ffmpeg and GStreamer bring a channel, a player sees every frame of it, and one that is killed comes back.
 
+use crate::common::channel;
 use conformance::{
     client::Client,
     compare::{DecodeOptions, Decoded, Transport, decode, tempdir},
     films::Recipe,
-    server::{Server, mobidic},
+    server::Server,
 };
 use std::{
     path::Path,
@@ -29,15 +30,6 @@ const FILMS: &[(Recipe, Transport)] = &[
 
 const fn film(file: &'static str, options: &'static str) -> Recipe {
     Recipe { file, length: 3, options }
-}
-
-/// Runs `mobidic channel` on that server's catalog; it must end well.
-fn channel(server: &Server, arguments: &[&str]) -> String {
-    let data = server.data.to_string_lossy();
-    let all = [&["channel"], arguments, &["--data", &data]].concat();
-    let (status, out, error) = mobidic(&all).unwrap();
-    assert_eq!(status, 0, "{arguments:?}: {error}");
-    out
 }
 
 fn ffmpeg(film: &Path, url: &str, transport: Transport) -> Command {

@@ -1,11 +1,12 @@
 //! Time shift from end to end: a channel that keeps itself is paused, sought in by the clock and saved as a film, while a
 //! node is killed.
 
+use crate::common::channel;
 use conformance::{
     client::{Client, Rtp, controls, rtp},
     compare::{DecodeOptions, Decoded, Transport, decode, tempdir},
     films::Recipe,
-    server::{Server, mobidic, signal},
+    server::{Server, signal},
 };
 use std::{
     path::Path,
@@ -17,15 +18,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Over and over. Each picture is one sample of 40 ms, each twelfth a sync sample.
 const FILM: Recipe = Recipe { file: "loop.mp4", length: 6, options: "-r 25 -s 176x144 -an -c:v mpeg4 -bf 0 -g 12" };
 const FRAME: u32 = 3_600;
-
-/// Runs `mobidic channel` on that server's catalog; it must end well.
-fn channel(server: &Server, arguments: &[&str]) -> String {
-    let data = server.data.to_string_lossy();
-    let all = [&["channel"], arguments, &["--data", &data]].concat();
-    let (status, out, error) = mobidic(&all).unwrap();
-    assert_eq!(status, 0, "{arguments:?}: {error}");
-    out
-}
 
 /// One viewer of the channel's only track, over its connection.
 struct Viewer {

@@ -9,8 +9,11 @@ use conformance::{
     compare::{Transport, compare},
     films::Recipe,
 };
-use std::time::{Duration, Instant};
-use world::World;
+use std::{
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use world::{Seen, World};
 
 /// No B pictures: timestamps rise as they are sent, so that lateness can be read off them.
 const FILMS: [Recipe; 2] = [
@@ -57,12 +60,7 @@ fn viewers_notice_nothing_of_what_happens_to_a_node() {
     world.nodes[3].kill();
     assert!(begun.elapsed() < time, "the viewers were gone before it was over: {:?}", begun.elapsed());
 
-    for viewer in viewers {
-        let seen = viewer.join().unwrap();
-        let late = seen.p99_late_ms();
-        println!("{} packets, {} lost, 99 % at most {late} ms late", seen.packets, seen.lost);
-        assert!(seen.packets > 2_000 && seen.lost == 0 && !seen.bye && late < LATE_MS, "{late} ms, {} lost", seen.lost);
-    }
+    viewers.into_iter().for_each(noticed_nothing);
     let report = exact.join().unwrap();
     assert!(report.is_exact(), "{report}");
     let said = world.run(&["cluster", "scrub", "--limit", "0"]);
@@ -114,4 +112,12 @@ fn with_two_parity_units_two_nodes_may_be_lost() {
     assert!(back, "two of five are lost");
     let seen = world.watch("one", 5, Duration::from_secs(3)).join().unwrap();
     assert!(seen.packets > 200 && seen.lost == 0 && !seen.bye, "{} of {} lost", seen.lost, seen.packets);
+}
+
+/// A viewer has got everything, and in time.
+fn noticed_nothing(viewer: JoinHandle<Seen>) {
+    let seen = viewer.join().unwrap();
+    let late = seen.p99_late_ms();
+    println!("{} packets, {} lost, 99 % at most {late} ms late", seen.packets, seen.lost);
+    assert!(seen.packets > 2_000 && seen.lost == 0 && !seen.bye && late < LATE_MS, "{late} ms, {} lost", seen.lost);
 }
