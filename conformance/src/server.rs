@@ -2,11 +2,18 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::{
+    collections::VecDeque,
     ffi::{OsStr, OsString},
     io::{BufRead, BufReader},
+    net::TcpListener,
+    ops::Range,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -15,6 +22,12 @@ pub struct Process(Child);
 
 /// How long it may take to say that it is ready: ingest of the given films included.
 const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// Below those that Linux gives to connections (`net.ipv4.ip_local_port_range`).
+const PORTS: Range<u16> = 12_000..32_000;
+
+/// What it said last is told where it never got ready.
+const KEPT_LINES: usize = 20;
 
 impl Process {
     /// Starts it and waits for its ready line, which is answered too.
@@ -32,15 +45,14 @@ impl Process {
             .envs(variables.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(match std::env::var_os("MOBIDIC_TEST_LOG") {
-                Some(_) => Stdio::inherit(),
-                None => Stdio::null(),
-            })
+            .stderr(Stdio::piped())
             .spawn()
             .context("starting mobidic")?;
         let stdout = child.stdout.take().context("no standard output")?;
+        let stderr = child.stderr.take().context("no standard error")?;
         let mut process = Self(child);
         let (said, hear) = mpsc::channel();
+        let complaints = keep_last(stderr);
         // Whatever it says later is read too, or it would wait for us.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -54,6 +66,7 @@ impl Process {
                 Ok(line) => lines.push(line),
                 Err(_) => {
                     let status = process.0.try_wait()?;
+                    lines.extend(complaints.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
                     bail!("mobidic never got ready (ended: {status:?}); it said: {}", lines.join(" | "));
                 }
             }
@@ -98,6 +111,26 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Reads all that it says, and keeps the last lines; with `MOBIDIC_TEST_LOG` they are printed too.
+fn keep_last(stderr: ChildStderr) -> Arc<Mutex<VecDeque<String>>> {
+    let kept = Arc::new(Mutex::new(VecDeque::new()));
+    let keep = kept.clone();
+    let print = std::env::var_os("MOBIDIC_TEST_LOG").is_some();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if print {
+                eprintln!("{line}");
+            }
+            let mut keep = keep.lock().unwrap_or_else(PoisonError::into_inner);
+            if keep.len() == KEPT_LINES {
+                keep.pop_front();
+            }
+            keep.push_back(line);
+        }
+    });
+    kept
 }
 
 /// A running `mobidic serve`; ended when dropped.
@@ -166,9 +199,20 @@ pub fn signal(pid: u32, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, of those that the kernel gives to nobody by itself: none of this machine's
+/// connections takes it meanwhile, and no other call of this program gets it.
 pub fn free_port() -> Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    // Programs that run at the same time begin elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    for _ in 0..PORTS.len() {
+        let call = begin.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(call % PORTS.len() as u32)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no free port in {PORTS:?}")
 }
 
 /// The program: `MOBIDIC_BIN`, or what cargo built beside this test.

@@ -29,6 +29,15 @@ struct Connection {
     read: Vec<u8>,
 }
 
+/// Where a track comes in over UDP.
+struct Pair {
+    rtp: UdpSocket,
+    rtcp: UdpSocket,
+    server_port: u16,
+    /// As the answer told it. Whoever had this port before may still be played to.
+    ssrc: Option<u32>,
+}
+
 struct Replayer<'a> {
     server: SocketAddr,
     url: &'a str,
@@ -38,8 +47,8 @@ struct Replayer<'a> {
     /// Control URIs of our own description.
     controls: Vec<String>,
     session: Option<String>,
-    /// Sockets of each SETUP over UDP, and the server's ports.
-    sockets: Vec<(UdpSocket, UdpSocket, u16)>,
+    /// Of each SETUP over UDP.
+    sockets: Vec<Pair>,
     replay: Replay,
     playing: bool,
     /// Set up and not torn down.
@@ -81,7 +90,9 @@ impl Replayer<'_> {
                 self.connection(event.connection)?.stream.write_all(&frame).context("sending a frame")
             }
             Act::Datagram { rtcp, track, bytes } => {
-                if let Some((rtp_socket, rtcp_socket, port)) = self.sockets.get(*track) {
+                if let Some(Pair { rtp: rtp_socket, rtcp: rtcp_socket, server_port: port, .. }) =
+                    self.sockets.get(*track)
+                {
                     let report = receiver_report();
                     let bytes = if bytes.is_empty() { &report[..] } else { bytes };
                     let (socket, port) = if *rtcp { (rtcp_socket, port + 1) } else { (rtp_socket, *port) };
@@ -151,9 +162,10 @@ impl Replayer<'_> {
                 self.sessions += usize::from(session != self.session);
                 self.session = session;
                 let transport = header("Transport").context("SETUP answered without Transport")?;
-                let ports = transport.split(';').find_map(|part| part.trim().strip_prefix("server_port="));
-                if let (Some(ports), Some(last)) = (ports, self.sockets.last_mut()) {
-                    last.2 = ports.split('-').next().unwrap_or("").parse().context("server_port")?;
+                let parameter = |name| transport.split(';').find_map(|part| part.trim().strip_prefix(name));
+                if let (Some(ports), Some(last)) = (parameter("server_port="), self.sockets.last_mut()) {
+                    last.server_port = ports.split('-').next().unwrap_or("").parse().context("server_port")?;
+                    last.ssrc = parameter("ssrc=").and_then(|ssrc| u32::from_str_radix(ssrc, 16).ok());
                 }
             }
             "PLAY" => {
@@ -220,7 +232,7 @@ impl Replayer<'_> {
         let Some(at) = recorded.find("client_port=") else { return Ok(recorded.to_owned()) };
         let (rtp, rtcp) = socket_pair()?;
         let port = rtp.local_addr()?.port();
-        self.sockets.push((rtp, rtcp, 0));
+        self.sockets.push(Pair { rtp, rtcp, server_port: 0, ssrc: None });
         let rest = recorded[at..].split_once(';').map(|(_, rest)| format!(";{rest}")).unwrap_or_default();
         Ok(format!("{}client_port={port}-{}{rest}", &recorded[..at], port + 1))
     }
@@ -263,9 +275,11 @@ impl Replayer<'_> {
         let end = Instant::now() + time;
         loop {
             let mut buffer = [0; 2048];
-            for (rtp, rtcp, _) in &self.sockets {
-                while rtp.recv(&mut buffer).is_ok() {
-                    self.replay.packets += 1;
+            for Pair { rtp, rtcp, ssrc, .. } in &self.sockets {
+                while let Ok(count) = rtp.recv(&mut buffer) {
+                    let from =
+                        buffer[..count].get(8..12).and_then(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)));
+                    self.replay.packets += usize::from(ssrc.is_none() || *ssrc == from);
                 }
                 while rtcp.recv(&mut buffer).is_ok() {}
             }

@@ -144,35 +144,51 @@ fn vlc(url: &str) -> Option<bool> {
     Some(seen)
 }
 
-/// The first packet that comes to an IPv4 group's port, from any source or one: its IP header's TTL and its payload.
-fn packet(group: IpAddr, port: u16, source: Option<Ipv4Addr>, wait: Duration) -> Option<(u8, Vec<u8>)> {
-    let IpAddr::V4(group) = group else { return None };
-    // Raw sockets see IP headers.
-    let mut socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)).unwrap();
-    match source {
-        Some(source) => socket.join_ssm_v4(&source, &group, &Ipv4Addr::UNSPECIFIED).unwrap(),
-        None => socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED).unwrap(),
-    }
-    socket.set_multicast_all_v4(false).unwrap();
-    let begun = Instant::now();
-    while begun.elapsed() < wait {
-        socket.set_read_timeout(Some(wait)).unwrap();
-        let mut buffer = [0; 4096];
-        let Ok(count) = socket.read(&mut buffer) else { continue };
-        let (ip, rest) = buffer[..count].split_at(usize::from(buffer[0] & 15) * 4);
-        if ip[16..20] == group.octets() && rest[2..4] == port.to_be_bytes() {
-            return Some((ip[8], rest[8..].to_vec()));
+/// Whoever has joined an IPv4 group, from any source or one, and sees its packets with their IP headers.
+struct Member {
+    socket: Socket,
+    group: Ipv4Addr,
+    port: u16,
+}
+
+impl Member {
+    fn join(group: IpAddr, port: u16, source: Option<Ipv4Addr>) -> Self {
+        let IpAddr::V4(group) = group else { panic!("{group} is not IPv4") };
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::UDP)).unwrap();
+        match source {
+            Some(source) => socket.join_ssm_v4(&source, &group, &Ipv4Addr::UNSPECIFIED).unwrap(),
+            None => socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED).unwrap(),
         }
+        socket.set_multicast_all_v4(false).unwrap();
+        Self { socket, group, port }
     }
-    None
+
+    /// The next packet: its IP header's TTL and its payload.
+    fn packet(&mut self, wait: Duration) -> Option<(u8, Vec<u8>)> {
+        let begun = Instant::now();
+        while begun.elapsed() < wait {
+            self.socket.set_read_timeout(Some(wait)).unwrap();
+            let mut buffer = [0; 4096];
+            let Ok(count) = self.socket.read(&mut buffer) else { continue };
+            let (ip, rest) = buffer[..count].split_at(usize::from(buffer[0] & 15) * 4);
+            if ip[16..20] == self.group.octets() && rest[2..4] == self.port.to_be_bytes() {
+                return Some((ip[8], rest[8..].to_vec()));
+            }
+        }
+        None
+    }
+}
+
+/// A member of the group of announcements.
+fn listener() -> Member {
+    Member::join([239, 255, 255, 255].into(), 9875, None)
 }
 
 /// Waits for an announcement or deletion whose text has `words`: its hash.
-fn announced(deletes: bool, words: &str) -> u16 {
-    let group = IpAddr::from([239, 255, 255, 255]);
+fn announced(listener: &mut Member, deletes: bool, words: &str) -> u16 {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
-        let Some((ttl, bytes)) = packet(group, 9875, None, PATIENCE) else { break };
+        let Some((ttl, bytes)) = listener.packet(PATIENCE) else { break };
         let text = String::from_utf8_lossy(&bytes[8..]).into_owned();
         if (bytes[0] & 4 != 0) == deletes && text.contains(words) {
             assert_eq!((bytes[0] & 0xf3, bytes[1], ttl), (0x20, 0, 255), "SAP head and TTL");
@@ -228,9 +244,9 @@ fn groups_are_played_announced_and_never_taken_twice() {
                 for path in ["/film.sdp", "/none.sdp", "/asked.sdp", "/news"] {
                     assert!(get("GET", 8554, path).0.starts_with("HTTP/1.1 404 "), "{path}");
                 }
-                let (ttl, rtp) = packet(group, port, None, PATIENCE).expect("packets of the group");
+                let (ttl, rtp) = Member::join(group, port, None).packet(PATIENCE).expect("packets of the group");
                 assert_eq!((ttl, rtp[0] >> 6), (5, 2));
-                let right = packet("232.77.1.1".parse().unwrap(), 5000, FRONT.parse().ok(), PATIENCE);
+                let right = Member::join("232.77.1.1".parse().unwrap(), 5000, FRONT.parse().ok()).packet(PATIENCE);
                 assert!(right.is_some(), "joined from the right source");
             });
         });
@@ -264,8 +280,8 @@ fn groups_are_played_announced_and_never_taken_twice() {
         // In a namespace of its own, where nobody else joins.
         threads.spawn(|| {
             within(net.name(2), || {
-                let wrong =
-                    packet("232.77.1.1".parse().unwrap(), 5000, "10.77.0.9".parse().ok(), Duration::from_secs(3));
+                let mut wrong = Member::join("232.77.1.1".parse().unwrap(), 5000, "10.77.0.9".parse().ok());
+                let wrong = wrong.packet(Duration::from_secs(3));
                 assert!(wrong.is_none(), "joined from the wrong source");
                 let unicast = ffmpeg(&["-rtsp_transport", "udp"], &url("news"));
                 assert!(unicast >= 25, "unicast beside it");
@@ -276,17 +292,15 @@ fn groups_are_played_announced_and_never_taken_twice() {
             let second = within(net.name(0), || another(&folder));
             let other = within(viewers, || description(8555, "/news.sdp"));
             assert_ne!(place(&other).0, group, "two fronts, two groups");
-            let hashes = within(viewers, || [&news, &other].map(|sdp| announced(false, &place(sdp).0.to_string())));
+            let mut listener = within(viewers, listener);
+            let hashes = [&news, &other].map(|sdp| announced(&mut listener, false, &place(sdp).0.to_string()));
             assert_ne!(hashes[0], hashes[1]);
             second.stop("INT").unwrap();
         });
     });
     let origin = news.lines().find(|line| line.starts_with("o=")).unwrap();
-    std::thread::scope(|threads| {
-        let deleted = threads.spawn(|| within(viewers, || announced(true, origin)));
-        std::thread::sleep(Duration::from_millis(300));
-        front.stop("INT").unwrap();
-        deleted.join().unwrap();
-    });
+    let mut listener = within(viewers, listener);
+    front.stop("INT").unwrap();
+    announced(&mut listener, true, origin);
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -101,7 +101,7 @@ impl Playback {
 
     /// Asks for the bytes of the time to come.
     pub(super) fn refill(&mut self, now: Instant) {
-        self.refill_at = now + self.read_ahead / 8;
+        self.refill_at = now + self.refill_period();
         if self.is_sparse() {
             return self.refill_sync(now);
         }
@@ -121,7 +121,8 @@ impl Playback {
             }
         }
         self.reader.forget_before(first);
-        let deadline = if self.state == State::Armed { now } else { now + self.read_ahead };
+        let (all, fits) = (last - first, (last - first).min(self.options.window_bytes));
+        let deadline = self.deadline(now, fits as f64 / all.max(1) as f64);
         let reach = self.reader.want(first..last, now, deadline);
         let layout = self.reader.layout();
         let units = layout.units_of(first..reach.max(first + 1));
@@ -150,7 +151,6 @@ impl Playback {
                 (cursor, ahead) = (next, MediaTime(ahead.0.saturating_add(track.clock.time(step).0)));
             }
         }
-        let deadline = if self.state == State::Armed { now } else { now + self.read_ahead };
         // The first is needed however large it is.
         let mut left = self.options.window_bytes;
         let fits = wanted.iter().take_while(|range| {
@@ -159,8 +159,22 @@ impl Playback {
             fits
         });
         let count = fits.count();
+        let deadline = self.deadline(now, count as f64 / wanted.len().max(1) as f64);
         self.scattered.want(wanted.into_iter().take(count), deadline);
         self.held_bytes = self.scattered.held_bytes();
+    }
+
+    /// When the first of what is newly asked for is due, if `share` of the time to come has room: the last refill
+    /// asked for all but its end.
+    fn deadline(&self, now: Instant, share: f64) -> Instant {
+        match self.state {
+            State::Armed => now,
+            _ => now + self.read_ahead.mul_f64(share.clamp(0.0, 1.0)).saturating_sub(self.refill_period()),
+        }
+    }
+
+    fn refill_period(&self) -> Duration {
+        self.read_ahead / 8
     }
 
     /// Why the bytes of a stalled sample will not come, if that is known.
