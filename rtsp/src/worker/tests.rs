@@ -330,17 +330,6 @@ async fn pause_seek_and_reports_of_the_viewer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_end_further_away_than_the_wheel_reaches_is_told() {
-    let playback = PlaybackOptions { goodbye: Duration::from_millis(4_500), ..Default::default() };
-    let mut stage = stage(film(1, |_, _| 1_000), true, WorkerOptions { playback, ..Default::default() });
-    let receiver = Receiver::new();
-    let request = stage.request(receiver.destinations(), Start::Resume);
-    stage.workers.play(stage.worker, request).await.unwrap();
-    stage.workers.go(stage.worker, ViewerId(1));
-    assert_eq!(stage.event().await, ViewerEvent::EndOfStream);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_gone_ends_the_viewer_with_a_reason() {
     let playback = PlaybackOptions { max_stall: Duration::from_millis(700), ..Default::default() };
     let mut stage = stage(small(), false, WorkerOptions { playback, ..Default::default() });
