@@ -18,6 +18,7 @@
 //! numbers: viewers notice the gap and nothing else.
 
 mod channels;
+mod cut;
 mod feeder;
 mod live;
 mod packets;
@@ -86,6 +87,8 @@ pub struct Channel {
     wanted: watch::Sender<usize>,
     /// All its tracks as one, while somebody wants that.
     stream: Mutex<Option<stream::Stream>>,
+    /// The same in smaller packets, while somebody wants them.
+    cuts: Mutex<Vec<cut::Cut>>,
 }
 
 #[derive(Default)]
@@ -172,13 +175,18 @@ impl Channel {
     /// Without a feed yet.
     pub fn new(name: impl Into<String>, options: ChannelOptions) -> Arc<Self> {
         let (described, wanted) = (watch::Sender::new(None), watch::Sender::new(0));
-        let stream = Mutex::default();
-        Arc::new(Self { name: name.into(), options, state: Mutex::default(), described, wanted, stream })
+        let (stream, cuts) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { name: name.into(), options, state: Mutex::default(), described, wanted, stream, cuts })
     }
 
     /// As in its URL.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Bytes of an RTP packet at most, header included.
+    pub fn max_packet(&self) -> usize {
+        self.options.max_packet
     }
 
     /// Begins to feed. With the tracks that the feed before had, its viewers go on; with others they are told that it
@@ -279,6 +287,7 @@ impl Channel {
     /// Gives up waiting for a feed that has been gone for too long; call it about once a second.
     pub fn sweep(&self, now: Instant) {
         self.sweep_stream();
+        self.sweep_cuts();
         let mut state = self.state();
         if let Fed::Until(until) = state.fed
             && now >= until

@@ -142,6 +142,46 @@ fn a_channel_is_one_transport_stream_for_all_who_want_that() {
 }
 
 #[test]
+fn a_channel_is_cut_smaller_once_for_all_who_want_that() {
+    let now = Instant::now();
+    let channel = Channel::new("news", ChannelOptions::default());
+    let feeder = channel.feed(tracks(), now).unwrap();
+    let live = channel.live().unwrap();
+    let large = |dts: i64, sync| {
+        let mut data = vec![7; 5_000];
+        data[..5].copy_from_slice(&[0, 0, 1, 0xB6, 0]);
+        LiveUnit { data: data.into(), ..picture(dts, sync) }
+    };
+    feeder.unit(0, large(0, true), now);
+    feeder.unit(0, large(3_600, false), now);
+    // Payload that is asked for, and the most that a packet of it has.
+    for (asked, most) in [(600, 512), (639, 512), (0, 265), (1_100, 1_024)] {
+        let cut = channel.in_packets_of(&live, asked).unwrap();
+        let again = channel.in_packets_of(&live, asked).unwrap();
+        assert!(Arc::ptr_eq(&cut.channel, &again.channel) && cut.live.index.tracks == live.index.tracks);
+        let seen = Arc::new(Seen::default());
+        let joined = cut.channel.join(&cut.live, seen.clone()).unwrap();
+        let packets: Vec<usize> = (joined.kept.iter())
+            .flat_map(|burst| (0..burst.train.len()).map(|number| burst.train.packet(number).len() - 12))
+            .collect();
+        assert!(joined.kept.len() == 2 && packets.iter().all(|bytes| *bytes <= most), "{asked}: {packets:?}");
+        assert!(packets.iter().any(|bytes| *bytes > most - 128), "{asked}: {packets:?}");
+        feeder.unit(0, large(7_200, false), now);
+        assert_eq!(seen.0.lock().unwrap().len(), 1, "goes on");
+        feeder.unit(0, large(0, true), now);
+        feeder.unit(0, large(3_600, false), now);
+    }
+    for too_large in [1_188, 1_400, usize::MAX] {
+        assert!(channel.in_packets_of(&live, too_large).is_none());
+    }
+    let cut = channel.in_packets_of(&live, 600).unwrap();
+    channel.sweep(now);
+    assert_eq!((*channel.wanted().borrow(), channel.state().taps.len()), (1, 1), "those nobody wants are gone");
+    feeder.end("enough");
+    assert!(cut.channel.live().is_none() && channel.in_packets_of(&live, 600).is_none());
+}
+
+#[test]
 fn what_no_transport_stream_carries_is_refused() {
     let channel = Channel::new("news", ChannelOptions::default());
     let _feeder = channel.feed(super::tests::tracks(), Instant::now()).unwrap();

@@ -2,6 +2,7 @@
 
 use super::describe::not_modified;
 use super::{Connection, Notify, Opened, Outcome, Refusal, Server, Step, Target, v2};
+use crate::channel::Watching;
 use crate::headers::{Addresses, Blocksize, Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
 use crate::sdp;
@@ -65,6 +66,10 @@ impl Server {
             return Ok(Step::done(reply(StatusCode::NotModified)));
         }
         let track = which_track(request, &index)?;
+        let opened = match opened {
+            Opened::Channel(watching) => Opened::Channel(in_small_packets(request, watching)?),
+            film => film,
+        };
         let mut sessions = self.sessions();
         self.keep(connection, &sessions);
         if connection.sessions().count() >= MAX_SESSIONS_OF_CONNECTION {
@@ -210,6 +215,13 @@ fn matches(request: &Request, index: &Index) -> Result<(), Box<Refusal>> {
         true => Ok(()),
         false => Err(Refusal::new(StatusCode::PreconditionFailed, "the description has changed")),
     }
+}
+
+/// A channel's packets are made once for all: who wants smaller ones says so by the first SETUP.
+fn in_small_packets(request: &Request, watching: Watching) -> Result<Watching, Box<Refusal>> {
+    let Some(Blocksize(bytes)) = blocksize(request)? else { return Ok(watching) };
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    Ok(watching.channel.in_packets_of(&watching.live, bytes).unwrap_or(watching))
 }
 
 /// RFC 2326 12.7; 416 is what it says, though its list of codes knows none such.
