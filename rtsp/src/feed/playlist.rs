@@ -25,10 +25,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Units that are due so soon are brought at once with those due now: sound shares packets then.
-const TOGETHER: Duration = Duration::from_millis(20);
 /// Who is later than this has waited for bytes: the rest is not hurried after it.
 const TOO_LATE: Duration = Duration::from_secs(1);
+
+/// What a packet has beside units: headers of RTP and of a frame.
+const HEADERS: usize = 16;
 
 /// A round that is shorter than this plays nothing.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -126,12 +127,12 @@ impl Run<'_> {
         let mut programme = Programme::new(index.clone(), tracks, self.line);
         self.line = programme.end();
         let mut reader = MediaReader::new(self.task.library.source().clone(), Arc::new(index.media.clone()));
-        while let Some(due) = programme.due() {
+        let max_bytes = self.task.channel.max_packet().saturating_sub(HEADERS);
+        while let Some((due, track)) = programme.due() {
             let at = self.began + Duration::from_nanos(due.0.max(0).unsigned_abs());
             tokio::time::sleep_until(at.into()).await;
-            let mut run: (usize, Vec<LiveUnit>) = (0, Vec::new());
-            let until = due.plus(TOGETHER);
-            while let Some((track, sample, at)) = programme.next_before(until) {
+            let mut units = Vec::new();
+            for (sample, at) in programme.next_group(track, max_bytes) {
                 let data = match reader.read(sample.offset, sample.size).await {
                     Ok(data) => data,
                     Err(error) => {
@@ -140,14 +141,9 @@ impl Run<'_> {
                         return Err(Trouble::Film(error));
                     }
                 };
-                let unit = LiveUnit { data, dts: at.0, pts: at.1, sync: sample.sync };
-                if (run.0 != track || programme.is_video(track)) && !run.1.is_empty() {
-                    self.bring(run.0, &std::mem::take(&mut run.1))?;
-                }
-                run.0 = track;
-                run.1.push(unit);
+                units.push(LiveUnit { data, dts: at.0, pts: at.1, sync: sample.sync });
             }
-            self.bring(run.0, &run.1)?;
+            self.bring(track, &units)?;
             let behind = Instant::now().saturating_duration_since(at);
             if behind > TOO_LATE {
                 self.began += behind;

@@ -4,9 +4,21 @@ use crate::channel::TrackDescription;
 use catalog::{index::Index, sample::Sample};
 use rtp::{
     clock::{MediaTime, Ticks},
-    format::{Format, Media},
+    format::{Bundling, Format, Media},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// Sound that shares a packet at most, as of films.
+const BUNDLE: Duration = Duration::from_millis(100);
+
+/// Sound whose units can't share packets is brought for so long at once, to share a send.
+const TOGETHER: Duration = Duration::from_millis(40);
+
+/// Samples that are brought together at most: bounds what is read for one bringing.
+const MAX_GROUP: usize = 16;
+
+/// More than any payload format's header for a unit.
+const UNIT_HEADER: usize = 4;
 
 /// One film of the list.
 pub(super) struct Programme {
@@ -39,29 +51,37 @@ impl Programme {
         MediaTime(self.zero.0.saturating_add(ends.max().unwrap_or(0)))
     }
 
-    /// When the next sample is decoded; `None` at the end.
-    pub fn due(&self) -> Option<MediaTime> {
-        (0..self.tracks.len()).filter_map(|place| self.next_of(place)).map(|(at, _)| at).min()
+    /// When the next sample is decoded, and of which track of the description; `None` at the end.
+    pub fn due(&self) -> Option<(MediaTime, usize)> {
+        (0..self.tracks.len()).filter_map(|place| Some((self.next_of(place)?.0, place))).min_by_key(|(at, _)| *at)
     }
 
-    /// The next sample that is decoded before `until`, of which track of the description, and its decode and showing
-    /// times on the line.
-    pub fn next_before(&mut self, until: MediaTime) -> Option<(usize, Sample, (Ticks, Ticks))> {
-        let next = |place| self.next_of(place).map(|(at, sample)| (at, place, sample));
-        let (at, place, sample) = (0..self.tracks.len()).filter_map(next).min_by_key(|(at, ..)| *at)?;
-        if at >= until {
-            return None;
-        }
-        let (track, cursor) = self.tracks.get_mut(place)?;
-        *cursor += 1;
-        let zero = self.index.tracks[*track].clock().ticks(self.zero);
+    /// The next samples of a track of the description that are brought together, and their decode and showing times on
+    /// the line: a picture alone, which is not to come early; sound as far as it shares a packet of `max_bytes`, since
+    /// what comes is known.
+    pub fn next_group(&mut self, place: usize, max_bytes: usize) -> Vec<(Sample, (Ticks, Ticks))> {
+        let Some((track, cursor)) = self.tracks.get_mut(place) else { return Vec::new() };
+        let Some(track) = self.index.tracks.get(*track) else { return Vec::new() };
+        let (longest, max_bytes) = match (track.format.media(), track.format.bundling()) {
+            (Media::Video, _) => (Duration::ZERO, 0),
+            (_, Bundling::Many) => (BUNDLE, max_bytes),
+            (_, Bundling::One) => (TOGETHER, usize::MAX),
+        };
+        let (zero, longest) = (track.clock().ticks(self.zero), track.clock().ticks(MediaTime::ZERO.plus(longest)));
         let on_line = |ticks: Ticks| Ticks(ticks.0.saturating_add(zero.0));
-        Some((place, sample, (on_line(sample.dts), on_line(sample.pts))))
-    }
-
-    pub fn is_video(&self, place: usize) -> bool {
-        let track = self.tracks.get(place).and_then(|(track, _)| self.index.tracks.get(*track));
-        track.is_some_and(|track| track.format.media() == Media::Video)
+        let (mut group, mut bytes, mut began): (Vec<_>, usize, _) = (Vec::new(), 0, None);
+        while let Some(sample) = track.samples.get(*cursor).filter(|_| group.len() < MAX_GROUP) {
+            let began = *began.get_or_insert(sample.dts);
+            let lasts = track.samples.duration(*cursor).unwrap_or_default();
+            let span = sample.dts.0.saturating_add(lasts.0).saturating_sub(began.0);
+            bytes = bytes.saturating_add(sample.size as usize + UNIT_HEADER);
+            if !group.is_empty() && (span > longest.0 || bytes > max_bytes) {
+                break;
+            }
+            *cursor += 1;
+            group.push((sample, (on_line(sample.dts), on_line(sample.pts))));
+        }
+        group
     }
 
     fn next_of(&self, place: usize) -> Option<(MediaTime, Sample)> {
@@ -126,8 +146,8 @@ mod tests {
         let mut second = Programme::new(index.clone(), both(), first.end());
         let all = |programme: &mut Programme| {
             let mut all = Vec::new();
-            while let Some(due) = programme.due() {
-                while let Some((track, _, at)) = programme.next_before(due.plus(std::time::Duration::from_millis(20))) {
+            while let Some((_, track)) = programme.due() {
+                for (_, at) in programme.next_group(track, 1_400) {
                     all.push((track, index.tracks[track].clock().time(at.1), at));
                 }
             }
@@ -145,6 +165,27 @@ mod tests {
             let step = other.2.0.0 - one.2.0.0;
             assert!((step - rate.ticks(end).0).abs() <= 1, "by the same span: {step}");
         }
+    }
+
+    #[test]
+    fn a_picture_comes_alone_and_sound_as_a_packet_holds() {
+        // Units of sound are 180 to 219 bytes of 23 ms. Bytes of a packet; units that are brought together.
+        let index = film(2, |_, _| 3_000).index;
+        for (max_bytes, together) in [(1_384, 4), (450, 2), (300, 1), (10, 1)] {
+            let mut programme = Programme::new(index.clone(), vec![0, 1], MediaTime::ZERO);
+            let mut counts = [Vec::new(), Vec::new()];
+            let mut before = MediaTime(i64::MIN);
+            while let Some((at, track)) = programme.due() {
+                assert!(at >= before, "by decode time");
+                before = at;
+                counts[track].push(programme.next_group(track, max_bytes).len());
+            }
+            assert!(counts[0].iter().all(|count| *count == 1), "{:?}", counts[0]);
+            let (last, others) = counts[1].split_last().unwrap();
+            assert!(others.iter().all(|count| *count == together) && *last <= together, "{max_bytes}: {:?}", counts[1]);
+        }
+        let mut none = Programme::new(index, vec![0, 1], MediaTime::ZERO);
+        assert!(none.next_group(7, 1_384).is_empty());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use tokio::task::JoinHandle;
 
 /// Units that are read ahead: of the usual 256 KiB one is more than a second of most films.
 const AHEAD: u64 = 3;
+/// Units that are kept behind the last sample: sound is read a tenth of a second before the pictures that lie beside it.
+const BEHIND: u64 = 3;
 /// How long one may take.
 const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -44,8 +46,7 @@ impl MediaReader {
         let range = offset..offset.saturating_add(u64::from(size)).min(self.layout.length);
         let needed = self.layout.units_of(range.clone());
         let last = self.layout.units_of(0..self.layout.length).end;
-        // Samples of other tracks may lie a little before.
-        self.units = self.units.split_off(&needed.start.saturating_sub(1));
+        self.units = self.units.split_off(&needed.start.saturating_sub(BEHIND));
         for unit in needed.start..(needed.end + AHEAD).min(last) {
             if !self.units.contains_key(&unit) {
                 let (source, layout) = (self.source.clone(), self.layout.clone());
