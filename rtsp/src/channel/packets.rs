@@ -108,9 +108,8 @@ impl Packets {
         let access: Vec<AccessUnit<'_>> =
             units.iter().map(|unit| AccessUnit { data: &unit.data, timestamp: of(unit), sync: unit.sync }).collect();
         packetizer.packetize(&access, &mut train)?;
-        // Trains as equal as they can be, none longer than allowed.
-        let trains = train.len().div_ceil(self.train_packets).max(1);
-        let at_once = train.len().div_ceil(trains).max(1);
+        // Full trains, the rest behind them: of what has come already as little as can be is held back.
+        let at_once = train.len().clamp(1, self.train_packets);
         if self.padding {
             train.fill_up(at_once);
         }
