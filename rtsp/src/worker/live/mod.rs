@@ -221,7 +221,7 @@ impl Audience {
         let (station, newest) = self.tune_in(channel, live)?;
         let old = before.and_then(|slot| self.take(slot, exit));
         let left = old.as_ref().map(|old| old.station).filter(|old| *old != station);
-        let mut watcher = Watcher::new(request, live, station, &exit.udp, old);
+        let mut watcher = Watcher::new(request, live, station, &exit.udp, self.options.playback.breakers, old);
         let start = watcher.join(newest, live, now);
         let info = watcher.infos(live, start);
         let slot = self.free.pop().unwrap_or_else(|| {

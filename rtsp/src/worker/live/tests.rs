@@ -236,6 +236,38 @@ async fn a_pause_forgets_what_passes_and_the_end_is_told() {
     assert_eq!(stage.play(1, both()).await, Err(PlayError::Over));
 }
 
+/// A receiver report of one block: up to `highest` has come.
+fn report(ssrc: u32, highest: u32) -> Vec<u8> {
+    let words = [0x81C9_0007, 7, ssrc, 0, highest, 0, 0, 0];
+    words.iter().flat_map(|word: &u32| word.to_be_bytes()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gets_nothing_more_by_its_own_reports_is_cut_off() {
+    let mut stage = Stage::new();
+    stage.pictures(1).await;
+    let receiver = Receiver::new();
+    stage.play(1, vec![(0, receiver.destination())]).await.unwrap();
+    stage.workers.go(WORKER, ViewerId(1));
+    let (_, rtcp) = stage.workers.ports(WORKER);
+    let ssrc = stage.channel.live().unwrap().sources[0].ssrc;
+    for round in 0..200_u32 {
+        stage.pictures(1).await;
+        receiver.rtcp.send_to(&report(ssrc, 100 + round.min(1)), ("127.0.0.1", rtcp)).unwrap();
+        match stage.events.try_recv() {
+            Ok(ViewerEvent::Failed(reason)) => {
+                assert!(round > 5 && reason.starts_with("circuit breaker"), "{round}: {reason}");
+                assert_eq!((stage.workers.statistics()[0].viewers(), stage.playing()), (0, 0));
+                return;
+            }
+            Ok(ViewerEvent::Alive) | Err(_) => {}
+            Ok(other) => panic!("{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    panic!("it goes on for ever");
+}
+
 /// A connection: the worker's end, and the viewer's.
 async fn connection(limit: usize) -> (Arc<Outbox>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

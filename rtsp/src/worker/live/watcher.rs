@@ -1,5 +1,7 @@
 //! One viewer of a channel.
 
+mod told;
+
 use super::{
     super::{PlayRequest, TrackInfo, ViewerEvent, ViewerId, ViewerStatistics, WorkerOptions, leave::Exit, viewer::Way},
     Newest,
@@ -12,13 +14,13 @@ use crate::{
     net::udp::UdpPair,
 };
 use rtp::{
+    breaker::Breakers,
     clock::{MediaTime, RtpTimestamp, Ticks},
     rtcp,
     sender::Sender,
 };
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -37,9 +39,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Bytes that wait for one viewer at most: what a channel keeps for those who join, and as much again while they catch up.
 /// A viewer that never reads would otherwise hold what was sent long ago for ever.
 const MAX_LAG: usize = 32 << 20;
-
-/// Signs of life are passed on at most this often: sessions live for a minute.
-const ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// One viewer.
 pub(super) struct Watcher {
@@ -97,6 +96,7 @@ impl Watcher {
         live: &Live,
         station: StationId,
         udp: &UdpPair,
+        breakers: Breakers,
         old: Option<Box<Watcher>>,
     ) -> Self {
         let mut old = old.filter(|old| old.station == station).map(|old| old.lanes).unwrap_or_default();
@@ -105,17 +105,13 @@ impl Watcher {
             let bandwidth = live.index.tracks.get(number).map_or(0, |track| u64::from(track.bandwidth_bps));
             let old = old.get_mut(number).and_then(Option::take);
             let stood = old.as_ref().filter(|lane| lane.sender.packets() > 0).map(|lane| lane.next_sequence);
-            let sender = old
+            let mut sender = old
                 .map(|lane| lane.sender)
                 .unwrap_or_else(|| Sender::new(source.ssrc, source.clock, bandwidth, rand::random()));
-            Some(Lane {
-                way: Way::new(track, udp),
-                sender,
-                fresh: true,
-                next_sequence: source.first_sequence,
-                stood,
-                sent_to: None,
-            })
+            let way = Way::new(track, udp);
+            // A connection's own congestion control does more.
+            sender.use_breakers(if matches!(way, Way::Udp(_)) { breakers } else { Breakers::Off });
+            Some(Lane { way, sender, fresh: true, next_sequence: source.first_sequence, stood, sent_to: None })
         });
         Self {
             id: request.viewer,
@@ -198,7 +194,6 @@ impl Watcher {
     /// Keeps a burst for when all before it has left. A viewer too far behind gets nothing of that, and goes on with what
     /// comes next.
     pub(super) fn lay_by(&mut self, burst: &Arc<Burst>) {
-        self.from = burst.number + 1;
         self.from = burst.number + 1;
         self.behind_bytes += burst.train.bytes().len();
         self.behind.push_back(burst.clone());
@@ -313,9 +308,12 @@ impl Watcher {
         }
     }
 
-    /// Why no packet will ever arrive again, if that is so.
-    pub(super) fn broken(&self, now: Instant, stuck_after: Duration) -> Option<String> {
-        self.lanes.iter().flatten().find_map(|lane| lane.way.broken(now, stuck_after))
+    /// Why it is to get no more: no packet would ever arrive, or the network can't bear it (RFC 8083).
+    pub(super) fn broken(&mut self, now: Instant, stuck_after: Duration) -> Option<String> {
+        self.lanes.iter_mut().flatten().find_map(|lane| {
+            let tripped = lane.sender.take_tripped().map(|tripped| format!("circuit breaker (RFC 8083): {tripped}"));
+            tripped.or_else(|| lane.way.broken(now, stuck_after))
+        })
     }
 
     /// When something is to be done; `None` while it does not watch.
@@ -334,57 +332,6 @@ impl Watcher {
         for lane in self.lanes.iter_mut().flatten() {
             lane.sender.handle_receiver_report(block, now);
         }
-    }
-
-    /// Passes a sign of life on, now and then.
-    pub(super) fn is_alive(&mut self, now: Instant) {
-        if self.alive.is_none_or(|last| now.saturating_duration_since(last) >= ALIVE_EVERY) {
-            self.alive = Some(now);
-            self.tell(ViewerEvent::Alive);
-        }
-    }
-
-    pub(super) fn tell(&self, event: ViewerEvent) {
-        // A session that is gone needs no news; it removes its viewer.
-        let _ = self.events.send(event);
-    }
-
-    /// Where its reports come from.
-    pub(super) fn rtcp_from(&self) -> impl Iterator<Item = SocketAddr> {
-        self.lanes.iter().flatten().filter_map(|lane| match &lane.way {
-            Way::Udp(way) => Some(way.rtcp_from),
-            Way::Interleaved { .. } => None,
-        })
-    }
-
-    /// Each track's next sequence number, with the timestamp of `at`.
-    pub(super) fn infos(&self, live: &Live, at: MediaTime) -> Vec<TrackInfo> {
-        let info = |(track, lane): (usize, &Option<Lane>)| {
-            let timestamp = match live.timestamp(track, at) {
-                // ffmpeg takes zero for unknown; one tick later is as right.
-                RtpTimestamp(0) => RtpTimestamp(1),
-                timestamp => timestamp,
-            };
-            Some(TrackInfo { track, sequence: lane.as_ref()?.next_sequence, timestamp })
-        };
-        self.lanes.iter().enumerate().filter_map(info).collect()
-    }
-
-    /// What was sent and what the viewer's reports say.
-    pub(super) fn statistics(&self, live: &Live, now: Instant) -> ViewerStatistics {
-        let position = live.position(now);
-        let mut all = ViewerStatistics { position, info: self.infos(live, position), ..ViewerStatistics::default() };
-        self.lanes.iter().flatten().for_each(|lane| all.add(&lane.sender));
-        all
-    }
-
-    /// Where each of the channel's tracks stands.
-    pub(super) fn stood(&self, live: &Live) -> Vec<Option<Stood>> {
-        let of = |(lane, zero): (&Option<Lane>, RtpTimestamp)| {
-            let Lane { next_sequence, sent_to, .. } = lane.as_ref()?;
-            Some(Stood { next_sequence: *next_sequence, sent_to: *sent_to, zero })
-        };
-        self.lanes.iter().zip(live.sources.iter().map(|source| source.start)).map(of).collect()
     }
 
     fn lane(&self, track: usize) -> Option<&Lane> {
