@@ -3,6 +3,7 @@
 use super::play::{invalid_range, say_rate};
 use super::{Outcome, Refusal, Server, Step, multicast, v2};
 use crate::admission::Demand;
+use crate::channel::Watching;
 use crate::headers::{Npt, NptRange, Range, SeekStyle};
 use crate::message::{Request, StatusCode, reply};
 use crate::playback::Rate;
@@ -12,11 +13,8 @@ use rtp::clock::MediaTime;
 use rtsp_types::headers::{MEDIA_RANGE, RANGE};
 use std::time::{Duration, Instant};
 
-/// A channel's `Media-Properties` (RFC 7826 13.4.6).
-pub(super) const PROPERTIES: &str = "No-Seeking, Time-Progressing, Time-Duration=0.0";
-
-/// All that can be had of one.
-pub(super) const RANGE_OF_ALL: &str = "npt=now-";
+/// All that can be had of a channel that keeps nothing.
+const RANGE_OF_ALL: &str = "npt=now-";
 
 /// A start this close to now is now: players come back to where they were told that they are.
 const NEAR: Duration = Duration::from_secs(10);
@@ -33,7 +31,11 @@ impl Server {
         let Some(watching) = &session.watching else { return Err(Refusal::no_session()) };
         if !is_now(range.start, watching.live.position(now)) {
             let refusal = invalid_range("a channel can only be watched as it is now");
-            return Err(if v2::speaks(request) { refusal.field(MEDIA_RANGE, RANGE_OF_ALL) } else { refusal });
+            return Err(if v2::speaks(request) {
+                refusal.field(MEDIA_RANGE, range_of_all(watching, now))
+            } else {
+                refusal
+            });
         }
         if let Some((position, _)) = session.position(now) {
             // It is watched already: nothing changes.
@@ -58,6 +60,25 @@ impl Server {
     }
 }
 
+/// A channel's `Media-Properties` (RFC 7826 18.29): one with a window can be sought in, and each of its samples stays for
+/// as long as the window is.
+pub(super) fn properties(watching: &Watching) -> String {
+    match &watching.window {
+        Some(window) => {
+            format!("Random-Access, Time-Progressing, Time-Duration={:.1}", window.length().as_secs_f64())
+        }
+        None => "No-Seeking, Time-Progressing, Time-Duration=0.0".to_owned(),
+    }
+}
+
+/// All that can be had of one at this moment (18.30).
+pub(super) fn range_of_all(watching: &Watching, now: Instant) -> String {
+    let start = watching.window.as_ref().and_then(|window| window.start());
+    start.map_or(RANGE_OF_ALL.to_owned(), |start| {
+        Range::npt(start, Some(watching.live.position(now).max(start))).to_string()
+    })
+}
+
 /// Whether a range that begins there is the channel as it is: ffmpeg and VLC ask for zero, GStreamer for now.
 fn is_now(start: Option<Npt>, position: MediaTime) -> bool {
     match start {
@@ -71,5 +92,22 @@ pub(super) fn said_range(request: &Request, position: MediaTime) -> Range {
     match v2::speaks(request) {
         true => Range::npt(position, None),
         false => Range::Npt(NptRange { start: Some(Npt::Now), end: None }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{server::fake, shift::Window};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_channel_with_a_window_can_be_sought_in() {
+        let mut watching = fake::news();
+        let now = Instant::now();
+        assert_eq!(properties(&watching), "No-Seeking, Time-Progressing, Time-Duration=0.0");
+        watching.window = Some(Arc::new(Window::new(Duration::from_secs(7_200))));
+        assert_eq!(properties(&watching), "Random-Access, Time-Progressing, Time-Duration=7200.0");
+        assert_eq!(range_of_all(&watching, now), "npt=now-", "nothing is kept yet");
     }
 }

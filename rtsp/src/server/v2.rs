@@ -15,7 +15,7 @@ use rtsp_types::headers::{
     SUPPORTED,
 };
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// What can be asked of us by name (RFC 7826 section 11.1).
 pub(super) const FEATURES: &[&str] = &["play.basic", "play.scale", "play.speed", "setup.rtp.rtcp.mux"];
@@ -78,8 +78,8 @@ pub(super) fn check_ranges(request: &Request) -> Result<(), Box<Refusal>> {
 pub(super) fn say_media(reply: &mut Reply, session: &Session) {
     reply.insert_header(
         MEDIA_PROPERTIES,
-        match session.watching {
-            Some(_) => live::PROPERTIES.to_owned(),
+        match &session.watching {
+            Some(watching) => live::properties(watching),
             None => film_properties(&session.index),
         },
     );
@@ -106,8 +106,8 @@ fn film_properties(index: &Index) -> String {
 
 /// All that there is.
 pub(super) fn media_range(session: &Session) -> String {
-    match session.watching {
-        Some(_) => live::RANGE_OF_ALL.to_owned(),
+    match &session.watching {
+        Some(watching) => live::range_of_all(watching, Instant::now()),
         None => Range::npt(MediaTime::ZERO, Some(session.index.duration)).to_string(),
     }
 }
@@ -134,7 +134,7 @@ pub(super) fn fill_fields(
 ) {
     let asked = |name: HeaderName| request.headers.get(name).is_some_and(str::is_empty);
     if asked(RANGE) {
-        let end = session.position(std::time::Instant::now()).map_or(session.index.duration, |(_, end)| end);
+        let end = session.position(Instant::now()).map_or(session.index.duration, |(_, end)| end);
         let end = session.watching.is_none().then_some(end);
         reply.insert_header(RANGE, Range::npt(position, end).to_string());
     }

@@ -71,7 +71,7 @@ impl Shift {
 
     /// Keeps the latest `length` of a channel from now on, beside what an earlier process kept of it.
     pub fn record(&self, channel: Arc<Channel>, length: Duration) -> Recording {
-        let (window, name) = (Arc::new(Window::default()), channel.name().to_owned());
+        let (window, name) = (Arc::new(Window::new(length)), channel.name().to_owned());
         let (stop, stopped) = oneshot::channel();
         let keeper = Keeper { shift: self.clone(), channel, window: window.clone(), length };
         let task = tokio::spawn(keeper.run(stopped));

@@ -227,11 +227,13 @@ fn segment(line_ns: i64, numbers: std::ops::Range<i64>) -> (Segment, Index) {
 
 #[test]
 fn rows_and_places_stay_what_they_are_while_the_window_moves() {
-    let window = Window::default();
+    let window = Window::new(Duration::from_secs(60));
+    assert_eq!((window.length(), window.start()), (Duration::from_secs(60), None));
     let segments = [0..500, 500..520, 520..990].map(|numbers| segment(7_000, numbers));
     for (segment, index) in segments.clone() {
         window.push(&segment, index);
     }
+    assert_eq!(window.start(), Some(MediaTime::ZERO));
     let all = window.snapshot().unwrap();
     let samples = &all.index.tracks[0].samples;
     assert_eq!((samples.len(), all.first, all.index.duration), (990, MediaTime::ZERO, at(990)));

@@ -32,6 +32,7 @@ const ASKED: Duration = Duration::from_secs(5);
 
 /// What is kept of a channel, in order.
 pub struct Window {
+    length: Duration,
     state: Mutex<State>,
     /// Up to where it reaches.
     end: watch::Sender<MediaTime>,
@@ -90,13 +91,23 @@ pub struct Snapshot {
     pub gone: Vec<usize>,
 }
 
-impl Default for Window {
-    fn default() -> Self {
-        Self { state: Mutex::default(), end: watch::Sender::new(MediaTime(i64::MIN)), wanted: Notify::new() }
-    }
-}
-
 impl Window {
+    /// Of nothing yet. What comes is kept for `length`.
+    pub fn new(length: Duration) -> Self {
+        let end = watch::Sender::new(MediaTime(i64::MIN));
+        Self { length, state: Mutex::default(), end, wanted: Notify::new() }
+    }
+
+    /// For how long what comes is kept.
+    pub fn length(&self) -> Duration {
+        self.length
+    }
+
+    /// Where it begins on the channel's timeline.
+    pub fn start(&self) -> Option<MediaTime> {
+        Some(self.lock().pieces.front()?.span.start)
+    }
+
     /// Takes a segment in. One that doesn't go on where the others end (another timeline, other tracks, times that fall)
     /// takes their place.
     pub fn push(&self, segment: &Segment, index: Index) {
