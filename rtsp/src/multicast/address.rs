@@ -50,17 +50,31 @@ impl GroupAddress {
     /// The group's description for those who come to it without RTSP: by HTTP, SAP or a file. Tracks beyond the ports
     /// that a group has are left out.
     pub fn describe(&self, live: &Live) -> String {
+        self.description(live, false)
+    }
+
+    /// The same for those who set it up by RTSP, and look for the group here.
+    pub fn describe_for_setup(&self, live: &Live) -> String {
+        self.description(live, true)
+    }
+
+    fn description(&self, live: &Live, set_up: bool) -> String {
         let kind = |address: IpAddr| if address.is_ipv4() { "IP4" } else { "IP6" };
         let index = &live.index;
         let tracks = index.tracks.iter().enumerate().filter_map(|(position, track)| {
             let port = self.track(position)?.rtp.port();
             let mut media = session::media(track, track.id, session::payload_type(index, position));
             media.media_name.port.value = isize::try_from(port).ok()?;
-            // Nothing is there to be set up.
-            media.attributes.retain(|attribute| attribute.key != "control");
+            if !set_up {
+                media.attributes.retain(|attribute| attribute.key != "control");
+            }
             Some(media)
         });
         let mut attributes = vec![session::attribute("tool", crate::message::SERVER)];
+        if set_up {
+            attributes.push(session::attribute("control", "*"));
+            attributes.push(session::attribute("range", "npt=now-"));
+        }
         if self.source_specific {
             let filter = format!(" incl IN {} {} {}", kind(self.group), self.group, self.source);
             attributes.push(session::attribute("source-filter", &filter));
@@ -168,6 +182,9 @@ mod tests {
                 assert!(line.starts_with(start), "{line} is not {start}");
             }
             assert!(lines[1].ends_with(origin), "{text}");
+            let to_set_up = address.describe_for_setup(&live);
+            let added: Vec<&str> = to_set_up.lines().filter(|line| !text.contains(line)).collect();
+            assert_eq!(added, ["a=control:*", "a=range:npt=now-", "a=control:track1", "a=control:track2"]);
         }
         drop(feeder);
     }

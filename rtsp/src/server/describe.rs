@@ -1,6 +1,6 @@
 //! DESCRIBE (RFC 2326 section 10.2).
 
-use super::{Connection, Opened, Outcome, Refusal, Server, Step, Target, v2};
+use super::{Connection, Opened, Outcome, Refusal, Server, Step, Target, form, v2};
 use crate::headers::{Accept, UtcTime};
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
@@ -41,8 +41,14 @@ impl Server {
         let description = match &opened {
             Opened::Film(_) => sdp::describe(index, local, lines),
             Opened::Channel(watching) => {
-                let kept = watching.window.as_ref().and_then(|window| window.clock());
-                sdp::describe_live(&watching.live, kept.map(|kept| UtcTime(kept.start)), local, lines)
+                let groups = self.rules.groups.as_ref().filter(|_| form::is_group(&request.uri));
+                match groups.and_then(|groups| groups.group_of(watching)) {
+                    Some(group) => group.address().describe_for_setup(&watching.live),
+                    None => {
+                        let kept = watching.window.as_ref().and_then(|window| window.clock());
+                        sdp::describe_live(&watching.live, kept.map(|kept| UtcTime(kept.start)), local, lines)
+                    }
+                }
             }
         };
         connection.described = match opened {

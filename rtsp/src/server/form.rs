@@ -1,4 +1,5 @@
-//! The form in which a presentation is asked for: its tracks, or by `?as=mp2t` all of them as one transport stream.
+//! The form in which a presentation is asked for: its tracks, or by `?as=mp2t` all of them as one transport stream; a channel
+//! that is sent to a group by `?multicast` as that describes it.
 
 use super::target::Target;
 use super::{Opened, Refusal, Server};
@@ -60,11 +61,20 @@ impl Server {
 
 /// By its query, or by the control URL of the only track.
 fn is_transport_stream(uri: &str) -> bool {
+    asks(uri, "as=mp2t")
+        || matches!(Target::parse(uri), Ok(Target::Presentation { track: Some(sdp::TRANSPORT_STREAM), .. }))
+}
+
+/// Whether the group is to be in the description: players of live555's kind (MPlayer) ask for multicast only if it is.
+pub(super) fn is_group(uri: &str) -> bool {
+    asks(uri, "multicast")
+}
+
+fn asks(uri: &str, word: &str) -> bool {
     let query = uri.split_once('?').map_or("", |(_, query)| query);
     // Players put the control behind the query.
     let mut parts = query.split(['&', '/', '#']);
-    parts.any(|part| part.eq_ignore_ascii_case("as=mp2t"))
-        || matches!(Target::parse(uri), Ok(Target::Presentation { track: Some(sdp::TRANSPORT_STREAM), .. }))
+    parts.any(|part| part.eq_ignore_ascii_case(word))
 }
 
 #[cfg(test)]
@@ -86,5 +96,6 @@ mod tests {
         ] {
             assert_eq!(is_transport_stream(uri), expected, "{uri}");
         }
+        assert!(is_group("rtsp://h/news?x&Multicast") && !is_group("rtsp://h/multicast?x=multicast"));
     }
 }

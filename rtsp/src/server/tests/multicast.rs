@@ -111,6 +111,21 @@ fn the_viewers_order_counts_and_what_can_not_be_had_is_passed_over() {
     );
 }
 
+#[test]
+fn the_group_is_in_the_description_for_whoever_asks_so() {
+    let (setting, _) = setting("239.255.1.2", false, None);
+    for (url, group) in [("news?multicast", true), ("news", false), ("film?multicast", false)] {
+        let mut stream = TcpStream::connect(setting.address).unwrap();
+        write!(stream, "DESCRIBE rtsp://h/{url} RTSP/1.0\r\nCSeq: 1\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("RTSP/1.0 200 "), "{url}: {text}");
+        assert_eq!(text.contains("\r\nc=IN IP4 239.255.1.2/9\r\n"), group, "{url}: {text}");
+        assert_eq!(text.contains("\r\nm=video 5000 RTP/AVP "), group, "{url}: {text}");
+        assert!(text.contains("\r\na=control:track1\r\n"), "{url}: {text}");
+    }
+}
+
 fn http(setting: &Setting, request: &str) -> String {
     let mut stream = TcpStream::connect(setting.address).unwrap();
     stream.write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
