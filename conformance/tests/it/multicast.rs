@@ -17,6 +17,9 @@ use std::{
 const FILM: Recipe =
     Recipe { file: "film.mpg", length: 8, options: "-c:v mpeg1video -bf 2 -g 12 -b:v 400k -c:a mp2 -f mpeg" };
 
+/// A channel of both has another description every few seconds.
+const SOUND: Recipe = Recipe { file: "sound.ts", length: 2, options: "-vn -c:a mp2 -f mpegts" };
+
 const FRONT: &str = "10.77.0.1";
 /// The first of the viewers' namespaces.
 const VIEWERS: usize = 1;
@@ -58,6 +61,12 @@ name = "six"
 playlist = ["film"]
 loop = true
 multicast = { always = true, group = "ff15::8000:77" }
+
+[[channel]]
+name = "mixed"
+playlist = ["film", "sound"]
+loop = true
+multicast = { always = true, group = "239.192.77.9", port = 6100 }
 "#;
 
 /// The body of `GET path` and the head before it.
@@ -179,13 +188,16 @@ impl Member {
     }
 }
 
-/// A member of the group of announcements.
-fn listener() -> Member {
-    Member::join([239, 255, 255, 255].into(), 9875, None)
+/// A member of a group of announcements: the local scope's, where players look, or another's.
+fn listener(group: [u8; 4]) -> Member {
+    Member::join(group.into(), 9875, None)
 }
 
-/// Waits for an announcement or deletion whose text has `words`: its hash.
-fn announced(listener: &mut Member, deletes: bool, words: &str) -> u16 {
+const LOCAL: [u8; 4] = [239, 255, 255, 255];
+const ORGANISATION: [u8; 4] = [239, 195, 255, 255];
+
+/// Waits for an announcement or deletion whose text has `words`: its hash and that text.
+fn announced(listener: &mut Member, deletes: bool, words: &str) -> (u16, String) {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         let Some((ttl, bytes)) = listener.packet(PATIENCE) else { break };
@@ -194,20 +206,25 @@ fn announced(listener: &mut Member, deletes: bool, words: &str) -> u16 {
             assert_eq!((bytes[0] & 0xf3, bytes[1], ttl), (0x20, 0, 255), "SAP head and TTL");
             assert_eq!(bytes[4..8], [10, 77, 0, 1], "originating source");
             assert!(text.starts_with("application/sdp\0"), "{text}");
-            return u16::from_be_bytes([bytes[2], bytes[3]]);
+            return (u16::from_be_bytes([bytes[2], bytes[3]]), text);
         }
     }
     panic!("nothing announced with {words} (deletes: {deletes})");
 }
 
-fn start(folder: &Path, film: &Path) -> Process {
+/// The origin of a description.
+fn origin(sdp: &str) -> &str {
+    sdp.lines().find(|line| line.starts_with("o=")).unwrap()
+}
+
+fn start(folder: &Path, films: [&Path; 2]) -> Process {
     let file = folder.join("mobidic.toml");
     std::fs::write(&file, CONFIGURATION).unwrap();
     let (data, file) = (folder.join("data"), file.to_string_lossy().into_owned());
     let listen = format!("{FRONT}:8554");
     let arguments = ["serve", "--data", &data.to_string_lossy(), "--listen", &listen, "--config", &file];
-    let film = film.to_string_lossy().into_owned();
-    Process::start(arguments.into_iter().chain([film.as_str()])).unwrap().0
+    let films = films.map(|film| film.to_string_lossy().into_owned());
+    Process::start(arguments.into_iter().chain(films.iter().map(String::as_str))).unwrap().0
 }
 
 /// Another front for the same catalog.
@@ -227,7 +244,8 @@ fn groups_are_played_announced_and_never_taken_twice() {
     };
     let folder = tempdir().unwrap();
     let film = FILM.make(&folder).unwrap();
-    let front = within(net.name(0), || start(&folder, &film));
+    let sound = SOUND.make(&folder).unwrap();
+    let front = within(net.name(0), || start(&folder, [&film, &sound]));
     let viewers = net.name(VIEWERS);
     let news = within(viewers, || description(8554, "/news.sdp"));
     let (group, ttl, port) = place(&news);
@@ -289,18 +307,25 @@ fn groups_are_played_announced_and_never_taken_twice() {
             });
         });
         threads.spawn(|| {
+            let mut listener = within(viewers, || listener(ORGANISATION));
+            let (hash, old) = announced(&mut listener, false, "\r\ns=mixed\r\n");
+            let (deleted, _) = announced(&mut listener, true, origin(&old));
+            assert_eq!(deleted, hash, "a changed description is deleted in its old version");
+            let (after, new) = announced(&mut listener, false, "\r\ns=mixed\r\n");
+            assert!(after != hash && origin(&new) != origin(&old), "{hash} {after}: {old} {new}");
+        });
+        threads.spawn(|| {
             let second = within(net.name(0), || another(&folder));
             let other = within(viewers, || description(8555, "/news.sdp"));
             assert_ne!(place(&other).0, group, "two fronts, two groups");
-            let mut listener = within(viewers, listener);
-            let hashes = [&news, &other].map(|sdp| announced(&mut listener, false, &place(sdp).0.to_string()));
+            let mut listener = within(viewers, || listener(LOCAL));
+            let hashes = [&news, &other].map(|sdp| announced(&mut listener, false, &place(sdp).0.to_string()).0);
             assert_ne!(hashes[0], hashes[1]);
             second.stop("INT").unwrap();
         });
     });
-    let origin = news.lines().find(|line| line.starts_with("o=")).unwrap();
-    let mut listener = within(viewers, listener);
+    let mut listener = within(viewers, || listener(LOCAL));
     front.stop("INT").unwrap();
-    announced(&mut listener, true, origin);
+    announced(&mut listener, true, origin(&news));
     let _ = std::fs::remove_dir_all(folder);
 }
