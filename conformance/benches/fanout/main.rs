@@ -1,4 +1,5 @@
-//! What a channel costs its front: CPU a stream-second, and from a unit's coming to its packets' leaving.
+//! What a channel costs its front: CPU and sends a stream-second, from a unit's coming to its packets' leaving, and from
+//! PLAY to the first picture of who joins.
 //!
 //! ```text
 //! cargo bench -p conformance --bench fanout -- [options]
@@ -9,18 +10,20 @@
 //!   --cores F,L    pin the worker to core F, feed and receivers to core L (0,1)
 //! ```
 //!
-//! One worker of a front, fed and listened to in this process, without RTSP: what requests cost is another matter. Each
-//! picture ends with the time at which it was fed. Over UDP the kernel stamps packets as they leave, over TCP the time is
-//! that of reading, so that a busy receiver counts, too. A picture of more packets than leave at once is spread by intent;
-//! groups' first pictures are such, so the 95th percentile tells of the others.
+//! One worker of a front, fed and listened to in this process, without RTSP: what requests cost is another matter. A
+//! packet's RTP timestamp tells when its picture was fed. Over UDP the kernel stamps packets as they leave, over TCP the
+//! time is that of reading, so that a busy receiver counts, too. A picture of more packets than leave at once is spread by
+//! intent; groups' first pictures are such. Twice a second one more viewer joins, and leaves when it has its first picture.
 
+mod clock;
 #[path = "../common/mod.rs"]
 mod common;
 mod ears;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use ears::Ears;
+use clock::{Clock, STEPS, Times};
+use ears::{Ear, Ears};
 use rtp::{
     clock::Ticks,
     format::{Format, PcmCoding},
@@ -42,7 +45,7 @@ use std::{
 use stripes::layout::Layout;
 
 /// Pictures a second, and of one group.
-const RATE: i64 = 25;
+const RATE: usize = 25;
 /// The first picture of a group is as large as so many others.
 const SYNC: usize = 6;
 /// Bits per second of the sound.
@@ -85,23 +88,30 @@ fn main() -> Result<()> {
     let audio = Format::Pcm { coding: PcmCoding::Mulaw, sample_rate: 8000, channels: 1 };
     let describe = |format| TrackDescription { format, language: None, bandwidth_bps: None };
     let feeder = channel.feed([video, audio].map(describe).into(), Instant::now())?;
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (stop, times) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), Times::new());
     let feeding = std::thread::spawn({
-        let (stop, bps) = (stop.clone(), options.bps);
-        move || feed(&feeder, bps, &stop)
+        let (stop, bps, times) = (stop.clone(), options.bps, times.clone());
+        move || feed(&feeder, bps, &times, &stop)
     });
+    let clock = Arc::new(Clock::new(&channel, times)?);
 
     let mut sockets: Vec<OwnedFd> = Vec::new();
     for viewer in 0..options.viewers {
         let destinations = if options.tcp { connect(&mut sockets)? } else { bind(&mut sockets)? };
         runtime.block_on(watch(&workers, &channel, viewer as u64, destinations))?;
     }
-    let ears = Ears::start(sockets, options.tcp)?;
+    let ears = Ears::start(sockets, options.tcp, clock.clone())?;
     std::thread::sleep(Duration::from_secs(2));
     let (before, heard) = (cpu(thread)?, ears.take());
     drop(heard);
     let counted = workers.statistics()[0].snapshot();
-    std::thread::sleep(Duration::from_secs(options.seconds));
+    let (began, mut joins) = (Instant::now(), Vec::new());
+    while began.elapsed() < Duration::from_secs(options.seconds) {
+        std::thread::sleep(Duration::from_millis(500));
+        let viewer = (options.viewers + joins.len()) as u64;
+        joins.extend(join(&runtime, &workers, &channel, &clock, viewer, options.tcp)?);
+    }
+    let passed = began.elapsed().as_secs_f64();
     let (spent, mut heard) = (cpu(thread)? - before, ears.take());
     let after = workers.statistics()[0].snapshot();
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -109,36 +119,77 @@ fn main() -> Result<()> {
     workers.stop();
 
     let way = if options.tcp { "TCP" } else { "UDP" };
-    let stream_seconds = options.viewers as f64 * options.seconds as f64;
-    let expected = stream_seconds * RATE as f64;
-    println!("{} {way} viewers of {} kbit/s for {} s", options.viewers, options.bps / 1000, options.seconds);
-    let share = spent.as_secs_f64() / options.seconds as f64;
+    let stream_seconds = options.viewers as f64 * passed;
+    println!("{} {way} viewers of {} kbit/s for {passed:.1} s", options.viewers, options.bps / 1000);
+    let share = spent.as_secs_f64() / passed;
     println!(
         "CPU          {:.1} % of the core, {:.3} ms a stream-second",
         share * 100.0,
         spent.as_secs_f64() * 1e3 / stream_seconds
     );
-    let (sends, packets) = (after.sends - counted.sends, after.packets - counted.packets);
+    let (sends, packets) =
+        (after.sends + after.writes - counted.sends - counted.writes, after.packets - counted.packets);
+    let calls = after.send_calls + after.writes - counted.send_calls - counted.writes;
     println!(
-        "sent         {packets} packets in {sends} sends, {} refused, {} units left out",
-        after.send_errors, after.dropped_units
+        "sent         {packets} packets in {sends} sends by {calls} calls, {:.1} packets and {:.1} sends a stream-second",
+        packets as f64 / stream_seconds,
+        sends as f64 / stream_seconds
     );
-    println!("pictures     {} of {expected:.0} heard (the edges may be a picture off for each)", heard.len());
-    heard.sort_unstable();
-    let part = |part: f64| heard.get(((heard.len() as f64 * part) as usize).min(heard.len().saturating_sub(1)));
-    for (name, at) in [("50 %", 0.5), ("95 %", 0.95), ("99 %", 0.99), ("all", 1.0)] {
-        let delay = part(at).copied().unwrap_or_default();
-        println!("delay        {name} within {:.2} ms", delay as f64 / 1e6);
-    }
+    println!(
+        "heard        {} packets; {} refused, {} units left out",
+        heard.len(),
+        after.send_errors - counted.send_errors,
+        after.dropped_units - counted.dropped_units
+    );
+    say("delay", &mut heard);
+    say("join", &mut joins);
     Ok(())
 }
 
+/// Prints how long most took.
+fn say(what: &str, nanoseconds: &mut [u64]) {
+    nanoseconds.sort_unstable();
+    let last = nanoseconds.len().saturating_sub(1);
+    for (name, part) in [("50 %", 0.5), ("95 %", 0.95), ("99 %", 0.99), ("all", 1.0)] {
+        let at = nanoseconds.get(((nanoseconds.len() as f64 * part) as usize).min(last)).copied().unwrap_or_default();
+        println!("{what:12} {name} of {} within {:.2} ms", nanoseconds.len(), at as f64 / 1e6);
+    }
+}
+
+/// One more viewer joins: from PLAY's answer to the last packet of its first picture, nanoseconds.
+fn join(
+    runtime: &tokio::runtime::Runtime,
+    workers: &Workers,
+    channel: &Arc<Channel>,
+    clock: &Clock,
+    viewer: u64,
+    tcp: bool,
+) -> Result<Option<u64>> {
+    let mut sockets = Vec::new();
+    let destinations = if tcp { connect(&mut sockets)? } else { bind(&mut sockets)? };
+    let mut ear = Ear::new(sockets.pop().context("no socket")?, tcp);
+    let mut buffer = vec![0; ears::READ];
+    runtime.block_on(watch(workers, channel, viewer, destinations))?;
+    let (answered, begun) = (nanos(), Instant::now());
+    let mut stood = None;
+    while stood.is_none() && begun.elapsed() < Duration::from_secs(2) {
+        ear.read(&mut buffer, |packet, at| {
+            if stood.is_none() && clock.ends_picture(packet) {
+                stood = Some(at.saturating_sub(answered));
+            }
+        });
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    workers.remove(WorkerId(0), ViewerId(viewer), false);
+    Ok(stood)
+}
+
 /// Feeds pictures and sound by the clock.
-fn feed(feeder: &Feeder, bps: usize, stop: &std::sync::atomic::AtomicBool) {
+fn feed(feeder: &Feeder, bps: usize, times: &Times, stop: &std::sync::atomic::AtomicBool) {
     let began = Instant::now();
     let group = (bps.saturating_sub(SOUND_BPS)) / 8;
-    let part = (group / (RATE as usize - 1 + SYNC)).max(32);
-    for number in 0_i64.. {
+    let part = (group / (RATE - 1 + SYNC)).max(32);
+    for number in 0.. {
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return;
         }
@@ -148,12 +199,11 @@ fn feed(feeder: &Feeder, bps: usize, stop: &std::sync::atomic::AtomicBool) {
         let sync = number % RATE == 0;
         let mut data = vec![7; if sync { part * SYNC } else { part }];
         data[..5].copy_from_slice(&[0, 0, 1, 0xB6, if sync { 0 } else { 0x40 }]);
-        let at = data.len() - 8;
-        data[at..].copy_from_slice(&nanos().to_be_bytes());
-        let ticks = Ticks(number * 3_600);
+        let [ticks, sound] = STEPS.map(|step| Ticks(number as i64 * step));
+        times.set(number, nanos());
         feeder.unit(0, LiveUnit { data: data.into(), dts: ticks, pts: ticks, sync }, Instant::now());
         if number % 2 == 0 {
-            feeder.unit(1, LiveUnit::sound(vec![0xFF; SOUND_BPS / 8 / 25 * 2], Ticks(number * 320)), Instant::now());
+            feeder.unit(1, LiveUnit::sound(vec![0xFF; SOUND_BPS / 8 / RATE * 2], sound), Instant::now());
         }
     }
 }
@@ -215,11 +265,16 @@ fn nanos() -> u64 {
 
 /// The thread of this process with that name.
 fn thread(name: &str) -> Result<i32> {
-    for entry in std::fs::read_dir("/proc/self/task")? {
-        let path = entry?.path();
-        if std::fs::read_to_string(path.join("comm"))?.trim() == name {
-            return Ok(path.file_name().context("no number")?.to_string_lossy().parse()?);
+    let begun = Instant::now();
+    // It names itself once it runs.
+    while begun.elapsed() < Duration::from_secs(5) {
+        for entry in std::fs::read_dir("/proc/self/task")? {
+            let path = entry?.path();
+            if std::fs::read_to_string(path.join("comm"))?.trim() == name {
+                return Ok(path.file_name().context("no number")?.to_string_lossy().parse()?);
+            }
         }
+        std::thread::sleep(Duration::from_millis(1));
     }
     anyhow::bail!("no thread {name}")
 }
