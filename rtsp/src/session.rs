@@ -142,6 +142,8 @@ pub struct Session {
     rate: Rate,
     /// Bytes of a packet's payload that the viewer wants at most.
     blocksize: Option<u32>,
+    /// Whether the viewer drops at the goodbye what it has not shown yet.
+    pub drops_at_goodbye: bool,
     /// PLAY has succeeded at least once.
     has_played: bool,
     /// What nodes and front owe it while it plays.
@@ -179,6 +181,7 @@ impl Session {
             range_end: None,
             rate: Rate::NORMAL,
             blocksize: None,
+            drops_at_goodbye: false,
             has_played: false,
             promise: None,
             carrier: None,
@@ -257,6 +260,7 @@ impl Session {
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: self.blocksize,
+            drops_at_goodbye: self.drops_at_goodbye,
             queue: false,
             events: self.teller(),
         }

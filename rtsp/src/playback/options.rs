@@ -31,6 +31,8 @@ pub struct PlaybackOptions {
     /// From the end of a presentation that went by datagrams to the goodbye. ffmpeg looks for RTCP first, and ends at
     /// once: RTP packets that wait in its socket while it decodes would be lost.
     pub goodbye: Duration,
+    /// Whether the viewer drops at the goodbye what it has not shown yet, as VLC does: then it comes later.
+    pub drops_at_goodbye: bool,
 }
 
 impl Default for PlaybackOptions {
@@ -47,6 +49,7 @@ impl Default for PlaybackOptions {
             max_stall: Duration::from_secs(5),
             breakers: Breakers::default(),
             goodbye: Duration::from_secs(1),
+            drops_at_goodbye: false,
         }
     }
 }

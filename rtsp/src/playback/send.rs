@@ -21,6 +21,14 @@ use std::{
 /// Access units that are laid down together at most, whatever their time: bounds what one call does.
 const MAX_GROUP: usize = 16;
 
+/// VLC shows nothing before it holds a second, which it measures in steps of a quarter: a shorter film it shows when it
+/// has waited for more in vain.
+const BUFFERED: Duration = Duration::from_secs(2);
+/// It then waits ten seconds.
+const GIVEN_UP: Duration = Duration::from_secs(12);
+/// What it holds is shown a second and a quarter after it came.
+const SHOWN: Duration = Duration::from_millis(2_500);
+
 /// Later than this after it was due, a track's trains keep no greater distance than its own rate leaves them.
 const FAR_BEHIND: Duration = Duration::from_millis(200);
 
@@ -127,9 +135,16 @@ impl Playback {
 
     /// When the end is told, once all has left.
     pub(super) fn over(&self) -> Instant {
-        let datagrams = self.tracks.iter().any(|track| track.setup.framing == Framing::Datagram);
-        let wait = datagrams && self.ends_presentation();
-        self.due(self.finish) + if wait { self.options.goodbye } else { Duration::ZERO }
+        let last = self.due(self.finish);
+        let datagrams = || self.tracks.iter().any(|track| track.setup.framing == Framing::Datagram);
+        let wait = match self.options.drops_at_goodbye {
+            _ if !self.ends_presentation() => Duration::ZERO,
+            true if last.saturating_duration_since(self.went) < BUFFERED => GIVEN_UP,
+            true => SHOWN,
+            false if datagrams() => self.options.goodbye,
+            false => Duration::ZERO,
+        };
+        last + wait
     }
 
     /// Looks whether the bytes that were missing are here now, and goes on from now. False while it must wait.

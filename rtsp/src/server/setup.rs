@@ -9,7 +9,7 @@ use crate::sdp;
 use crate::session::{Delivered, Session, SessionId, SessionTable, SetUp};
 use crate::worker::Destination;
 use catalog::index::Index;
-use rtsp_types::headers::{BANDWIDTH, BLOCKSIZE, HeaderName, IF_MATCH, SESSION, TRANSPORT};
+use rtsp_types::headers::{BANDWIDTH, BLOCKSIZE, HeaderName, IF_MATCH, SESSION, TRANSPORT, USER_AGENT};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -126,6 +126,7 @@ impl Server {
         if let Some(Blocksize(bytes)) = blocksize {
             session.wants_blocksize(bytes);
         }
+        session.drops_at_goodbye |= request.headers.get(USER_AGENT).is_some_and(|agent| agent.contains(LIVE555));
         let elsewhere = session.carrier().is_some_and(|carrier| carrier != connection.id);
         let server_port = self.media.ports(session.worker);
         let asked = transports(request)?;
@@ -244,6 +245,9 @@ fn bandwidth(request: &Request, index: &Index, what: &What) -> Result<(), Box<Re
         false => Ok(()),
     }
 }
+
+/// In the name of every player that has live555's client, VLC's above all, which ends a track at once at its goodbye.
+const LIVE555: &str = "LIVE555";
 
 /// What channels for what is lost are taken for: no track has so high a number.
 const RETRANSMISSION: usize = usize::MAX;

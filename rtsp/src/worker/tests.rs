@@ -80,6 +80,7 @@ impl Stage {
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: None,
+            drops_at_goodbye: false,
             queue: false,
             events: self.sender.clone(),
         }

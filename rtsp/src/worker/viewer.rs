@@ -332,7 +332,8 @@ pub(super) fn admit(way: &mut Way, sync: bool, bytes: usize) -> Admission {
     Admission::Yes
 }
 
-/// Packets as small as the viewer wants them (RFC 2326 section 12.7 lets us choose the nearest that we can).
+/// As this viewer needs it: packets as small as it wants them (RFC 2326 section 12.7 lets us choose the nearest that we
+/// can), and the goodbye when it may come.
 fn playback_options(request: &PlayRequest, options: &WorkerOptions) -> PlaybackOptions {
     const RTP_HEADER: usize = 12;
     let mut playback = options.playback.clone();
@@ -340,6 +341,7 @@ fn playback_options(request: &PlayRequest, options: &WorkerOptions) -> PlaybackO
         let size = usize::try_from(size).unwrap_or(usize::MAX).max(LEAST_BLOCKSIZE).saturating_add(RTP_HEADER);
         playback.max_packet = playback.max_packet.min(size);
     }
+    playback.drops_at_goodbye |= request.drops_at_goodbye;
     playback
 }
 
