@@ -111,15 +111,23 @@ impl Catalog {
 
     /// Removes a channel; false where there is none of that name.
     pub async fn remove_channel(&self, name: &str) -> Result<bool, CatalogError> {
-        let done = sqlx::query("DELETE FROM channels WHERE name = $1").bind(name).execute(&self.pool).await;
-        Ok(done.map_err(|error| self.error(error))?.rows_affected() > 0)
+        let mut tx = self.write().await?;
+        let done = sqlx::query("DELETE FROM channels WHERE name = $1").bind(name).execute(&mut *tx).await;
+        let removed = done.map_err(|error| self.error(error))?.rows_affected() > 0;
+        if removed {
+            for sql in ["DELETE FROM channel_reports WHERE channel = $1", "DELETE FROM recorders WHERE channel = $1"] {
+                sqlx::query(sql).bind(name).execute(&mut *tx).await.map_err(|error| self.error(error))?;
+            }
+        }
+        tx.commit().await.map_err(|error| self.error(error))?;
+        Ok(removed)
     }
 
-    /// Keeps what a front says of a channel; of one that is not in the catalog it keeps nothing.
+    /// Keeps what a front says of a channel, be it the catalog's or one of the front's own configuration.
     pub async fn put_channel_report(&self, report: &ChannelReport) -> Result<(), CatalogError> {
         sqlx::query(
-            "INSERT INTO channel_states (channel, front, state, since, packets, lost, note, seen)
-             SELECT name, $2, $3, $4, $5, $6, $7, $8 FROM channels WHERE name = $1
+            "INSERT INTO channel_reports (channel, front, state, since, packets, lost, note, seen)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (channel, front) DO UPDATE SET state = excluded.state, since = excluded.since,
                packets = excluded.packets, lost = excluded.lost, note = excluded.note, seen = excluded.seen",
         )
@@ -139,13 +147,13 @@ impl Catalog {
 
     /// Forgets what a front that ends has said.
     pub async fn remove_channel_reports(&self, front: &str) -> Result<(), CatalogError> {
-        let done = sqlx::query("DELETE FROM channel_states WHERE front = $1").bind(front).execute(&self.pool).await;
+        let done = sqlx::query("DELETE FROM channel_reports WHERE front = $1").bind(front).execute(&self.pool).await;
         done.map(|_| ()).map_err(|error| self.error(error))
     }
 
     /// What the fronts said of the channels, by channel and front.
     pub async fn channel_reports(&self) -> Result<Vec<ChannelReport>, CatalogError> {
-        let rows = sqlx::query("SELECT * FROM channel_states ORDER BY channel, front").fetch_all(&self.pool).await;
+        let rows = sqlx::query("SELECT * FROM channel_reports ORDER BY channel, front").fetch_all(&self.pool).await;
         let rows = rows.map_err(|error| self.error(error))?;
         rows.iter().map(|row| report(row).map_err(|error| self.error(error))).collect()
     }
@@ -274,10 +282,13 @@ mod tests {
             assert!(reports.iter().all(|report| report.seen > 0));
             reports.into_iter().map(|report| ChannelReport { seen: 0, ..report }).collect::<Vec<_>>()
         };
-        assert_eq!(seen().await, [report("a", "x", FeedState::Idle, 0), report("a", "y", FeedState::Fed, 9)]);
+        // Of a front's own configuration.
+        let other = report("other", "y", FeedState::Fed, 9);
+        let a = [report("a", "x", FeedState::Idle, 0), report("a", "y", FeedState::Fed, 9)];
+        assert_eq!(seen().await, [&a[..], &[other.clone()]].concat());
         catalog.remove_channel_reports("x").await.unwrap();
-        assert_eq!(seen().await.len(), 1);
+        assert_eq!(seen().await.len(), 2);
         catalog.remove_channel("a").await.unwrap();
-        assert_eq!(seen().await, []);
+        assert_eq!(seen().await, [other]);
     }
 }

@@ -15,6 +15,7 @@ mod nodes;
 mod objects;
 mod owner;
 mod presentations;
+mod recorders;
 mod segments;
 mod settings;
 mod users;
@@ -28,6 +29,7 @@ pub use nodes::{Intent, Member, Node};
 pub use objects::{ObjectRow, ObjectState};
 pub use owner::{HEARTBEAT, Owner, STALE};
 pub use presentations::Publish;
+pub use recorders::Recorder;
 pub use segments::Segment;
 pub use users::User;
 

@@ -60,12 +60,18 @@ impl Catalog {
 
     /// What is kept of a channel, the oldest first.
     pub async fn segments(&self, channel: &str) -> Result<Vec<Segment>, CatalogError> {
+        self.segments_after(channel, i64::MIN).await
+    }
+
+    /// The same of what begins later than an instant of the wall clock, nanoseconds since 1970.
+    pub async fn segments_after(&self, channel: &str, after_ns: i64) -> Result<Vec<Segment>, CatalogError> {
         let rows = sqlx::query(
             "SELECT s.channel, s.line_ns, s.start_ns, s.end_ns, s.begun_ns, s.index_at, o.layout
              FROM segments s JOIN objects o ON o.id = s.object
-             WHERE s.channel = $1 ORDER BY s.begun_ns",
+             WHERE s.channel = $1 AND s.begun_ns > $2 ORDER BY s.begun_ns",
         )
         .bind(channel)
+        .bind(after_ns)
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.error(error))?;

@@ -190,7 +190,13 @@ async fn what_is_no_catalog_is_said_to_be_none() {
 async fn users_are_added_once_changed_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let catalog = open(folder.path(), 5_000).await.unwrap();
-    let user = |name: &str, byte| User { name: name.into(), realm: "r".into(), md5: [byte; 16], sha256: [byte; 32] };
+    let user = |name: &str, byte: u8| User {
+        name: name.into(),
+        realm: "r".into(),
+        md5: [byte; 16],
+        sha256: [byte; 32],
+        publishes: byte.is_multiple_of(2),
+    };
     assert!(catalog.put_user(&user("b", 1), true).await.unwrap());
     assert!(catalog.put_user(&user("a", 2), true).await.unwrap());
     assert!(!catalog.put_user(&user("b", 3), true).await.unwrap(), "there is one already");

@@ -1,4 +1,4 @@
-//! Who may watch.
+//! Who may watch, and who may publish.
 
 use super::{Catalog, CatalogError, now};
 use sqlx::{Row, sqlite::SqliteRow};
@@ -14,6 +14,8 @@ pub struct User {
     pub md5: [u8; 16],
     /// SHA-256 of the same.
     pub sha256: [u8; 32],
+    /// May bring channels, too.
+    pub publishes: bool,
 }
 
 impl std::fmt::Debug for User {
@@ -26,7 +28,8 @@ impl std::fmt::Debug for User {
 impl Catalog {
     /// All users, by name.
     pub async fn users(&self) -> Result<Vec<User>, CatalogError> {
-        let rows = sqlx::query("SELECT name, realm, md5, sha256 FROM users ORDER BY name").fetch_all(&self.pool);
+        let rows =
+            sqlx::query("SELECT name, realm, md5, sha256, publishes FROM users ORDER BY name").fetch_all(&self.pool);
         let rows = rows.await.map_err(|error| self.error(error))?;
         rows.iter().map(|row| self.user(row)).collect()
     }
@@ -35,16 +38,21 @@ impl Catalog {
     pub async fn put_user(&self, user: &User, new: bool) -> Result<bool, CatalogError> {
         let on_conflict = match new {
             true => "DO NOTHING",
-            false => "(name) DO UPDATE SET realm = excluded.realm, md5 = excluded.md5, sha256 = excluded.sha256",
+            false => {
+                "(name) DO UPDATE SET realm = excluded.realm, md5 = excluded.md5, sha256 = excluded.sha256,
+               publishes = excluded.publishes"
+            }
         };
         let sql = format!(
-            "INSERT INTO users (name, realm, md5, sha256, created) VALUES ($1, $2, $3, $4, $5) ON CONFLICT {on_conflict}"
+            "INSERT INTO users (name, realm, md5, sha256, publishes, created) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT {on_conflict}"
         );
         let done = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(&user.name)
             .bind(&user.realm)
             .bind(user.md5.as_slice())
             .bind(user.sha256.as_slice())
+            .bind(i64::from(user.publishes))
             .bind(now())
             .execute(&self.pool)
             .await
@@ -61,14 +69,16 @@ impl Catalog {
     fn user(&self, row: &SqliteRow) -> Result<User, CatalogError> {
         let read = || -> Result<_, sqlx::Error> {
             let (md5, sha256): (Vec<u8>, Vec<u8>) = (row.try_get("md5")?, row.try_get("sha256")?);
-            Ok((row.try_get::<String, _>("name")?, row.try_get("realm")?, md5, sha256))
+            let publishes = row.try_get::<i64, _>("publishes")? != 0;
+            Ok((row.try_get::<String, _>("name")?, row.try_get("realm")?, md5, sha256, publishes))
         };
-        let (name, realm, md5, sha256) = read().map_err(|error| self.error(error))?;
+        let (name, realm, md5, sha256, publishes) = read().map_err(|error| self.error(error))?;
         let wrong = |_| self.content(format_args!("user {name}: a hash of the wrong length"));
         Ok(User {
             md5: md5.try_into().map_err(wrong)?,
             sha256: sha256.try_into().map_err(wrong)?,
             realm,
+            publishes,
             name: name.clone(),
         })
     }

@@ -1,4 +1,4 @@
-//! Who may watch: Digest (RFC 2617, 7616) and, where nobody listens, Basic (RFC 7617).
+//! Who may watch and publish: Digest (RFC 2617, 7616) and, where nobody listens, Basic (RFC 7617).
 //!
 //! | noun | what it is |
 //! | --- | --- |
@@ -88,6 +88,12 @@ impl Auth {
     pub fn set_users(&self, users: impl IntoIterator<Item = User>) {
         let users = users.into_iter().map(|user| (user.name.clone(), user)).collect();
         *self.users.write().unwrap_or_else(PoisonError::into_inner) = users;
+    }
+
+    /// Whether this user may bring channels; where nobody needs to say who asks, everybody may.
+    pub fn may_publish(&self, user: Option<&str>) -> bool {
+        let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+        user.is_none_or(|name| users.get(name).is_some_and(|user| user.publishes))
     }
 
     /// What passwords are for.
@@ -191,7 +197,7 @@ impl Auth {
     }
 }
 
-/// A user as the catalog keeps it.
+/// A user as the catalog keeps it, who may watch.
 pub fn user(name: &str, realm: &str, password: &str) -> User {
     let a1 = |algorithm| digest::a1(algorithm, name, realm, password);
     User {
@@ -199,5 +205,6 @@ pub fn user(name: &str, realm: &str, password: &str) -> User {
         realm: realm.to_owned(),
         md5: a1(Algorithm::Md5).try_into().unwrap_or_default(),
         sha256: a1(Algorithm::Sha256).try_into().unwrap_or_default(),
+        publishes: false,
     }
 }

@@ -1,7 +1,7 @@
 //! What the operator has laid down: users, redirects, TLS
 
 use anyhow::{Context, Result, bail};
-use catalog::db::Catalog;
+use catalog::db::{Catalog, User};
 use rtsp::{
     auth::{Auth, AuthOptions, user},
     config::Config,
@@ -37,13 +37,16 @@ pub async fn rules(config: &Config, catalog: &Catalog) -> Result<Rules> {
             }
         }
     });
-    Ok(Rules { auth: Some(auth), redirects: config.redirects.clone(), groups: None, pushable: None })
+    Ok(Rules { auth: Some(auth), redirects: config.redirects.clone(), ..Rules::default() })
 }
 
 /// The configuration's users come before the catalog's.
 async fn load(auth: &Auth, config: &Config, catalog: &Catalog) -> Result<()> {
     let known = catalog.users().await?;
-    let of_file = config.auth.users.iter().map(|(name, password)| user(name, auth.realm(), password));
+    let of_file = config.auth.users.iter().map(|(name, password)| {
+        let publishes = config.auth.publishers.contains(name);
+        User { publishes, ..user(name, auth.realm(), password) }
+    });
     auth.set_users(known.into_iter().chain(of_file));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `mobidic user`
 
 use anyhow::{Context, Result, bail};
+use catalog::db::{Catalog, User};
 use clap::Subcommand;
 use rtsp::config::Config;
 use std::io::{BufRead, IsTerminal, Write};
@@ -8,12 +9,24 @@ use std::io::{BufRead, IsTerminal, Write};
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add one; the password is read from standard input
-    Add { name: String },
+    Add {
+        name: String,
+        /// May bring channels, too
+        #[arg(long)]
+        publish: bool,
+    },
     /// Change a password, read from standard input
     Passwd { name: String },
+    /// Let one bring channels, too
+    Publish {
+        name: String,
+        /// No longer
+        #[arg(long)]
+        no_more: bool,
+    },
     /// Remove one
     Rm { name: String },
-    /// List their names
+    /// List their names, and who may publish
     Ls,
 }
 
@@ -23,19 +36,22 @@ const MAX_NAME: usize = 64;
 pub async fn run(config: Config, command: UserCommand) -> Result<()> {
     let catalog = super::open_catalog(&config, true).await?;
     match command {
-        UserCommand::Add { name } => {
+        UserCommand::Add { name, publish } => {
             check(&name)?;
-            let user = rtsp::auth::user(&name, &config.auth.realm, &password()?);
+            let user = User { publishes: publish, ..rtsp::auth::user(&name, &config.auth.realm, &password()?) };
             if !catalog.put_user(&user, true).await? {
                 bail!("there is a user {name} already: `mobidic user passwd {name}` changes the password");
             }
             println!("added {name}: from now on viewers are asked for name and password");
         }
         UserCommand::Passwd { name } => {
-            if !catalog.users().await?.iter().any(|user| user.name == name) {
-                bail!("no user {name}");
-            }
-            catalog.put_user(&rtsp::auth::user(&name, &config.auth.realm, &password()?), false).await?;
+            let User { publishes, .. } = known(&catalog, &name).await?;
+            let user = User { publishes, ..rtsp::auth::user(&name, &config.auth.realm, &password()?) };
+            catalog.put_user(&user, false).await?;
+        }
+        UserCommand::Publish { name, no_more } => {
+            let user = known(&catalog, &name).await?;
+            catalog.put_user(&User { publishes: !no_more, ..user }, false).await?;
         }
         UserCommand::Rm { name } => {
             if !catalog.remove_user(&name).await? {
@@ -48,12 +64,18 @@ pub async fn run(config: Config, command: UserCommand) -> Result<()> {
         UserCommand::Ls => {
             for user in catalog.users().await? {
                 let note = if user.realm == config.auth.realm { "" } else { " (of another realm: can't log in)" };
-                println!("{}{note}", user.name);
+                let publishes = if user.publishes { " (may publish)" } else { "" };
+                println!("{}{publishes}{note}", user.name);
             }
         }
     }
     catalog.close().await;
     Ok(())
+}
+
+async fn known(catalog: &Catalog, name: &str) -> Result<User> {
+    let found = catalog.users().await?.into_iter().find(|user| user.name == name);
+    found.with_context(|| format!("no user {name}"))
 }
 
 fn check(name: &str) -> Result<()> {

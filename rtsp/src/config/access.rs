@@ -17,6 +17,8 @@ pub struct AuthConfig {
     pub nonce_s: u64,
     /// From one address.
     pub attempts_a_minute: u32,
+    /// Of `users`, who may publish, too.
+    pub publishers: Vec<String>,
     /// Name to password.
     pub users: BTreeMap<String, String>,
 }
@@ -41,6 +43,7 @@ impl Default for AuthConfig {
             basic: false,
             nonce_s: 300,
             attempts_a_minute: 20,
+            publishers: Vec::new(),
             users: BTreeMap::new(),
         }
     }

@@ -26,6 +26,10 @@ impl Server {
         let channel = pushable.get(&name).ok_or_else(|| {
             Refusal::new(StatusCode::Forbidden, format!("{name} is no channel that takes a publisher")).told()
         })?;
+        let user = connection.user.as_deref();
+        if self.rules.auth.as_ref().is_some_and(|auth| !auth.may_publish(user)) {
+            return Err(Refusal::new(StatusCode::Forbidden, "this user may watch, not publish").told());
+        }
         let kind = request.headers.get(CONTENT_TYPE).and_then(|field| MediaType::parse(field).ok());
         if !kind.is_some_and(|kind| kind.is("application/sdp")) {
             let refusal = Refusal::new(StatusCode::UnsupportedMediaType, "only application/sdp can be read");

@@ -2,10 +2,12 @@
 
 use super::{Client, FakeWorkers, Films, Front, ListenerLimits, Setting};
 use crate::admission::Admission;
+use crate::auth::{Auth, AuthOptions, user};
 use crate::channel::{Channel, ChannelOptions};
 use crate::feed::push::Pushable;
 use crate::server::Rules;
 use crate::session::SessionOptions;
+use catalog::db::User;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,9 +18,13 @@ const TCP: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode=record";
 
 /// A front where `live` takes a publisher, and only that.
 fn setting() -> (Setting, Arc<Channel>) {
+    setting_of(None)
+}
+
+fn setting_of(auth: Option<Auth>) -> (Setting, Arc<Channel>) {
     let (channel, pushable) = (Channel::new("live", ChannelOptions::default()), Pushable::default());
     pushable.insert(channel.clone());
-    let rules = Rules { pushable: Some(pushable), ..Rules::default() };
+    let rules = Rules { pushable: Some(pushable), auth: auth.map(Arc::new), ..Rules::default() };
     let workers = FakeWorkers::start();
     let (sessions, limits) = (SessionOptions::default(), ListenerLimits::default());
     let front =
@@ -77,6 +83,25 @@ fn publishers_are_answered_by_the_state_they_are_in() {
             "one that announces and does nothing keeps nobody out",
             format!("> ANNOUNCE live | {SDP} \n < 200 \n > ANNOUNCE live | {SDP} \n < 200"),
         ),
+    ] {
+        setting.check(name, &dialogue);
+    }
+}
+
+#[test]
+fn only_who_may_publish_does() {
+    let auth = Auth::new(AuthOptions { basic: true, ..AuthOptions::default() }, Instant::now());
+    let bob = User { publishes: true, ..user("bob", "mobidic", "secret") };
+    auth.set_users([user("ann", "mobidic", "secret"), bob]);
+    let (setting, _channel) = setting_of(Some(auth));
+    let [ann, bob] = ["YW5uOnNlY3JldA==", "Ym9iOnNlY3JldA=="].map(|login| format!("Authorization: Basic {login}"));
+    for (name, dialogue) in [
+        ("nobody", format!("> ANNOUNCE live | {SDP} \n < 401")),
+        (
+            "who may watch",
+            format!("> ANNOUNCE live | {ann} | {SDP} \n < 403 | body=this user may watch, not publish\\n"),
+        ),
+        ("who may publish", format!("> ANNOUNCE live | {bob} | {SDP} \n < 200")),
     ] {
         setting.check(name, &dialogue);
     }
