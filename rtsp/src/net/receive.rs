@@ -7,6 +7,7 @@
 //! | [`ReportWay`] | where receiver reports of a track go |
 //! | [`Task`] | a task that ends with whoever holds it |
 
+use super::join_source;
 use super::outbox::Outbox;
 use super::udp::UdpPair;
 use crate::feed::intake::Intake;
@@ -189,7 +190,10 @@ fn join(socket: &Socket, group: IpAddr, sources: &[IpAddr]) -> io::Result<()> {
         }
         IpAddr::V6(group) if group.is_multicast() => match sources.is_empty() {
             true => socket.join_multicast_v6(&group, 0),
-            false => Err(io::Error::new(io::ErrorKind::Unsupported, "source-specific groups of IPv6 can't be joined")),
+            false => sources
+                .iter()
+                .filter(|source| source.is_ipv6())
+                .try_for_each(|source| join_source(socket, IpAddr::V6(group), *source, 0)),
         },
         _ => Ok(()),
     }

@@ -1,12 +1,12 @@
 //! The port that a transport stream comes to, and the group joined (RFC 3678).
 
 use super::TsAddress;
+use crate::net::join_source;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 use std::{
     ffi::CString,
-    io, mem,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::fd::AsRawFd,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 use tokio::net::UdpSocket;
 
@@ -49,40 +49,6 @@ fn join(socket: &Socket, address: &TsAddress) -> io::Result<()> {
         }
         (group, Some(source)) => join_source(socket, group, source, interface.map_or(0, |at| at.index())),
     }
-}
-
-/// Joins a group for one source, of either family (RFC 3678 section 5.1.2).
-fn join_source(socket: &Socket, group: IpAddr, source: IpAddr, interface: u32) -> io::Result<()> {
-    // SAFETY: a plain C structure for which zero bytes are a valid value.
-    let mut request: libc::group_source_req = unsafe { mem::zeroed() };
-    request.gsr_interface = interface;
-    request.gsr_group = storage(group);
-    request.gsr_source = storage(source);
-    let level = if group.is_ipv4() { libc::IPPROTO_IP } else { libc::IPPROTO_IPV6 };
-    let len = mem::size_of::<libc::group_source_req>() as libc::socklen_t;
-    // SAFETY: the pointer is to a structure that lives through the call, and its size is given.
-    let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, MCAST_JOIN_SOURCE_GROUP, (&raw const request).cast(), len)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// `MCAST_JOIN_SOURCE_GROUP` of Linux.
-const MCAST_JOIN_SOURCE_GROUP: libc::c_int = 46;
-
-fn storage(ip: IpAddr) -> libc::sockaddr_storage {
-    let address = socket2::SockAddr::from(SocketAddr::new(ip, 0));
-    // SAFETY: a plain C structure for which zero bytes are a valid value.
-    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
-    // SAFETY: `address` has `len()` bytes of a socket address, which is never more than `storage` has.
-    unsafe {
-        std::ptr::copy_nonoverlapping(
-            address.as_ptr().cast::<u8>(),
-            (&raw mut storage).cast::<u8>(),
-            address.len() as usize,
-        );
-    }
-    storage
 }
 
 /// An interface of this machine.
