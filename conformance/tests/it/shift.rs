@@ -63,6 +63,15 @@ impl Viewer {
         }
     }
 
+    /// So many packets; each picture is one.
+    fn receive_pictures(&mut self, count: usize) {
+        let begun = Instant::now();
+        while self.packets.len() < count {
+            assert!(begun.elapsed() < LIMIT, "{} packets", self.packets.len());
+            self.receive(Duration::from_millis(500));
+        }
+    }
+
     fn pause(&mut self) {
         assert_eq!(self.client.request("PAUSE", &self.url, &[]).unwrap().status, 200);
         self.receive(Duration::from_millis(100));
@@ -107,6 +116,90 @@ fn kill_a_node(server: &Server) {
         }
     }
     panic!("no node runs");
+}
+
+#[test]
+fn what_was_kept_before_a_front_starts_anew_is_watched_after_it() {
+    let folder = tempdir().unwrap();
+    let film = FILM.make(&folder).unwrap();
+    let data = folder.join("data");
+    let begins = |viewer: &mut Viewer| {
+        let described = viewer.client.request("DESCRIBE", &viewer.url, &[]).unwrap();
+        let range = described.body.lines().find_map(|line| line.strip_prefix("a=range:clock=").map(str::to_owned));
+        range.unwrap().trim_end_matches('-').to_owned()
+    };
+    let server = Server::start_in(&data, &[Path::new(&film)], &[]).unwrap();
+    channel(&server, &["add", "tv", "--playlist", "loop", "--loop", "--window", "1h"]);
+    let mut viewer = Viewer::set_up(&server, "tv");
+    let begun = begins(&mut viewer);
+    viewer.play(Some("npt=now-"));
+    viewer.receive(Duration::from_secs(2));
+    viewer.check("before");
+    drop(viewer);
+    server.stop().unwrap();
+    let server = Server::start_in(&data, &[], &[]).unwrap();
+    let mut viewer = Viewer::set_up(&server, "tv");
+    assert_eq!(begins(&mut viewer), begun);
+    let (range, first, rtptime) = viewer.play(Some(&format!("clock={begun}-")));
+    assert!(range.starts_with("clock=2"), "{range}");
+    viewer.receive_pictures(40);
+    let packet = &viewer.packets[0];
+    assert!(is_sync(packet) && packet.sequence == first);
+    assert!(packet.timestamp.wrapping_sub(rtptime) < FRAME, "{} after {rtptime}", packet.timestamp);
+    viewer.check("after");
+    // What is now is kept beside it.
+    let (range, ..) = viewer.play(Some("npt=now-"));
+    assert_eq!(range, "npt=now-");
+    viewer.receive(Duration::from_secs(1));
+    viewer.pause();
+    viewer.packets.clear();
+    viewer.play(None);
+    viewer.receive_pictures(20);
+    viewer.check("behind again");
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// A pause of `MOBIDIC_PAUSE` seconds (30), then back by `MOBIDIC_BACK` (60): for people, with `--ignored`.
+#[test]
+#[ignore = "it takes minutes"]
+fn a_long_pause_and_a_long_way_back() {
+    let seconds = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
+    let (pause, back) = (seconds("MOBIDIC_PAUSE", 30), seconds("MOBIDIC_BACK", 60));
+    let folder = tempdir().unwrap();
+    let film = FILM.make(&folder).unwrap();
+    let server = Server::start(&[Path::new(&film)]).unwrap();
+    channel(&server, &["add", "tv", "--playlist", "loop", "--loop", "--window", "1h"]);
+    let mut viewer = Viewer::set_up(&server, "tv");
+    viewer.play(Some("npt=now-"));
+    viewer.receive(Duration::from_secs(5));
+    viewer.pause();
+    let last = viewer.packets.last().unwrap().sequence;
+    std::thread::sleep(Duration::from_secs(pause));
+    let (_, next, _) = viewer.play(None);
+    assert_eq!(next, last.wrapping_add(1));
+    viewer.receive(Duration::from_secs(back.saturating_sub(pause) + 10));
+    println!("{} pictures without a gap over a pause of {pause} s", viewer.check("after a pause").len());
+    let (range, ..) = viewer.play(Some("npt=now-"));
+    assert_eq!(range, "npt=now-");
+    viewer.receive(Duration::from_secs(1));
+    viewer.packets.clear();
+    // Where now is, told by the server.
+    viewer.pause();
+    let (here, ..) = viewer.play(None);
+    let here: f64 = here.trim_start_matches("npt=").trim_end_matches('-').parse().unwrap();
+    let (range, first, rtptime) = viewer.play(Some(&format!("npt={:.3}-", here - back as f64)));
+    viewer.receive(Duration::from_secs(3));
+    let sought = viewer.packets.iter().position(|packet| packet.sequence == first).unwrap();
+    viewer.packets.drain(..sought);
+    let packet = &viewer.packets[0];
+    assert!(is_sync(packet) && packet.timestamp == rtptime, "{range}: {} for {rtptime}", packet.timestamp);
+    let at: f64 = range.trim_start_matches("npt=").trim_end_matches('-').parse().unwrap();
+    // Each twelfth picture is a sync sample.
+    assert!((here - back as f64 - 0.48..=here - back as f64).contains(&at), "{at} for {here} - {back}");
+    println!("from {here:.3} back to {range}; {} pictures from there", viewer.check("back").len());
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 #[test]

@@ -28,12 +28,23 @@ pub struct Live {
     pub index: Arc<Index>,
     /// By the order of the tracks.
     pub sources: Vec<Source>,
-    /// When the channel's timeline began.
+    /// When it was described.
     pub began: Instant,
     /// The same by the wall clock.
     pub began_at: SystemTime,
-    /// Nanoseconds by which the timeline has run ahead of the wall clock since then: the feed's clock is its own.
+    /// When the channel's timeline began, nanoseconds since 1970: then, or long before (see [`Line`]).
+    pub line_ns: i64,
+    /// Nanoseconds by which the timeline is ahead of the time since then: the feed's clock is its own.
     pub(super) ahead: AtomicI64,
+}
+
+/// The timeline of a channel that is kept: it goes on over descriptions and restarts, and all fronts share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When it began, nanoseconds since 1970; it has its name from that.
+    pub line_ns: i64,
+    /// What was before this place is kept already, or has been.
+    pub end: MediaTime,
 }
 
 /// What all packets of a track have in common, whoever gets them.
@@ -52,7 +63,13 @@ pub struct Source {
 }
 
 impl Live {
-    pub(super) fn new(name: &str, tracks: &[TrackDescription], began_at: SystemTime, began: Instant) -> Self {
+    pub(super) fn new(
+        name: &str,
+        tracks: &[TrackDescription],
+        began_at: SystemTime,
+        began: Instant,
+        line: Option<Line>,
+    ) -> Self {
         let created = began_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let described = tracks.iter().zip(1..).map(|(track, id)| {
             let usual = if track.format.media() == rtp::format::Media::Video { VIDEO_BPS } else { AUDIO_BPS };
@@ -85,7 +102,10 @@ impl Live {
             clock: track.format.clock_rate(),
         });
         let sources = sources.collect();
-        Self { index: Arc::new(index), sources, began, began_at, ahead: AtomicI64::new(0) }
+        let now_ns = i64::try_from(created.as_nanos()).unwrap_or(i64::MAX);
+        let line_ns = line.map_or(now_ns, |line| line.line_ns);
+        let ahead = line.map_or(0, |line| now_ns.saturating_sub(line.line_ns).max(line.end.0).max(0));
+        Self { index: Arc::new(index), sources, began, began_at, line_ns, ahead: AtomicI64::new(ahead) }
     }
 
     /// The place on the timeline that is now.

@@ -7,6 +7,7 @@
 //! | [`Feeder`] | who feeds it: one at a time; when it is dropped, the channel waits a while for the next |
 //! | [`TrackDescription`], [`LiveUnit`] | what a feed says of its tracks, and brings |
 //! | [`Live`] | what stays the same as long as the description does: tracks, sources, clock |
+//! | [`Line`] | the timeline of a channel that is kept, over all its descriptions |
 //! | [`Burst`] | the packets of units that came together: made once, for all |
 //! | [`Tap`] | who gets the bursts: a worker for its viewers, a multicast group, a recorder |
 //! | [`NotStreamed`] | why a channel can't be had as one transport stream |
@@ -30,7 +31,7 @@ mod tests;
 
 pub use channels::Channels;
 pub use feeder::{Feeder, Want, Watching};
-pub use live::{Live, Source};
+pub use live::{Line, Live, Source};
 pub use packets::{Burst, LiveUnit};
 pub use stream::NotStreamed;
 
@@ -99,6 +100,7 @@ struct State {
     running: Option<Running>,
     taps: Vec<(TapId, Arc<dyn Tap>)>,
     next_tap: u64,
+    line: Option<Line>,
 }
 
 /// Whether something feeds a channel.
@@ -179,6 +181,11 @@ impl Channel {
         Arc::new(Self { name: name.into(), options, state: Mutex::default(), described, wanted, stream, cuts })
     }
 
+    /// What is described from now on lies on that timeline: for channels that are kept.
+    pub fn goes_on(&self, line: Line) {
+        self.state().line = Some(line);
+    }
+
     /// As in its URL.
     pub fn name(&self) -> &str {
         &self.name
@@ -212,7 +219,7 @@ impl Channel {
             _ => {
                 state.end("another feed has taken its place");
                 let ago = Instant::now().saturating_duration_since(now);
-                let live = Arc::new(Live::new(&self.name, &tracks, SystemTime::now() - ago, now));
+                let live = Arc::new(Live::new(&self.name, &tracks, SystemTime::now() - ago, now, state.line));
                 let packets = packets::Packets::new(&live, &self.options);
                 let timeline = Timeline::new(live.clone());
                 state.running = Some(Running { live: live.clone(), tracks, timeline, packets, kept: Kept::default() });
@@ -321,6 +328,9 @@ impl Running {
 
 impl State {
     fn end(&mut self, reason: &str) {
+        if let (Some(line), Some(running)) = (&mut self.line, self.running.take()) {
+            line.end = line.end.max(running.timeline.end());
+        }
         self.running = None;
         for (_, tap) in self.taps.drain(..) {
             tap.ended(reason);

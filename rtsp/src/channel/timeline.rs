@@ -91,7 +91,7 @@ impl Timeline {
     }
 
     /// The latest decode time of all tracks.
-    fn end(&self) -> MediaTime {
+    pub(super) fn end(&self) -> MediaTime {
         let times = self.latest.iter().zip(&self.live.sources);
         let times = times.filter_map(|(latest, source)| latest.map(|latest| source.clock.time(latest)));
         times.max().unwrap_or(MediaTime::ZERO)
@@ -130,7 +130,7 @@ mod tests {
         let video = Format::Mp4vEs { config: vec![], width: 16, height: 16 };
         let audio = Format::Pcm { coding: PcmCoding::Mulaw, sample_rate: 8000, channels: 1 };
         let describe = |format| TrackDescription { format, language: None, bandwidth_bps: None };
-        Timeline::new(Arc::new(Live::new("news", &[video, audio].map(describe), SystemTime::now(), now)))
+        Timeline::new(Arc::new(Live::new("news", &[video, audio].map(describe), SystemTime::now(), now, None)))
     }
 
     fn unit(dts: i64, pts: i64) -> LiveUnit {

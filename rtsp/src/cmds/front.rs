@@ -130,7 +130,7 @@ impl Front {
             ..WorkerOptions::default()
         };
         let runtime = tokio::runtime::Handle::current();
-        let shift = Shift::new(catalog.clone(), source.clone(), config.stripes.clone());
+        let shift = Shift::new(catalog.clone(), source.clone(), config.stripes.clone(), name.clone());
         let media = ShiftMedia { films: ClusterMedia(source), shift: shift.clone() };
         let workers = Workers::start(options, Arc::new(media), runtime).context("starting the workers")?;
         let sessions = SessionOptions {

@@ -9,6 +9,8 @@
 //! | [`Snapshot`] | the same at one moment, as a presentation that can be played |
 //! | [`ShiftMedia`] | the units of windows beside those of films |
 //!
+//! Of the fronts that have a channel one records it, by a lease in the catalog; the others look what it has sealed.
+//!
 //! A recorder is one more tap of its channel. It writes what comes into segments ([`catalog::segment`]), each a sealed
 //! object that the catalog names, and lets the oldest go. A viewer who is behind plays a [`Snapshot`] as if it were a
 //! film, and takes a newer one before it comes to the end: rows of the tables and places in the line of bytes stay what
@@ -28,5 +30,6 @@ mod window;
 
 pub use keep::Keeping;
 pub use media::ShiftMedia;
+pub(crate) use recorder::unix_ns;
 pub use recorder::{Recording, Shift};
 pub use window::{Snapshot, Window};

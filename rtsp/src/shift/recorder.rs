@@ -1,5 +1,6 @@
-//! Keeping a channel: from its bursts to sealed segments.
+//! Keeping a channel: from its bursts to sealed segments, or from those that another front seals.
 
+mod keeper;
 mod taking;
 
 use super::Window;
@@ -7,12 +8,8 @@ use crate::{
     channel::{Burst, Channel, Tap},
     config::StripesConfig,
 };
-use catalog::{
-    db::{Catalog, CatalogError, Intent},
-    segment::{SegmentError, read_index},
-    sweep::remove_segments,
-};
-use rtp::format::Format;
+use catalog::db::{Catalog, CatalogError, Intent};
+use keeper::Keeper;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -27,19 +24,11 @@ use stripes::{
     membership::NodeState,
     net::UnitSource,
 };
-use taking::Taking;
 use tokio::{
-    sync::{
-        mpsc::{UnboundedSender, unbounded_channel},
-        oneshot,
-    },
+    sync::{mpsc::UnboundedSender, oneshot},
     task::JoinHandle,
 };
 
-/// What is older than the window stays so much longer, for those who play just there.
-const MARGIN: Duration = Duration::from_secs(30);
-/// How often the time is looked at.
-const TICK: Duration = Duration::from_millis(200);
 /// Bytes that wait for the nodes at most; beyond it the recording has a hole. A feed of 100 Mbit/s fills it in 5 s.
 const MAX_WAITING: usize = 64 << 20;
 
@@ -51,6 +40,7 @@ struct Inner {
     catalog: Catalog,
     source: UnitSource,
     stripes: StripesConfig,
+    front: String,
     windows: Mutex<BTreeMap<String, Arc<Window>>>,
 }
 
@@ -64,9 +54,9 @@ pub struct Recording {
 }
 
 impl Shift {
-    /// Over an open catalog and its nodes; objects are cut as `stripes` says.
-    pub fn new(catalog: Catalog, source: UnitSource, stripes: StripesConfig) -> Self {
-        Self(Arc::new(Inner { catalog, source, stripes, windows: Mutex::default() }))
+    /// Over an open catalog and its nodes; objects are cut as `stripes` says. By `front` the catalog knows who records.
+    pub fn new(catalog: Catalog, source: UnitSource, stripes: StripesConfig, front: String) -> Self {
+        Self(Arc::new(Inner { catalog, source, stripes, front, windows: Mutex::default() }))
     }
 
     /// Keeps the latest `length` of a channel from now on, beside what an earlier process kept of it.
@@ -181,78 +171,7 @@ fn weight(burst: &Burst) -> usize {
     burst.train.bytes().len() + burst.units.iter().map(|unit| unit.data.len() + 64).sum::<usize>()
 }
 
-struct Keeper {
-    shift: Shift,
-    channel: Arc<Channel>,
-    window: Arc<Window>,
-    length: Duration,
-}
-
-impl Keeper {
-    async fn run(self, mut stop: oneshot::Receiver<()>) {
-        let channel = self.channel.name();
-        if let Err(error) = self.load().await {
-            tracing::error!(channel, %error, "what was kept of the channel before can't be watched");
-        }
-        loop {
-            let live = tokio::select! {
-                live = self.channel.wait_live() => live,
-                _ = &mut stop => return,
-            };
-            let Some(live) = live else { return };
-            if live.index.tracks.iter().any(|track| matches!(track.format, Format::Mp2t { .. })) {
-                tracing::error!(channel, "a transport stream that is passed on as it is can't be kept");
-                return;
-            }
-            let (queue, mut coming) = unbounded_channel();
-            let intake = Arc::new(Intake { queue, waiting: 0.into(), overflown: false.into() });
-            let Some(joined) = self.channel.join(&live, intake.clone()) else {
-                // It has just ended; the next one may be described in a moment.
-                tokio::time::sleep(TICK).await;
-                continue;
-            };
-            let mut taking = Taking::new(&self, &live);
-            for burst in &joined.kept {
-                taking.take(burst).await;
-            }
-            let over = taking.work(&mut coming, &intake, &mut stop).await;
-            taking.cut().await;
-            self.window.feed_has_gone();
-            self.channel.leave(joined.tap);
-            if over {
-                return;
-            }
-        }
-    }
-
-    /// What an earlier process, or feed, kept.
-    async fn load(&self) -> Result<(), SegmentError> {
-        let Inner { catalog, source, .. } = &*self.shift.0;
-        self.drop_old().await?;
-        for segment in catalog.segments(self.channel.name()).await? {
-            match read_index(source, &segment).await {
-                Ok(index) => self.window.push(&segment, index),
-                Err(error) => {
-                    let object = segment.layout.object;
-                    tracing::error!(channel = self.channel.name(), %object, %error, "a kept segment can't be read");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets go of what is too old: first nobody finds it any more, then its bytes go.
-    async fn drop_old(&self) -> Result<(), CatalogError> {
-        let kept = i64::try_from((self.length + MARGIN).as_nanos()).unwrap_or(i64::MAX);
-        let before = unix_ns(SystemTime::now()).saturating_sub(kept);
-        self.window.drop_before(before);
-        let Inner { catalog, source, .. } = &*self.shift.0;
-        remove_segments(catalog, source.cluster(), self.channel.name(), Some(before)).await?;
-        Ok(())
-    }
-}
-
 /// Nanoseconds since 1970.
-pub(super) fn unix_ns(at: SystemTime) -> i64 {
+pub(crate) fn unix_ns(at: SystemTime) -> i64 {
     at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -1,6 +1,6 @@
 use super::{recorder::unix_ns, *};
 use crate::{
-    channel::{Burst, Channel, ChannelOptions, Feeder, LiveUnit, Tap, TrackDescription},
+    channel::{Burst, Channel, ChannelOptions, Feeder, Line, LiveUnit, Tap, TrackDescription},
     config::StripesConfig,
     films::ClusterMedia,
     worker::MediaSource,
@@ -70,8 +70,12 @@ impl World {
     }
 
     fn shift(&self) -> Shift {
+        self.shift_of("one")
+    }
+
+    fn shift_of(&self, front: &str) -> Shift {
         let stripes = StripesConfig { unit_kib: 4, parity: 1, ..StripesConfig::default() };
-        Shift::new(self.catalog.clone(), self.source.clone(), stripes)
+        Shift::new(self.catalog.clone(), self.source.clone(), stripes, front.into())
     }
 
     /// Pictures 25 a second, each tenth a sync sample, and a sound with each.
@@ -160,6 +164,67 @@ async fn what_a_channel_brings_is_kept_though_a_node_is_lost_and_the_front_start
     let clock = recording.window().clock().unwrap();
     let began = unix_ns(channel.live().unwrap().began_at);
     assert!((clock.start - began).abs() < 1_000_000 && (clock.end - clock.start - 4_000_000_000).abs() < 50_000_000);
+}
+
+/// A channel on that timeline, with a feed.
+fn fed(line: Line, now: Instant) -> (Arc<Channel>, Feeder) {
+    let channel = Channel::new("news", ChannelOptions::default());
+    channel.goes_on(line);
+    let feeder = channel.feed(described(), now).unwrap();
+    (channel, feeder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_fronts_one_records_and_the_window_goes_on_when_it_ends_and_when_fronts_start_anew() {
+    let world = World::new(2, None).await;
+    let line_ns = world.catalog.channel_line("news", unix_ns(SystemTime::now())).await.unwrap();
+    let line = Line { line_ns, end: MediaTime::ZERO };
+    let (one, feeds_one) = fed(line, world.start);
+    let (two, feeds_two) = fed(line, world.start);
+    let shifts = ["one", "two"].map(|front| world.shift_of(front));
+    let medias = shifts.each_ref().map(|shift| {
+        let films = ClusterMedia(world.source.clone());
+        ShiftMedia { films, shift: shift.clone() }
+    });
+    let hour = Duration::from_secs(3600);
+    let first = shifts[0].record(one.clone(), hour);
+    world.feed(&feeds_one, 0..2);
+    first.window().reach(at(0), PATIENCE).await.unwrap();
+    let second = shifts[1].record(two.clone(), hour);
+    world.feed(&feeds_two, 0..50);
+    world.feed(&feeds_one, 2..50);
+    for (recording, media) in [(&first, &medias[0]), (&second, &medias[1])] {
+        let snapshot = recording.window().reach(at(48), PATIENCE).await.unwrap();
+        assert_eq!(numbers(media, &snapshot, 0).await, (0..50).collect::<Vec<_>>());
+    }
+    let kept = world.catalog.segments("news").await.unwrap();
+    assert!(kept.windows(2).all(|pair| pair[0].span.end <= pair[1].span.end && pair[0].line_ns == pair[1].line_ns));
+    // The other goes on behind what is kept, and leaves nothing of that out or in twice.
+    first.end().await;
+    let mut next = 50;
+    let all = loop {
+        world.feed(&feeds_two, next..next + 10);
+        next += 10;
+        let snapshot = second.window().reach(at(next - 2), Duration::from_secs(2)).await.unwrap();
+        if snapshot.index.duration > at(next - 2) {
+            break numbers(&medias[1], &snapshot, 0).await;
+        }
+        assert!(next < 600, "the other front never records");
+    };
+    assert!(all.windows(2).all(|pair| pair[0] < pair[1]) && all.starts_with(&(0..50).collect::<Vec<_>>()), "{all:?}");
+    second.end().await;
+    // A new process of the first.
+    let end = world.catalog.segments("news").await.unwrap().iter().map(|segment| segment.span.end).max().unwrap();
+    let (three, feeds_three) = fed(Line { line_ns, end }, world.start + Duration::from_secs(40));
+    let shift = world.shift_of("one");
+    let media = ShiftMedia { films: ClusterMedia(world.source.clone()), shift: shift.clone() };
+    let third = shift.record(three.clone(), hour);
+    world.feed(&feeds_three, 1_000..1_020);
+    let place = three.live().unwrap().position(world.start + Duration::from_millis(40_700));
+    let snapshot = third.window().reach(place, PATIENCE).await.unwrap();
+    let now = numbers(&media, &snapshot, 0).await;
+    assert!(now.starts_with(&all) && now.ends_with(&(1_000..1_020).collect::<Vec<_>>()), "{now:?}");
+    assert!(now.windows(2).all(|pair| pair[0] < pair[1]), "{now:?}");
 }
 
 #[derive(Default)]

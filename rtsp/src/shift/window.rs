@@ -217,6 +217,18 @@ impl Window {
         self.lock().pieces.back().map(|piece| piece.layout.nodes.clone()).unwrap_or_default()
     }
 
+    /// When the newest segment begins by the wall clock, nanoseconds since 1970.
+    pub(super) fn newest_ns(&self) -> Option<i64> {
+        self.lock().pieces.back().map(|piece| piece.begun_ns)
+    }
+
+    /// Up to where it reaches on the timeline of that name; `None` where nothing of it is kept.
+    pub(super) fn end_on(&self, line_ns: i64) -> Option<MediaTime> {
+        let state = self.lock();
+        let line = state.line.as_ref().filter(|line| line.line_ns == line_ns);
+        line.filter(|_| !state.pieces.is_empty()).map(|_| state.end())
+    }
+
     /// From when to when it reaches, nanoseconds since 1970.
     pub fn clock(&self) -> Option<Range<i64>> {
         let state = self.lock();

@@ -1,12 +1,13 @@
 //! One description of a channel being kept.
 
-use super::{Coming, Intake, Keeper, TICK, unix_ns, weight};
-use crate::channel::{Burst, Live};
+use super::{Coming, Intake, keeper::Keeper, unix_ns, weight};
+use crate::channel::{Burst, Live, LiveUnit};
 use catalog::segment::{SegmentError, SegmentOptions, SegmentUnit, SegmentWriter};
+use rtp::clock::MediaTime;
 use rtp::format::Media;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
@@ -16,8 +17,23 @@ const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_secs(2);
 /// Not shorter, however often somebody asks: each is an object on every node.
 const SHORTEST: Duration = Duration::from_millis(400);
+/// How often the time is looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How often the lease is renewed.
+const RENEW: Duration = Duration::from_secs(5);
 /// After nodes have refused a segment, the next is tried so much later.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Why one is not kept any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It is over.
+    Description,
+    /// Another front records.
+    Lost,
+    /// It is to stop.
+    Stopped,
+}
 
 /// One description of the channel being kept.
 pub(super) struct Taking<'a> {
@@ -29,6 +45,9 @@ pub(super) struct Taking<'a> {
     begun: Instant,
     /// There is a hole: nothing is taken but from a sync sample on.
     hurt: bool,
+    /// So far it is kept already.
+    kept: MediaTime,
+    renewed: Instant,
     /// Nodes have refused; not before then again.
     retry: Option<Instant>,
     /// Somebody wants what is not sealed yet.
@@ -45,18 +64,20 @@ impl<'a> Taking<'a> {
             writer: None,
             begun: Instant::now(),
             hurt: false,
+            kept: keeper.window.end_on(live.line_ns).unwrap_or(MediaTime(i64::MIN)),
+            renewed: Instant::now(),
             retry: None,
             wanted: false,
         }
     }
 
-    /// Works until the description is over, or all is: true then.
+    /// Works until the description is over, or another is to.
     pub(super) async fn work(
         &mut self,
         coming: &mut UnboundedReceiver<Coming>,
         intake: &Intake,
         stop: &mut oneshot::Receiver<()>,
-    ) -> bool {
+    ) -> End {
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
@@ -70,7 +91,7 @@ impl<'a> Taking<'a> {
                         self.hurt = true;
                         self.cut().await;
                     }
-                    Some(Coming::Ended) | None => return false,
+                    Some(Coming::Ended) | None => return End::Description,
                 },
                 () = self.keeper.window.wanted.notified() => self.wanted = true,
                 _ = tick.tick() => {}
@@ -78,7 +99,13 @@ impl<'a> Taking<'a> {
                     while let Ok(Coming::Burst(burst)) = coming.try_recv() {
                         self.take(&burst).await;
                     }
-                    return true;
+                    return End::Stopped;
+                }
+            }
+            if self.renewed.elapsed() >= RENEW {
+                self.renewed = Instant::now();
+                if self.keeper.leases(&self.live).await == Some(false) {
+                    return End::Lost;
                 }
             }
             let now = Instant::now();
@@ -91,7 +118,20 @@ impl<'a> Taking<'a> {
         }
     }
 
+    /// Gives up what is not sealed.
+    pub(super) async fn abandon(self) {
+        if let Some(writer) = self.writer {
+            writer.abandon().await;
+        }
+    }
+
     pub(super) async fn take(&mut self, burst: &Burst) {
+        let clock = self.live.sources.get(burst.track).map(|source| source.clock);
+        let early = |unit: &LiveUnit| clock.is_some_and(|clock| clock.time(unit.dts) < self.kept);
+        if burst.units.first().is_some_and(early) {
+            self.hurt = true;
+            return;
+        }
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None if self.retry.is_some_and(|at| Instant::now() < at) => return,
@@ -119,10 +159,10 @@ impl<'a> Taking<'a> {
         let shift = &self.keeper.shift;
         let (policy, nodes) = shift.set().await?;
         let (now, live) = (Instant::now(), &self.live);
-        let passed = i64::try_from(now.saturating_duration_since(live.began).as_nanos()).unwrap_or(i64::MAX);
+        let passed = unix_ns(SystemTime::now()).saturating_sub(live.line_ns);
         let options = SegmentOptions {
             channel: self.keeper.channel.name().to_owned(),
-            line_ns: unix_ns(live.began_at),
+            line_ns: live.line_ns,
             ahead_ns: live.position(now).0.saturating_sub(passed),
             tracks: live.index.tracks.clone(),
             policy,
