@@ -57,7 +57,7 @@ use crate::session::{ConnectionId, Delivered, Ended, Session, SessionId, Session
 use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
 use rtp::clock::MediaTime;
-use rtsp_types::headers::{ALLOW, CONNECTION, LOCATION, PUBLIC, SERVER, SESSION, TIMESTAMP};
+use rtsp_types::headers::{ALLOW, CONNECTION, LOCATION, PUBLIC, SERVER, SESSION, TIMESTAMP, VIA};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -350,6 +350,11 @@ impl Server {
             answer.reply.insert_header(SESSION, id);
         }
         v2::finish(request, &mut answer.reply);
+        if let Ok(Target::Presentation { name, .. }) = Target::parse(&request.uri)
+            && let Some(via) = self.rules.relays.via(&name)
+        {
+            answer.reply.insert_header(VIA, via);
+        }
         if connection.asf {
             answer.reply.insert_header(SERVER, ASF_SERVER);
         }

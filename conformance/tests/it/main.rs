@@ -16,6 +16,7 @@ mod loss;
 mod mp2t;
 mod multicast;
 mod publish;
+mod pull;
 mod raid;
 mod robust;
 mod seek;

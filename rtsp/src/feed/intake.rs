@@ -5,8 +5,12 @@ use crate::channel::{Channel, FeedRefused, Feeder, LiveUnit};
 use bytes::Bytes;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
+
+/// Who says goodbye may begin anew, by another name, within so long. GStreamer ends its session some time after its
+/// goodbye, if at all: sometimes it waits for ever for a packet that it has forgotten to send.
+const GOODBYE: Duration = Duration::from_secs(3);
 
 /// Brings a feed's packets into a channel. Sockets, connections and timers share it.
 #[derive(Debug)]
@@ -102,6 +106,11 @@ impl Intake {
     /// When the last packet came that was taken.
     pub fn last_packet(&self) -> Option<Instant> {
         self.state().feed.last_packet()
+    }
+
+    /// Whether all of it has said goodbye, and has not come again for a few seconds.
+    pub fn has_left(&self, now: Instant) -> bool {
+        self.state().feed.has_left(GOODBYE, now)
     }
 
     /// What came so far.

@@ -10,6 +10,7 @@
 //! | [`rtp::RtpFeed`] | RTP packets to units on one line |
 //! | [`intake::Intake`] | those units on their way into a channel |
 //! | [`pull::pull`] | fetches a feed from an RTSP server |
+//! | [`Relays`] | through which fronts what is fetched comes |
 //! | [`sdp::receive`] | takes in RTP as an SDP file says |
 //! | [`push::Publications`] | who brings a channel by ANNOUNCE and RECORD |
 
@@ -18,11 +19,13 @@ pub mod intake;
 pub mod playlist;
 pub mod pull;
 pub mod push;
+pub mod relay;
 pub mod rtp;
 pub mod sdp;
 mod supervisor;
 pub mod ts;
 
+pub use relay::Relays;
 pub use supervisor::{Feeds, FeedsOptions};
 
 use crate::channel::Channel;
@@ -41,6 +44,7 @@ struct FeedTask {
     catalog: Catalog,
     library: Library,
     pushable: push::Pushable,
+    relays: Relays,
 }
 
 /// Why a feed came to an end before it was over.

@@ -8,6 +8,7 @@ mod url;
 
 use super::description::Description;
 use super::intake::Intake;
+use super::relay::{RelayRefused, Relayed, Relays};
 use super::rtp::{FeedCounts, RtpTrack};
 use crate::channel::Channel;
 use crate::headers::{Lower, SessionField, Transport};
@@ -16,7 +17,9 @@ use crate::net::client::{Client, FromServer};
 use crate::net::receive::{ReportWay, Senders, Task, TrackSockets, tend};
 use credentials::Credentials;
 use rtsp_types::Response;
-use rtsp_types::headers::{CONTENT_BASE, CONTENT_LOCATION, HeaderName, LOCATION, SESSION, TRANSPORT, WWW_AUTHENTICATE};
+use rtsp_types::headers::{
+    CONTENT_BASE, CONTENT_LOCATION, HeaderName, LOCATION, SESSION, TRANSPORT, VIA, WWW_AUTHENTICATE,
+};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -26,6 +29,9 @@ use url::{FeedUrl, resolve};
 
 /// A source that sends nothing for so long has failed.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// A server that may be a front is asked at least so often whether the feed comes from us by now.
+const ASK_EVERY: Duration = Duration::from_secs(10);
 
 /// A session without a stated timeout has this one (RFC 2326 12.37).
 const USUAL_TIMEOUT_S: u32 = 60;
@@ -50,7 +56,7 @@ pub struct PullOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
     /// No URL of ours.
-    #[error("{0} is no rtsp:// URL")]
+    #[error("{0} is no rtsp:// or rtsps:// URL")]
     Url(String),
     /// The connection's.
     #[error("{0}: {1}")]
@@ -77,6 +83,12 @@ pub enum PullError {
     /// It has stopped to send.
     #[error("{0}: nothing has come for {s} s", s = SILENCE.as_secs())]
     Silent(String),
+    /// It has said goodbye.
+    #[error("{0}: the feed has ended")]
+    Left(String),
+    /// It can't be relayed.
+    #[error("{0}: {1}")]
+    Relay(String, RelayRefused),
     /// The channel takes no more of it.
     #[error("{0}")]
     Over(String),
@@ -87,11 +99,12 @@ pub enum PullError {
 pub async fn pull(
     options: &PullOptions,
     channel: &Arc<Channel>,
+    relays: &Relays,
     told: &(dyn Fn(FeedCounts) + Send + Sync),
 ) -> PullError {
     let mut failed = PullError::Url(String::new());
     for url in &options.urls {
-        let (error, has_come) = fetch(url, options, channel, told).await;
+        let (error, has_come) = fetch(url, options, channel, relays, told).await;
         if has_come {
             return error;
         }
@@ -111,21 +124,23 @@ async fn fetch(
     url: &str,
     options: &PullOptions,
     channel: &Arc<Channel>,
+    relays: &Relays,
     told: &(dyn Fn(FeedCounts) + Send + Sync),
 ) -> (PullError, bool) {
     let begun = async {
         let mut asker = Asker::open(url, options).await?;
         let (description, base) = asker.describe().await?;
+        let relayed = relays.begin(channel.name(), &asker.via).map_err(|refused| asker.circle(refused))?;
         let aggregate = resolve(&base, description.control.as_deref());
         let (intake, inlets) = asker.set_up_all(&description, &base, options.udp, channel).await?;
         let tasks = asker.attend(&intake, &inlets);
         asker.play(&aggregate).await?;
         tracing::info!(channel = channel.name(), url = asker.url.uri, tracks = inlets.len(), "fetched");
-        Ok((asker, aggregate, intake, inlets, tasks))
+        Ok((asker, aggregate, intake, inlets, (tasks, relayed)))
     };
     match begun.await {
-        Ok((mut asker, aggregate, intake, inlets, _tasks)) => {
-            let error = asker.follow(&aggregate, &intake, &inlets, told).await;
+        Ok((mut asker, aggregate, intake, inlets, (_tasks, relayed))) => {
+            let error = asker.follow(&aggregate, (&intake, &inlets), &relayed, told).await;
             (error, intake.last_packet().is_some())
         }
         Err(error) => (error, false),
@@ -146,6 +161,8 @@ struct Asker {
     client: Client,
     credentials: Credentials,
     session: Option<SessionField>,
+    /// Through which fronts the feed comes, as the server said last.
+    via: String,
 }
 
 impl Asker {
@@ -153,9 +170,9 @@ impl Asker {
         let url = FeedUrl::parse(url).ok_or_else(|| PullError::Url(shown(url)))?;
         let given = options.user.clone().map(|user| (user, options.password.clone().unwrap_or_default()));
         let credentials = Credentials::new(url.user.clone().or(given));
-        let client = Client::connect(&url.authority).await;
+        let client = Client::connect(&url.authority, url.secure).await;
         let client = client.map_err(|error| PullError::Io(url.uri.clone(), error))?;
-        Ok(Self { url, client, credentials, session: None })
+        Ok(Self { url, client, credentials, session: None, via: String::new() })
     }
 
     /// Asks, proving who we are where that is wanted.
@@ -181,14 +198,16 @@ impl Asker {
             let place = said(&answer, &LOCATION).and_then(FeedUrl::parse);
             if let (300..400, Some(place)) = (u16::from(answer.status()), place) {
                 // The password is for who was asked first, and for nobody whom that names.
-                if place.authority != self.url.authority {
+                if place.authority != self.url.authority || place.secure != self.url.secure {
                     self.credentials = Credentials::new(None);
-                    self.client = Client::connect(&place.authority).await.map_err(|error| self.broken(error))?;
+                    self.client =
+                        Client::connect(&place.authority, place.secure).await.map_err(|error| self.broken(error))?;
                 }
                 self.url = place;
                 continue;
             }
             self.good("DESCRIBE", &answer)?;
+            self.via = said(&answer, &VIA).unwrap_or_default().to_owned();
             let base = said(&answer, &CONTENT_BASE).or(said(&answer, &CONTENT_LOCATION)).unwrap_or(&uri).to_owned();
             let description = Description::parse(answer.body());
             return Ok((description.map_err(|error| PullError::Description(uri, error))?, base));
@@ -284,12 +303,12 @@ impl Asker {
     async fn follow(
         &mut self,
         uri: &str,
-        intake: &Arc<Intake>,
-        inlets: &[Inlet],
+        (intake, inlets): (&Arc<Intake>, &[Inlet]),
+        relayed: &Relayed,
         told: &(dyn Fn(FeedCounts) + Send + Sync),
     ) -> PullError {
         let timeout = self.session.as_ref().and_then(|session| session.timeout).unwrap_or(USUAL_TIMEOUT_S);
-        let alive = Duration::from_secs(u64::from(timeout.max(2)) / 2);
+        let alive = Duration::from_secs(u64::from(timeout.max(2)) / 2).min(ASK_EVERY);
         let mut sign = tokio::time::interval_at(tokio::time::Instant::now() + alive, alive);
         let mut look = tokio::time::interval(Duration::from_secs(1));
         let began = Instant::now();
@@ -301,7 +320,11 @@ impl Asker {
                     Ok(FromServer::Answer(answer)) if answer.status() == StatusCode::SessionNotFound => {
                         return self.refused("GET_PARAMETER", &answer);
                     }
-                    Ok(FromServer::Answer(_)) => {}
+                    Ok(FromServer::Answer(answer)) => {
+                        if let Err(refused) = relayed.comes(said(&answer, &VIA).unwrap_or_default()) {
+                            return self.circle(refused);
+                        }
+                    }
                     Err(error) => return self.broken(error),
                 },
                 _ = sign.tick() => {
@@ -318,6 +341,9 @@ impl Asker {
                         return PullError::Over(reason);
                     }
                     let last = intake.last_packet().unwrap_or(began);
+                    if intake.has_left(Instant::now()) {
+                        return PullError::Left(self.url.uri.clone());
+                    }
                     if last.elapsed() >= SILENCE {
                         return PullError::Silent(self.url.uri.clone());
                     }
@@ -328,6 +354,10 @@ impl Asker {
 
     fn broken(&self, error: std::io::Error) -> PullError {
         PullError::Io(self.url.uri.clone(), error)
+    }
+
+    fn circle(&self, refused: RelayRefused) -> PullError {
+        PullError::Relay(self.url.uri.clone(), refused)
     }
 
     fn refused(&self, method: &'static str, answer: &Response<Vec<u8>>) -> PullError {

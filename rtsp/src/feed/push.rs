@@ -236,18 +236,21 @@ impl Publication {
         self.last_sign = self.last_sign.max(now);
     }
 
-    /// Why it has ended by itself, if it has. One that a connection carries lives as long as that.
+    /// Why it has ended by itself, if it has.
     fn ended(&self, patience: Duration, now: Instant) -> Option<String> {
         let intake = self.recording.as_ref().map(|recording| &recording.intake);
         if let Some(reason) = intake.and_then(|intake| intake.over()) {
             return Some(reason);
         }
+        if intake.is_some_and(|intake| intake.has_left(now)) {
+            return Some("the publisher has said goodbye".to_owned());
+        }
         let last =
             intake.and_then(|intake| intake.last_packet()).map_or(self.last_sign, |last| last.max(self.last_sign));
         let silent = now.saturating_duration_since(last);
         let carried = self.inlets.values().any(|inlet| matches!(inlet, Inlet::Interleaved(..)));
-        let patience = if self.orphaned { ORPHAN } else { patience };
-        (silent >= patience && !carried).then(|| "the publisher has gone".to_owned())
+        let patience = if self.orphaned && !carried { ORPHAN } else { patience };
+        (silent >= patience).then(|| "the publisher has gone".to_owned())
     }
 
     /// Whether another publisher may take its place without being asked.

@@ -3,13 +3,15 @@
 use super::pull::{PullOptions, pull};
 use super::push::Pushable;
 use super::rtp::FeedCounts;
-use super::{FeedEnded, FeedStatus, FeedTask, playlist, sdp, ts};
-use crate::channel::{Channel, ChannelOptions, Channels};
+use super::{FeedEnded, FeedStatus, FeedTask, Relays, playlist, sdp, ts};
+use crate::channel::{Channel, ChannelOptions, Channels, Line};
+use crate::shift::unix_ns;
 use catalog::{
     channel::{ChannelSettings, Feed},
     db::{Catalog, CatalogError, ChannelReport, FeedState},
     library::Library,
 };
+use rtp::clock::MediaTime;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
@@ -49,6 +51,7 @@ struct Inner {
     library: Library,
     channels: Channels,
     pushable: Pushable,
+    relays: Relays,
     options: FeedsOptions,
     running: Mutex<BTreeMap<String, Running>>,
     /// The settings of all channels that there are, for those who want to know of changes.
@@ -80,6 +83,7 @@ impl Feeds {
             library,
             channels,
             pushable: Pushable::default(),
+            relays: Relays::default(),
             options,
             running: Mutex::default(),
             listed: watch::Sender::default(),
@@ -120,6 +124,11 @@ impl Feeds {
     /// The channels that take a publisher.
     pub fn pushable(&self) -> Pushable {
         self.0.pushable.clone()
+    }
+
+    /// Through which fronts the channels that are fetched come.
+    pub fn relays(&self) -> Relays {
+        self.0.relays.clone()
     }
 
     /// Where the feed of that channel says how it gets on.
@@ -174,8 +183,9 @@ impl Feeds {
                 tracing::debug!(channel = settings.name, "a film has this name: it comes first");
                 continue;
             }
+            let line = self.line(&settings).await?;
             changed = true;
-            self.begin(settings);
+            self.begin(settings, line);
         }
         if changed {
             let all = self.running().values().map(|running| running.settings.clone()).collect();
@@ -184,7 +194,18 @@ impl Feeds {
         Ok(())
     }
 
-    fn begin(&self, settings: ChannelSettings) {
+    /// The timeline of a channel that is kept.
+    async fn line(&self, settings: &ChannelSettings) -> Result<Option<Line>, CatalogError> {
+        if settings.window_s == 0 {
+            return Ok(None);
+        }
+        let line_ns = self.0.catalog.channel_line(&settings.name, unix_ns(SystemTime::now())).await?;
+        let kept = self.0.catalog.segments(&settings.name).await?;
+        let ends = kept.iter().filter(|segment| segment.line_ns == line_ns).map(|segment| segment.span.end);
+        Ok(Some(Line { line_ns, end: ends.max().unwrap_or(MediaTime::ZERO) }))
+    }
+
+    fn begin(&self, settings: ChannelSettings, line: Option<Line>) {
         let options = ChannelOptions {
             grace: Duration::from_secs(u64::from(settings.grace_s)),
             takes_over: settings.takes_over,
@@ -192,6 +213,9 @@ impl Feeds {
         };
         tracing::info!(channel = settings.name, feed = settings.feed.describe(), "begun");
         let channel = self.0.channels.get_or_add(&settings.name, options);
+        if let Some(line) = line {
+            channel.goes_on(line);
+        }
         let (settings, status) = (Arc::new(settings), Arc::new(FeedStatus::default()));
         let task = FeedTask {
             channel: channel.clone(),
@@ -200,6 +224,7 @@ impl Feeds {
             catalog: self.0.catalog.clone(),
             library: self.0.library.clone(),
             pushable: self.0.pushable.clone(),
+            relays: self.0.relays.clone(),
         };
         let task = tokio::spawn(keep(task)).abort_handle();
         let running = Running { settings: settings.clone(), channel, status, task, told: None };
@@ -315,7 +340,7 @@ async fn run(task: &FeedTask) -> Result<(), FeedEnded> {
             let (urls, user, password) = (urls.clone(), user.clone(), password.clone());
             let options = PullOptions { urls, user, password, udp: *udp };
             let told = |counts: FeedCounts| task.status.count(counts.packets, counts.lost);
-            Err(FeedEnded(pull(&options, &task.channel, &told).await.to_string()))
+            Err(FeedEnded(pull(&options, &task.channel, &task.relays, &told).await.to_string()))
         }
         Feed::Sdp { text } => {
             let told = |counts: FeedCounts| task.status.count(counts.packets, counts.lost);

@@ -2,12 +2,13 @@
 
 use super::outbox::{DEFAULT_LIMIT, Outbox};
 use super::receive::Task;
+use super::tls;
 use super::wire::Wire;
 use crate::message::{Method, SERVER};
 use bytes::Bytes;
 use rtsp_types::{Message, ParseError, Response};
 use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 /// For a connection to be made, and for each answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,22 +45,33 @@ pub struct Client {
     early: VecDeque<(u8, Bytes)>,
     cseq: u32,
     _drive: Task,
+    /// Carries the bytes on within TLS.
+    _carry: Option<Task>,
 }
 
 impl Client {
-    /// Connects to `authority`, `host:port`.
+    /// Connects to `authority`, `host:port`; `secure`: within TLS, and the server must prove that it is that host.
     ///
     /// # Errors
-    /// The system's, or nobody answers within ten seconds.
-    pub async fn connect(authority: &str) -> io::Result<Self> {
-        let stream = tokio::time::timeout(PATIENCE, TcpStream::connect(authority)).await;
-        let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
-        let wire = Arc::new(Wire::Tcp(stream));
+    /// The system's, what TLS finds wrong, or nobody answers within ten seconds.
+    pub async fn connect(authority: &str, secure: bool) -> io::Result<Self> {
+        let opened = tokio::time::timeout(PATIENCE, open(authority, secure)).await;
+        let (wire, (peer, local), carry) = opened.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let wire = Arc::new(wire);
         let outbox = Arc::new(Outbox::new(wire.clone(), DEFAULT_LIMIT));
         let driven = outbox.clone();
         let drive = Task::spawn(async move { drop(driven.drive().await) });
-        Ok(Self { wire, outbox, peer, local, read: Vec::new(), early: VecDeque::new(), cseq: 0, _drive: drive })
+        Ok(Self {
+            wire,
+            outbox,
+            peer,
+            local,
+            read: Vec::new(),
+            early: VecDeque::new(),
+            cseq: 0,
+            _drive: drive,
+            _carry: carry,
+        })
     }
 
     /// Asks, and waits for the answer. `fields` are whole lines without their ends.
@@ -156,4 +168,18 @@ impl Client {
             }
         }
     }
+}
+
+/// What its bytes travel on, its ends, and what carries them.
+async fn open(authority: &str, secure: bool) -> io::Result<(Wire, (SocketAddr, SocketAddr), Option<Task>)> {
+    let stream = TcpStream::connect(authority).await?;
+    let ends = (stream.peer_addr()?, stream.local_addr()?);
+    if !secure {
+        return Ok((Wire::Tcp(stream), ends, None));
+    }
+    let _ = stream.set_nodelay(true);
+    let mut stream = tls::connect(stream, authority.rsplit_once(':').map_or(authority, |(host, _)| host)).await?;
+    let (inner, mut outer) = UnixStream::pair()?;
+    let carry = Task::spawn(async move { drop(tokio::io::copy_bidirectional(&mut stream, &mut outer).await) });
+    Ok((Wire::Local(inner), ends, Some(carry)))
 }

@@ -2,7 +2,7 @@
 
 use super::{Connection, Groups, Refusal, Server, Target, v2};
 use crate::auth::{Auth, Verdict};
-use crate::feed::push::Pushable;
+use crate::feed::{Relays, push::Pushable};
 use crate::headers::FeatureTags;
 use crate::message::{CHALLENGES_END, Method, Request, StatusCode};
 use rtsp_types::headers::{PROXY_REQUIRE, REQUIRE, SESSION, UNSUPPORTED, WWW_AUTHENTICATE};
@@ -21,6 +21,8 @@ pub struct Rules {
     pub groups: Option<Arc<dyn Groups>>,
     /// The channels that take a publisher; `None`: nobody publishes here.
     pub pushable: Option<Pushable>,
+    /// Through which other fronts channels come.
+    pub relays: Relays,
 }
 
 impl Server {

@@ -85,7 +85,9 @@ async fn fetched(urls: Vec<String>, udp: bool) -> (String, Arc<Channel>, u64) {
     let options = PullOptions { urls, user: None, password: None, udp };
     let seen = Mutex::new(FeedCounts::default());
     let told = |counts: FeedCounts| *seen.lock().unwrap() = counts;
-    let error = tokio::time::timeout(Duration::from_secs(20), pull(&options, &channel, &told)).await.unwrap();
+    let error = tokio::time::timeout(Duration::from_secs(20), pull(&options, &channel, &Relays::default(), &told))
+        .await
+        .unwrap();
     let packets = channel.live().and_then(|live| channel.newest(&live)).map_or(0, |newest| newest.next_number - 1);
     (error.to_string(), channel, packets)
 }
@@ -151,5 +153,5 @@ async fn fall_backs_and_redirects_are_followed() {
         let (error, ..) = fetched(vec![url], false).await;
         assert!(error.contains(expected), "{error}");
     }
-    assert_eq!(fetched(vec!["http://h/x".into()], false).await.0, "? is no rtsp:// URL");
+    assert_eq!(fetched(vec!["http://h/x".into()], false).await.0, "? is no rtsp:// or rtsps:// URL");
 }

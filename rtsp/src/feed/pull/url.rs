@@ -7,6 +7,8 @@ pub(super) struct FeedUrl {
     pub(super) uri: String,
     /// `host:port`
     pub(super) authority: String,
+    /// Within TLS.
+    pub(super) secure: bool,
     /// Name and password within it, decoded.
     pub(super) user: Option<(String, String)>,
 }
@@ -15,7 +17,9 @@ impl FeedUrl {
     /// `None`: no URL of RTSP over TCP.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
-        if !scheme.eq_ignore_ascii_case("rtsp") || text.chars().any(|char| char.is_control() || char == ' ') {
+        let secure = scheme.eq_ignore_ascii_case("rtsps");
+        if !(secure || scheme.eq_ignore_ascii_case("rtsp")) || text.chars().any(|char| char.is_control() || char == ' ')
+        {
             return None;
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -27,12 +31,13 @@ impl FeedUrl {
             return None;
         }
         let bare = host.rsplit_once(':').is_none_or(|(_, port)| port.contains(']'));
-        let authority = if bare { format!("{host}:554") } else { host.to_owned() };
+        let (scheme, port) = if secure { ("rtsps", 322) } else { ("rtsp", 554) };
+        let authority = if bare { format!("{host}:{port}") } else { host.to_owned() };
         let user = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
             (decode(name), decode(password))
         });
-        Some(Self { uri: format!("rtsp://{host}{path}"), authority, user })
+        Some(Self { uri: format!("{scheme}://{host}{path}"), authority, secure, user })
     }
 }
 
@@ -77,11 +82,13 @@ mod tests {
             ("rtsp://u:p%40@h/a", "rtsp://h/a", "h:554", user("u", "p@")),
             ("rtsp://u@[::1]/a", "rtsp://[::1]/a", "[::1]:554", user("u", "")),
             ("rtsp://[::1]:1/a", "rtsp://[::1]:1/a", "[::1]:1", None),
+            ("rtsps://u:p@h/a", "rtsps://h/a", "h:322", user("u", "p")),
         ] {
-            let expected = FeedUrl { uri: uri.into(), authority: authority.into(), user: who };
+            let secure = text.starts_with("rtsps");
+            let expected = FeedUrl { uri: uri.into(), authority: authority.into(), secure, user: who };
             assert_eq!(FeedUrl::parse(text), Some(expected), "{text}");
         }
-        for text in ["http://h/a", "rtsp://", "h/a", "rtsp://h/a\r\nx", "rtsps://h/a"] {
+        for text in ["http://h/a", "rtsp://", "h/a", "rtsp://h/a\r\nx", "rtspu://h/a"] {
             assert_eq!(FeedUrl::parse(text), None, "{text}");
         }
     }

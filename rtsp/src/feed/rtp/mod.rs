@@ -250,6 +250,12 @@ impl RtpFeed {
         self.last
     }
 
+    /// All that has sent has said goodbye, and nobody has followed for `patience`.
+    pub fn has_left(&self, patience: Duration, now: Instant) -> bool {
+        let mut sources = self.tracks.iter().filter_map(|track| track.sources.has_left());
+        self.last.is_some_and(|last| now.saturating_duration_since(last) >= patience) && sources.all(|left| left)
+    }
+
     /// What came so far.
     pub fn counts(&self) -> FeedCounts {
         let mut counts = self.counts;

@@ -123,6 +123,11 @@ impl Sources {
         }
     }
 
+    /// Whether the source that is believed has said that it leaves; `None`: there has never been one.
+    pub(super) fn has_left(&self) -> Option<bool> {
+        self.current.as_ref().map(|current| current.gone)
+    }
+
     /// What is to be reported of the source.
     pub(super) fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
         self.current.as_mut()?.receiver.report_block(now)

@@ -114,6 +114,30 @@ fn another_source_is_believed_when_the_first_is_silent_or_has_left() {
 }
 
 #[test]
+fn all_that_has_said_goodbye_has_left_unless_somebody_follows() {
+    let (start, patience) = (Instant::now(), Duration::from_secs(3));
+    let mut feed = RtpFeed::new(vec![track(mpeg4(vec![1]), 96), track(mpeg4(vec![1]), 96), track(mulaw(), 0)], start);
+    let goodbye = |ssrc| {
+        let mut bytes = Vec::new();
+        write_bye(&mut bytes, &SenderReport { ssrc, ..SenderReport::default() }, "x").unwrap();
+        bytes
+    };
+    let left = |feed: &RtpFeed, millis| feed.has_left(patience, start + Duration::from_millis(millis));
+    assert!(!left(&feed, 9_000), "nothing has come");
+    for (track, ssrc) in [(0, 9), (1, 10)] {
+        pictures(ssrc, 1, 2).concat().into_iter().for_each(|packet| feed.handle_rtp(track, packet, start));
+    }
+    feed.handle_rtcp(0, &goodbye(9), start);
+    assert!(!left(&feed, 9_000), "one is still there");
+    feed.handle_rtcp(1, &goodbye(77), start);
+    feed.handle_rtcp(1, &goodbye(10), start);
+    assert!(!left(&feed, 2_900) && left(&feed, 3_000));
+    let later = start + Duration::from_secs(4);
+    pictures(11, 1, 2).concat().into_iter().for_each(|packet| feed.handle_rtp(1, packet, later));
+    assert!(!left(&feed, 9_000), "another has followed");
+}
+
+#[test]
 fn what_is_not_known_is_learned_before_anything_comes_out() {
     let now = Instant::now();
     let unknown = Format::Mpa { layer: 0, sample_rate: 0, channels: 0 };
