@@ -6,6 +6,8 @@
 //!
 //! The time of what a stream's first packet holds is ffmpeg's own guess when it receives: its parser takes none from it
 //! (the stream's position is not known there), whatever the server wrote in it. It is reported apart.
+//! So is the time of the last picture that comes in packets of ASF: those tell when a picture is decoded, and the one
+//! that the decoder has left at the end gets a time by how long ffmpeg thinks that a picture lasts.
 //!
 //! Where ffmpeg tells errors of the file, at least what it gets from the file must come.
 
@@ -30,6 +32,8 @@ pub struct Report {
     pub sound_time_error: i64,
     /// How far ffmpeg's guess of the first picture's time is off, nanoseconds; no difference by itself.
     pub first_picture_error: i64,
+    /// The same for the last picture, where its packet tells only when it is decoded.
+    pub last_picture_error: i64,
     /// The same for the audio of the first packet.
     pub first_sound_error: i64,
     /// Each difference in words; the first one first.
@@ -93,6 +97,10 @@ pub fn difference(file: &Decoded, received: &Decoded) -> Report {
         report.first_picture_error = first.map_or(0, |(a, b)| (b.time - a.time - offset).abs());
         for (index, (a, b)) in file.pictures.iter().zip(&received.pictures).enumerate().skip(1) {
             let late = b.time - a.time - offset;
+            if index + 1 > received.told() && late.abs() < file.picture_gap() {
+                report.last_picture_error = late.abs();
+                continue;
+            }
             // What should have come before ffmpeg's clock began is shown when it does.
             let error = if index < received.at_once() { (-late).max(0) } else { late.abs() };
             report.picture_time_error = report.picture_time_error.max(error);
@@ -122,12 +130,20 @@ impl Decoded {
         let first = self.pictures.first().map(|first| first.time);
         self.pictures.iter().take(MOST).take_while(|picture| Some(picture.time) == first).count().max(1)
     }
+
+    /// Pictures up to the last whose time doesn't come out of ffmpeg's guess at the end: in packets of ASF, which it counts
+    /// in milliseconds, all but one.
+    fn told(&self) -> usize {
+        const ASF_TICK: i64 = 1_000_000;
+        self.pictures.len() - usize::from(self.picture_tick == ASF_TICK && self.pictures.len() > 2)
+    }
 }
 
 /// The offset that halves the spread: rounding on both sides then counts as little as it is. `None` for one picture.
 fn middle_offset(file: &Decoded, received: &Decoded) -> Option<i64> {
-    let known = received.at_once();
-    let offsets = || file.pictures.iter().zip(&received.pictures).skip(known).map(|(a, b)| b.time - a.time);
+    let known = received.at_once()..received.told();
+    let pairs = || file.pictures.iter().zip(&received.pictures).take(known.end).skip(known.start);
+    let offsets = || pairs().map(|(a, b)| b.time - a.time);
     Some((offsets().min()? + offsets().max()?) / 2)
 }
 
@@ -238,6 +254,27 @@ mod tests {
         for wrong in [[0, 0, 18, 68], [0, 0, 0, 58]] {
             let times = wrong.map(|time| time * ms);
             assert!(!difference(&file, &film(&times, "abcd", b"sound", 0)).is_exact(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_ffmpeg_guesses_of_the_last_picture_in_asf_is_told_apart() {
+        let ms = 1_000_000;
+        let of = |times: &[i64], tick: i64| {
+            let times: Vec<i64> = times.iter().map(|time| time * ms).collect();
+            Decoded { picture_tick: tick, ..film(&times, "abcd", b"sound", 0) }
+        };
+        let file = of(&[0, 40, 80, 120], 1);
+        let cases: &[(&[i64], i64, Option<i64>)] = &[
+            (&[0, 40, 80, 120], ms, Some(0)),
+            (&[0, 40, 80, 100], ms, Some(20)),
+            (&[0, 40, 80, 100], 11_111, None),
+            (&[0, 40, 80, 170], ms, None),
+            (&[0, 40, 60, 120], ms, None),
+        ];
+        for (times, tick, guessed) in cases {
+            let report = difference(&file, &of(times, *tick));
+            assert_eq!(report.is_exact().then_some(report.last_picture_error / ms), *guessed, "{times:?}: {report}");
         }
     }
 

@@ -192,9 +192,13 @@ impl Film {
         }
         let mut words = if report.is_exact() { vec!["exact".to_owned()] } else { report.differences.clone() };
         words.extend(report.notes.iter().cloned());
-        let guesses = [(report.first_picture_error, "picture"), (report.first_sound_error, "sound")];
+        let guesses = [
+            (report.first_picture_error, "first picture"),
+            (report.first_sound_error, "first sound"),
+            (report.last_picture_error, "last picture"),
+        ];
         for (error, what) in guesses.into_iter().filter(|(error, _)| *error > 1_000_000) {
-            words.push(format!("ffmpeg guesses the first {what} {:.1} ms off", error as f64 / 1e6));
+            words.push(format!("ffmpeg guesses the {what} {:.1} ms off", error as f64 / 1e6));
         }
         Row {
             pictures: format!("{} of {}", report.pictures.1, report.pictures.0),

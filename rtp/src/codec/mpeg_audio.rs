@@ -295,6 +295,13 @@ mod tests {
         bytes[36..40].copy_from_slice(b"Xing");
         assert!(is_notes(&header, &bytes));
         assert!(!is_notes(&header, &bytes[..38]));
+        // Fraunhofer's encoder has them at one place whatever the channels are.
+        for channels in [0x00, 0xC0] {
+            let mut bytes = frame(CASES[0].0, 0, 0);
+            bytes[3] = bytes[3] & 0x3F | channels;
+            bytes[36..40].copy_from_slice(b"VBRI");
+            assert!(is_notes(&FrameHeader::parse(&bytes).unwrap(), &bytes), "{channels:#x}");
+        }
     }
 
     proptest! {

@@ -303,7 +303,10 @@ fn exclusion(input: &[u8]) -> IResult<&[u8], (Guid, Vec<u8>)> {
     let (input, kind) = name(input)?;
     let (input, records) = le_u16(input)?;
     let number = |input| le_u16(input).map(|(input, number)| (input, (number & 0x7f) as u8));
-    let (input, streams) = nom::Parser::parse(&mut count(number, records.into()), input)?;
+    let (input, mut streams) = nom::Parser::parse(&mut count(number, records.into()), input)?;
+    // Each once: a list of 65,535 would be gone through for every stream.
+    let mut seen = [false; 128];
+    streams.retain(|number: &u8| !std::mem::replace(&mut seen[usize::from(number & 0x7f)], true));
     Ok((input, (kind, streams)))
 }
 

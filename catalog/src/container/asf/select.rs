@@ -24,14 +24,18 @@ impl Candidate {
 
 /// What becomes of each stream, in the order of the header.
 pub(super) fn candidates(found: &Found) -> impl Iterator<Item = Candidate> + '_ {
-    found.streams.iter().map(|stream| {
-        let made = match better(found, stream.number) {
-            Some(other) => Err(format!("stream {other} has the same at a higher bit rate")),
-            None => sent(found, stream),
-        };
-        match made {
-            Ok(stream) => Candidate::Sent(Box::new(stream)),
-            Err(reason) => Candidate::LeftOut { number: stream.number, reason },
+    let made: Vec<Result<Stream, String>> = found.streams.iter().map(|stream| sent(found, stream)).collect();
+    let good = found.streams.iter().zip(&made).filter(|(_, made)| made.is_ok());
+    let good: Vec<u8> = good.map(|(stream, _)| stream.number).collect();
+    found.streams.iter().zip(made).map(move |(stream, made)| {
+        let number = stream.number;
+        match (made, better(found, &good, number)) {
+            (Ok(_), Some(other)) => {
+                let reason = format!("stream {other} has the same at a higher bit rate");
+                Candidate::LeftOut { number, reason }
+            }
+            (Ok(stream), None) => Candidate::Sent(Box::new(stream)),
+            (Err(reason), _) => Candidate::LeftOut { number, reason },
         }
     })
 }
@@ -66,10 +70,10 @@ fn sent(found: &Found, stream: &Properties) -> Result<Stream, String> {
     })
 }
 
-/// The stream that is sent instead of `number`, of those of which only one is meant to be played.
-fn better(found: &Found, number: u8) -> Option<u8> {
+/// The stream of those that can be sent, `good`, that is sent instead of `number`, where only one is meant to be played.
+fn better(found: &Found, good: &[u8], number: u8) -> Option<u8> {
     let group = found.exclusions.iter().find(|group| group.contains(&number))?;
-    let known = group.iter().filter(|number| found.streams.iter().any(|stream| stream.number == **number));
+    let known = group.iter().filter(|number| good.contains(number));
     // The first of equals.
     let best = known.rev().max_by_key(|number| bitrate(found, **number))?;
     (*best != number).then_some(*best)

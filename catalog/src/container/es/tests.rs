@@ -219,6 +219,18 @@ fn free_format() -> Vec<u8> {
         .collect()
 }
 
+/// What Fraunhofer's encoder notes of a file is no sound.
+#[test]
+fn notes_of_a_variable_rate_are_no_frame() {
+    let plain = drive_bytes(Kind::Es(Codec::MpegAudio), &MP3).unwrap().samples;
+    let sound: Vec<u8> = plain.iter().flat_map(|sample| sample.data.iter().copied()).collect();
+    // 128 kbit/s, 44.1 kHz: the notes begin behind the header and 32 bytes.
+    let mut notes = [&[0xFF, 0xFB, 0x90, 0x64][..], &[0; 413]].concat();
+    notes[36..42].copy_from_slice(b"VBRI\0\x01");
+    let found = demux("VBRI", &[notes, sound].concat(), Codec::MpegAudio);
+    assert!(found.samples == plain && found.notes.is_empty(), "{:?}", found.notes);
+}
+
 #[test]
 fn tags_and_junk_are_passed_over() {
     let long = [&b"ID3\x04\0\0\0\x08\0\0"[..], &vec![0; 8 << 14], &MP3[..]].concat();

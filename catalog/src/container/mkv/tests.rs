@@ -1,9 +1,10 @@
 //! Whole files, made by ffmpeg and held against ffprobe, and what is left of damaged ones.
 
-use crate::container::testing::{Demuxed, drive_bytes, media, probe_bytes, run};
+use crate::container::testing::{Demuxed, drive, drive_bytes, media, probe_bytes, run};
 use crate::container::{DemuxedSample, Kind};
 use proptest::prelude::*;
 use rtp::format::Format;
+use std::io::{Seek, SeekFrom, Write};
 
 const PICTURE: &str = "testsrc2=size=176x144:rate=25:duration=2";
 const TONE: &str = "sine=frequency=440:sample_rate=48000:duration=2";
@@ -192,6 +193,23 @@ fn damage_costs_a_cluster() {
     bytes[middle..middle + 600].fill(0);
     let found = drive_bytes(Kind::Mkv, &bytes).unwrap();
     assert!(found.samples.len() + 30 > whole && found.samples.len() < whole, "{} of {whole}", found.samples.len());
+}
+
+/// With a hole of more than 4 GiB before the first cluster, which takes no room on the disk.
+#[test]
+fn clusters_beyond_four_gibibytes_are_found() {
+    const HOLE: u64 = (1 << 32) + 12_345;
+    let plain = make(&["-c:v", "libx264", "-bf", "2", "-c:a", "aac"]);
+    let cluster = plain.windows(4).position(|name| name == super::CLUSTER.to_be_bytes()).unwrap();
+    let mut file = tempfile::tempfile().unwrap();
+    // An element that says nothing (Void), with a length of seven bytes.
+    let void = [&[0xEC, 1][..], &HOLE.to_be_bytes()[1..]].concat();
+    file.write_all(&[&plain[..cluster], &void].concat()).unwrap();
+    file.seek(SeekFrom::Current(HOLE as i64)).unwrap();
+    file.write_all(&plain[cluster..]).unwrap();
+    let len = file.stream_position().unwrap();
+    let found = drive(&mut super::Mkv::new(len), &mut file).unwrap();
+    assert!(found.samples == drive_bytes(Kind::Mkv, &plain).unwrap().samples, "{:?}", found.notes);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Movie fragments: `moof` and its runs of samples (ISO 14496-12 section 8.8).
 
 use super::boxes::{Find, Piece, version_flags};
+use super::groups::RandomAccess;
 use super::limits::MAX_SAMPLES;
 use super::tables::Entry;
 use crate::container::ContainerError;
@@ -32,6 +33,7 @@ pub(super) struct Run {
     left: u32,
     offset: u64,
     audio: bool,
+    groups: RandomAccess,
 }
 
 const DURATION: u32 = 0x100;
@@ -65,7 +67,7 @@ impl Run {
             dts,
             cts: dts.saturating_add(i64::from(composed)),
             duration,
-            sync: self.audio || flags & NOT_SYNC == 0,
+            sync: self.audio | self.groups.next() || flags & NOT_SYNC == 0,
             description: self.defaults.description.max(1),
         };
         self.offset = self.offset.saturating_add(u64::from(size));
@@ -100,6 +102,7 @@ pub(super) fn read(
             Some(tfdt) => Some(tfdt.parse("a decode time", decode_time)?),
             None => None,
         };
+        let mut groups = RandomAccess::read(&boxes)?;
         follows = base;
         for trun in boxes.iter().filter(|piece| &piece.kind.0 == b"trun") {
             let head = trun.parse("a track run", run_header)?;
@@ -126,7 +129,9 @@ pub(super) fn read(
                 left: head.count,
                 offset,
                 audio,
+                groups: groups.clone(),
             };
+            groups.skip(head.count);
             follows = offset.saturating_add(run.bytes());
             if wanted.is_some() {
                 found.push((tfhd.track, run));

@@ -13,6 +13,7 @@ mod edits;
 mod entry;
 mod esds;
 mod fragment;
+mod groups;
 mod inflate;
 mod limits;
 mod loader;

@@ -2,6 +2,7 @@
 //! (ISO 14496-12 sections 8.6 and 8.7).
 
 use super::boxes::{Find, Piece, version_flags};
+use super::groups::RandomAccess;
 use super::limits::MAX_SAMPLES;
 use super::ticks::Frame;
 use crate::container::ContainerError;
@@ -38,6 +39,10 @@ pub(super) struct Tables {
     chunks: Chunks,
     /// Sample numbers from 1; `None`: all are sync samples.
     sync: Option<Rows>,
+    /// QuickTime's partial sync samples (`stps`): decoding may begin there, though some that follow are shown before them.
+    partial: Rows,
+    /// The same by sample groups.
+    groups: RandomAccess,
     /// By how much decoding times go back so that none is after its composition time.
     pub dts_shift: i64,
     /// Samples.
@@ -65,6 +70,8 @@ impl Tables {
             sizes,
             chunks,
             sync: optional(b"stss", 1)?,
+            partial: optional(b"stps", 1)?.unwrap_or(Rows::none(1)),
+            groups: RandomAccess::read(&boxes)?,
             dts_shift: 0,
             count: claimed,
             bundles: None,
@@ -89,6 +96,8 @@ impl Tables {
             sizes: Sizes::Equal(0),
             chunks: Chunks { rows: Rows::none(1), wide: false },
             sync: None,
+            partial: Rows::none(1),
+            groups: RandomAccess::default(),
             dts_shift: 0,
             count: 0,
             bundles: None,
@@ -109,6 +118,8 @@ impl Tables {
             description: 1,
             offset: 0,
             sync_at: 0,
+            partial_at: 0,
+            groups: self.groups.clone(),
             bundle: 1,
         }
     }
@@ -165,6 +176,8 @@ pub(super) struct Cursor {
     description: u32,
     offset: u64,
     sync_at: usize,
+    partial_at: usize,
+    groups: RandomAccess,
     /// Ticks that are bundled in the current chunk.
     bundle: u32,
 }
@@ -244,20 +257,16 @@ impl Iterator for Cursor {
             None => true,
             // An empty table would mean that decoding can begin nowhere.
             Some(rows) if rows.count() == 0 => number == 1,
-            Some(rows) => {
-                while self.sync_at < rows.count() && rows.get(self.sync_at, 0) < number {
-                    self.sync_at += 1;
-                }
-                self.sync_at < rows.count() && rows.get(self.sync_at, 0) == number
-            }
+            Some(rows) => rows.lists(number, &mut self.sync_at),
         };
+        let random = self.groups.next() | tables.partial.lists(number, &mut self.partial_at);
         let entry = Entry {
             offset: self.offset,
             size,
             dts: self.dts - tables.dts_shift,
             cts: self.dts + composed,
             duration,
-            sync,
+            sync: sync || random,
             description: self.description,
         };
         self.index += 1;
@@ -296,6 +305,14 @@ impl Rows {
 
     fn count(&self) -> usize {
         self.bytes.len() / (4 * self.width)
+    }
+
+    /// Whether a list of sample numbers has this one; `at` goes on with the numbers.
+    fn lists(&self, number: u32, at: &mut usize) -> bool {
+        while *at < self.count() && self.get(*at, 0) < number {
+            *at += 1;
+        }
+        *at < self.count() && self.get(*at, 0) == number
     }
 
     /// Zero where there is no such row.

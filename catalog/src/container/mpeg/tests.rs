@@ -1,6 +1,7 @@
 //! Whole files: what comes out decodes to what ffmpeg decodes from the file, at the same times.
 
 mod damage;
+mod discs;
 mod private;
 
 use super::VIDEO_TIMESCALE;

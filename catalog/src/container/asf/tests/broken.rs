@@ -8,7 +8,7 @@ fn bee() -> Option<Vec<u8>> {
     media("asf_bee_wmv1.wmv")
 }
 
-fn find(bytes: &[u8], name: &[u8; 16]) -> usize {
+pub(super) fn find(bytes: &[u8], name: &[u8; 16]) -> usize {
     bytes.windows(16).position(|window| window == name).unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 mod broken;
 mod files;
+mod headers;
 mod packets;
 
 use crate::container::DemuxedSample;

@@ -4,7 +4,9 @@ use super::demux;
 use super::files::{MP3, MPEG4, PICTURE, TONE};
 use super::played::make;
 use crate::container::DemuxedSample;
-use crate::container::testing::Demuxed;
+use crate::container::avi::Avi;
+use crate::container::testing::{Demuxed, drive};
+use std::io::{Seek, SeekFrom, Write};
 
 /// A film taken apart.
 pub(super) struct Film {
@@ -145,14 +147,18 @@ impl Film {
         out
     }
 
-    /// As OpenDML: two parts, each with an index of each stream, in entries of `words` words.
-    fn build_open_dml(&self, words: u8) -> Vec<u8> {
+    /// As OpenDML: two parts, each with an index of each stream, in entries of `words` words. The second part lies `hole`
+    /// bytes behind the first, from where it begins here.
+    fn build_open_dml(&self, words: u8, hole: u64) -> (Vec<u8>, usize) {
         let mut pieces: [Vec<[u64; 2]>; 2] = [Vec::new(), Vec::new()];
         let mut out = Vec::new();
         let hdrl_at = 12;
         let half = self.chunks.len() / 2;
+        let mut second = 0;
         for (part, chunks) in [&self.chunks[..half], &self.chunks[half..]].into_iter().enumerate() {
             let riff = out.len();
+            let moved = if part == 0 { 0 } else { hole };
+            second = riff;
             out.extend(b"RIFF\0\0\0\0");
             out.extend(if part == 0 { b"AVI " } else { b"AVIX" });
             if part == 0 {
@@ -172,8 +178,8 @@ impl Film {
                 let count = (rows.len() / 4 / usize::from(words)) as u32;
                 let name = [b"00dc", b"01wb"][stream];
                 let head = [[words, 0, 0, 1], count.to_le_bytes(), *name].concat();
-                let body = [head, (movi as u64).to_le_bytes().to_vec(), vec![0; 4], rows.clone()].concat();
-                pieces[stream].push([out.len() as u64, body.len() as u64 + 8]);
+                let body = [head, (movi as u64 + moved).to_le_bytes().to_vec(), vec![0; 4], rows.clone()].concat();
+                pieces[stream].push([out.len() as u64 + moved, body.len() as u64 + 8]);
                 push(&mut out, [b'i', b'x', b'0', b'0' + stream as u8], &body, true);
             }
             close(&mut out, movi);
@@ -181,7 +187,7 @@ impl Film {
         }
         let hdrl = self.with_super_indexes(&pieces);
         out[hdrl_at..hdrl_at + hdrl.len()].copy_from_slice(&hdrl);
-        out
+        (out, second)
     }
 
     /// The headers with the places of the indexes' pieces.
@@ -269,8 +275,8 @@ fn the_layout_makes_no_difference() {
         ("not interleaved", film.build(&Layout { apart: true, ..plain.clone() }), None),
         ("sizes of 0", film.build(&unfinished(0)), Some(unindexed)),
         ("sizes of all ones", film.build(&unfinished(u32::MAX)), Some(unindexed)),
-        ("OpenDML in two parts", film.build_open_dml(2), None),
-        ("OpenDML with fields", film.build_open_dml(3), None),
+        ("OpenDML in two parts", film.build_open_dml(2, 0).0, None),
+        ("OpenDML with fields", film.build_open_dml(3, 0).0, None),
     ];
     for (name, bytes, note) in cases {
         let found = demux(&bytes).unwrap();
@@ -281,6 +287,25 @@ fn the_layout_makes_no_difference() {
         let ahead = |track: u32| found.samples.iter().take(60).filter(|sample| sample.track == track).count();
         assert!(bytes.len() > super::super::limits::BATCH_BYTES || (ahead(1) > 5 && ahead(2) > 5), "{name}");
     }
+}
+
+#[test]
+fn a_part_beyond_four_gibibytes_is_found() {
+    // Of two chunks that say nothing, as long as chunks can be said to be.
+    const JUNK: u32 = (1 << 31) + 4096;
+    const HOLE: u64 = 2 * (JUNK as u64 + 8);
+    let original = original();
+    let (bytes, second) = Film::new(&original).build_open_dml(2, HOLE);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bytes[..second]).unwrap();
+    for _ in 0..2 {
+        file.write_all(&[&b"JUNK"[..], &JUNK.to_le_bytes()].concat()).unwrap();
+        file.seek(SeekFrom::Current(JUNK.into())).unwrap();
+    }
+    file.write_all(&bytes[second..]).unwrap();
+    let found = drive(&mut Avi::new(HOLE + bytes.len() as u64), &mut file).unwrap();
+    assert_eq!(found.notes, [""; 0]);
+    assert!(tracks(&found) == tracks(&demux(&original).unwrap()));
 }
 
 #[test]

@@ -5,10 +5,12 @@ mod codecs;
 mod compressed;
 mod decoded;
 mod files;
+mod groups;
+mod large;
 mod probed;
 mod rare;
 mod reads;
-mod tree;
+pub(super) mod tree;
 
 use super::*;
 use crate::container::testing::{Demuxed, drive};

@@ -74,6 +74,69 @@ fn tables_of_all_kinds() {
     });
 }
 
+/// Sizes in fields of 4, 8 and 16 bits are those of 32 bits.
+#[test]
+fn narrow_sizes_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = std::fs::read(make(folder.path(), "plain.mp4", &[BOTH, H264, AAC])).unwrap();
+    // What the samples are doesn't matter here: each is taken as far as its field counts.
+    let with = |bits: u32, name: &[u8; 4]| {
+        let mut tree = Tree::parse(&plain);
+        let stbl = tree.stbl(2);
+        let sizes: Vec<u32> = numbers(&stbl.get(b"stsz").fields)[3..].iter().map(|size| size % (1 << bits)).collect();
+        let count = sizes.len() as u32;
+        let narrow = match bits {
+            4 => sizes.chunks(2).map(|pair| (pair[0] << 4 | pair.get(1).unwrap_or(&0)) as u8).collect(),
+            8 => sizes.iter().map(|size| *size as u8).collect(),
+            _ => sizes.iter().flat_map(|size| (*size as u16).to_be_bytes()).collect::<Vec<u8>>(),
+        };
+        stbl.remove(b"stsz");
+        stbl.inner.push(match name {
+            b"stz2" => Node::leaf(name, [words(&[0, bits, count]), narrow].concat()),
+            _ => Node::leaf(name, [words(&[0, 0, count]), words(&sizes)].concat()),
+        });
+        demux(&tree.bytes()).unwrap()
+    };
+    for bits in [4, 8, 16] {
+        let (narrow, wide) = (with(bits, b"stz2"), with(bits, b"stsz"));
+        assert!(narrow.of(2).count() > 100 && narrow.samples == wide.samples, "{bits} bits");
+    }
+}
+
+/// Durations of the header are nobody's business where fragments follow, nor is a length of `mdat` that the file lacks.
+#[test]
+fn lies_of_the_header_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file =
+        |name, flags| std::fs::read(make(folder.path(), name, &[BOTH, H264, AAC, &["-movflags", flags]])).unwrap();
+    let places = |bytes: &[u8], name: &[u8; 4]| -> Vec<usize> {
+        bytes.windows(4).enumerate().filter(|(_, window)| window == name).map(|(at, _)| at).collect()
+    };
+    let fragmented = file("fragmented.mp4", "frag_keyframe+empty_moov");
+    let want = demux(&fragmented).unwrap();
+    for duration in [1, 12_345_678, u32::MAX] {
+        let mut bytes = fragmented.clone();
+        // Behind the name: version and flags, two dates, and the timescale or the track's number with a reserved word.
+        for (name, behind) in [(b"mvhd", 20), (b"mdhd", 20), (b"tkhd", 24)] {
+            for at in places(&fragmented, name) {
+                bytes[at + behind..at + behind + 4].copy_from_slice(&duration.to_be_bytes());
+            }
+        }
+        let found = demux(&bytes).unwrap();
+        assert!(found.samples == want.samples && found.notes == want.notes, "{duration}: {:?}", found.notes);
+    }
+    let plain = file("first.mp4", "+faststart");
+    let want = demux(&plain).unwrap();
+    let mdat = *places(&plain, b"mdat").first().unwrap();
+    for longer in [1, 1000, 1 << 30] {
+        let mut bytes = plain.clone();
+        let size = u32::from_be_bytes(bytes[mdat - 4..mdat].try_into().unwrap()) + longer;
+        bytes[mdat - 4..mdat].copy_from_slice(&size.to_be_bytes());
+        let found = demux(&bytes).unwrap();
+        assert!(found.samples == want.samples, "mdat longer by {longer}: {:?}", found.notes);
+    }
+}
+
 #[test]
 fn a_box_of_size_zero_goes_to_the_end() {
     let folder = tempfile::tempdir().unwrap();

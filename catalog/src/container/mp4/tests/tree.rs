@@ -85,7 +85,7 @@ impl Node {
     }
 }
 
-fn parse(mut bytes: &[u8]) -> Vec<Node> {
+pub(super) fn parse(mut bytes: &[u8]) -> Vec<Node> {
     let mut out = Vec::new();
     while !bytes.is_empty() {
         let (_, head) = boxes::header(bytes).unwrap();
@@ -93,7 +93,7 @@ fn parse(mut bytes: &[u8]) -> Vec<Node> {
         let body = &whole[head.header as usize..];
         let mut node = Node::leaf(&head.kind.0, body.to_vec());
         node.wide = head.header == 16;
-        if matches!(&node.kind, b"moov" | b"trak" | b"edts" | b"mdia" | b"minf" | b"stbl") {
+        if matches!(&node.kind, b"moov" | b"trak" | b"edts" | b"mdia" | b"minf" | b"stbl" | b"moof" | b"traf") {
             node.fields.clear();
             node.inner = parse(body);
         }
@@ -104,7 +104,7 @@ fn parse(mut bytes: &[u8]) -> Vec<Node> {
 }
 
 /// Big-endian words.
-pub(super) fn words(words: &[u32]) -> Vec<u8> {
+pub(in super::super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 

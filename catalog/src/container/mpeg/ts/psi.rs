@@ -167,6 +167,11 @@ impl ProgramMap {
     pub fn has_media(&self) -> bool {
         self.streams.iter().any(|stream| stream.kind.kind.is_some_and(|kind| kind != Kind::Unknown))
     }
+
+    /// Whether one could come of private data that nothing describes.
+    pub fn may_have_media(&self) -> bool {
+        self.streams.iter().any(|stream| stream.kind.kind.is_some())
+    }
 }
 
 /// Tags with what belongs to them, as far as they are whole.

@@ -69,7 +69,7 @@ impl Scout {
     }
 
     /// The first program with video, once no other can be it; `last` says that nothing more will be learned, and then
-    /// one with sound alone will do.
+    /// one with sound alone will do, or with data that may be sound.
     pub fn choice(&self, last: bool) -> Option<Choice> {
         let all = self.programs.list();
         if let Some(wanted) = self.wanted {
@@ -96,7 +96,8 @@ impl Scout {
         };
         let whole = all.iter().all(|(number, _)| self.maps.contains_key(number)) && !all.is_empty();
         let told = found(ProgramMap::has_video, !last)
-            .or_else(|| found(ProgramMap::has_media, false).filter(|_| last || whole));
+            .or_else(|| found(ProgramMap::has_media, false).filter(|_| last || whole))
+            .or_else(|| found(ProgramMap::may_have_media, false).filter(|_| last));
         told.or_else(|| {
             // Without tables what comes is taken for one program.
             let map = self.guess.map().filter(|_| last && self.maps.is_empty())?;

@@ -50,3 +50,21 @@ fn real_files() {
     assert_eq!(demuxed.samples.len(), 1);
     assert!(demuxed.notes[0].contains("AC-3, which has no whole access unit"), "{:?}", demuxed.notes);
 }
+
+/// ffmpeg gives DTS no description, and a number that others give to subtitles.
+#[test]
+fn a_program_of_private_data_alone_is_told_by_its_content() {
+    let dts = ["-vn", "-c:a", "dca", "-strict", "-2"];
+    let file = film(PICTURE_25, SOUND_48, &dts, &["-f", "mpegts"]);
+    let demuxed = demux(&file);
+    let described: Vec<String> = demuxed.tracks.iter().map(|track| track.format.describe()).collect();
+    assert_eq!((described, demuxed.samples.len()), (vec!["DTS 48000 Hz 2 channels".to_owned()], 282));
+    let mut silent = file.clone();
+    for packet in silent.chunks_mut(188).filter(|packet| packet[1] & 0x1F == 1 && packet[2] == 0) {
+        // Behind the headers of the packets of both kinds, with or without a clock.
+        let keep = [6, 6, 18, 26][usize::from(packet[1] >> 5 & 2 | packet[3] >> 5 & 1)];
+        packet[keep..].fill(0);
+    }
+    let reason = drive_bytes(Kind::MpegTs, &silent).map_or_else(|error| error.reason, |_| "none".into());
+    assert!(reason.starts_with("no stream of the program can be taken; "), "{reason}");
+}
