@@ -62,7 +62,7 @@ fn a_program_of_private_data_alone_is_told_by_its_content() {
     let mut silent = file.clone();
     for packet in silent.chunks_mut(188).filter(|packet| packet[1] & 0x1F == 1 && packet[2] == 0) {
         // Behind the headers of the packets of both kinds, with or without a clock.
-        let keep = [6, 6, 18, 26][usize::from(packet[1] >> 5 & 2 | packet[3] >> 5 & 1)];
+        let keep = [4, 6, 18, 26][usize::from(packet[1] >> 5 & 2 | packet[3] >> 5 & 1)];
         packet[keep..].fill(0);
     }
     let reason = drive_bytes(Kind::MpegTs, &silent).map_or_else(|error| error.reason, |_| "none".into());
