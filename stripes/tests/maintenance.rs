@@ -28,10 +28,7 @@ async fn a_node_emptied_and_a_flipped_bit_are_repaired() {
     assert!(report.is_good() && report.good_bytes == heard, "{report:?}");
     // Two of each row, one gone with its node, one damaged.
     cluster.delete_object_at(nodes[1].id, layout.object).await.unwrap();
-    let path = nodes[2].dir.path().join(format!("objects/{:.2}/{}.units", layout.object.to_string(), layout.object));
-    let mut file = std::fs::read(&path).unwrap();
-    file[4096 + 64 + 1000] ^= 4;
-    std::fs::write(&path, file).unwrap();
+    flip_first_unit(&nodes[2], &layout);
     let of_node = |node: &TestNode| {
         let all = (0..layout.rows()).flat_map(|row| layout.row_units(row));
         all.filter(|address| layout.node(*address) == node.id).count() as u64
@@ -118,6 +115,33 @@ async fn a_plan_that_was_given_up_does_not_stand_in_the_way() {
     assert_eq!(cluster.drop_moved(&layout, &new).await, []);
     assert_eq!(read(&cluster, &new).await, bytes);
     assert!(cluster.scrub(&new, &Limit::default(), drop).await.is_good());
+}
+
+#[tokio::test]
+async fn what_a_broken_off_move_left_and_what_rotted_since_is_copied_again() {
+    let nodes = nodes(5);
+    let cluster = cluster(&nodes);
+    let bytes = bytes(50 * UNIT);
+    let layout = write_with(&cluster, &nodes[..4], 3, 1, &bytes).await;
+    let planned = plan(&layout, &ids(&nodes)).unwrap();
+    // All is there, but no catalog heard of it.
+    cluster.move_object(&layout, &planned, &Limit::default(), drop).await.unwrap();
+    flip_first_unit(&nodes[4], &layout);
+    let new = Arc::new(cluster.move_object(&layout, &planned, &Limit::default(), drop).await.unwrap());
+    assert_eq!(cluster.drop_moved(&layout, &new).await, []);
+    assert_eq!(read(&cluster, &new).await, bytes);
+    let report = cluster.scrub(&new, &Limit::default(), drop).await;
+    assert!(report.is_good() && report.bad_units == 0, "{report:?}");
+}
+
+/// Turns a bit of the first unit that the node has of an object.
+fn flip_first_unit(node: &TestNode, layout: &Layout) {
+    let path = node.dir.path().join(format!("objects/{:.2}/{}.units", layout.object.to_string(), layout.object));
+    let mut file = std::fs::read(&path).unwrap();
+    let stride = (UNIT + 64).next_multiple_of(4096);
+    let first = (0..).map(|row| 4096 + row * stride + 64 + 1000).find(|at| file[*at] != 0).unwrap();
+    file[first] ^= 4;
+    std::fs::write(&path, file).unwrap();
 }
 
 #[tokio::test]

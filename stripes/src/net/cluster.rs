@@ -17,10 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use futures_util::future::join_all;
-use hyper::{
-    Method, Uri,
-    header::{CONTENT_LENGTH, HeaderName},
-};
+use hyper::{Method, Uri, header::HeaderName};
 use serde::de::DeserializeOwned;
 use std::{
     collections::BTreeMap,
@@ -211,21 +208,6 @@ impl Cluster {
         let place = self.place(layout.node(address), Some(layout.object), Some(address));
         let path = unit_path(layout.object, address);
         self.ask(place, Method::PUT, &path, &headers, data, 0, self.0.options.put_timeout).await.map(drop)
-    }
-
-    /// Whether a unit is where the layout says, as far as can be told without reading it.
-    pub async fn has_unit(&self, layout: &Layout, address: UnitAddress) -> Result<bool, NodeError> {
-        let place = self.place(layout.node(address), Some(layout.object), Some(address));
-        let path = unit_path(layout.object, address);
-        let answer = self.ask(place, Method::HEAD, &path, &[], Bytes::new(), 0, self.0.options.ask_timeout).await;
-        match answer {
-            Ok(answer) => {
-                let length = answer.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-                Ok(length == Some(layout.unit_length(address)))
-            }
-            Err(NodeError { failure: NodeFailure::Absent(_) | NodeFailure::Damaged(_), .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// Removes a node's units of an object that don't belong there by `layout`, which must be sealed there.

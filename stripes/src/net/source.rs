@@ -163,8 +163,7 @@ impl UnitSource {
 
     /// The layout to read by.
     pub(super) fn newest(&self, layout: &Arc<Layout>) -> Arc<Layout> {
-        let newer = self.0.newer.read().unwrap_or_else(PoisonError::into_inner);
-        newer.get(&layout.object).filter(|newer| newer.generation > layout.generation).unwrap_or(layout).clone()
+        self.0.newest(layout)
     }
 
     /// Data unit `unit` of an object, within `deadline`: from its node, or rebuilt from its row where that one fails,
@@ -279,6 +278,12 @@ impl UnitSource {
 }
 
 impl Inner {
+    /// The layout to read by.
+    pub fn newest(&self, layout: &Arc<Layout>) -> Arc<Layout> {
+        let newer = self.newer.read().unwrap_or_else(PoisonError::into_inner);
+        newer.get(&layout.object).filter(|newer| newer.generation > layout.generation).unwrap_or(layout).clone()
+    }
+
     pub fn keep(&self, key: Key, data: Bytes) {
         self.cache.insert(key, data);
     }

@@ -113,10 +113,13 @@ impl Cluster {
     }
 
     async fn move_unit(&self, old: &Layout, new: &Layout, one: Move, limit: &Limit) -> Result<(), MoveError> {
-        if self.has_unit(new, one.address).await? {
-            return Ok(());
-        }
         limit.take(one.bytes).await;
+        // Read, not only asked for: what a move that was broken off left there may have rotted since.
+        match self.get_unit(new, one.address, self.options().ask_timeout).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_silence() => return Err(error.into()),
+            Err(_) => {}
+        }
         let data = match self.get_unit(old, one.address, self.options().ask_timeout).await {
             Ok(data) => data,
             Err(error) => {
