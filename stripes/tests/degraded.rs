@@ -14,6 +14,7 @@ use stripes::{
     membership::NodeState,
     net::{Cluster, Limit, UnitSource},
     node::NodeLimits,
+    scattered::Piece,
     store::StoreOptions,
 };
 use tokio::{
@@ -104,6 +105,28 @@ async fn a_node_that_dies_is_not_noticed_and_costs_nothing() {
     world.until(3, |state| state == NodeState::Up).await;
     world.play(200..UNITS as u64).await;
     assert!(world.cluster.statistics(id).await.unwrap().units_read > 0);
+}
+
+#[tokio::test]
+async fn parts_of_a_dead_node_cost_the_same_parts_of_the_others() {
+    let mut world = World::new(no_limits).await;
+    let dead = world.nodes.pop().unwrap();
+    let id = dead.id;
+    dead.kill().await;
+    world.until_avoided().await;
+    let lost: Vec<u64> =
+        (0..world.layout.units()).filter(|unit| world.layout.node(world.layout.address(*unit)) == id).collect();
+    // The last row is a shorter one.
+    let units = lost.iter().rev().take(8);
+    let mut asked = 0;
+    for (&unit, (start, end)) in units.zip([(0, 1), (5, 900), (UNIT as u32 / 2, UNIT as u32 - 9)].into_iter().cycle()) {
+        let data = world.source.piece(&world.layout, Piece { unit, start, end }, DEADLINE).await.unwrap();
+        let from = world.layout.unit_bytes(unit).start as usize;
+        assert_eq!(data, world.bytes[from + start as usize..from + end as usize], "{start}..{end} of unit {unit}");
+        asked += u64::from(end - start);
+    }
+    let read = world.source.statistics().bytes_fetched;
+    assert!(read <= 3 * asked, "{read} bytes were read for {asked}");
 }
 
 #[tokio::test]

@@ -6,13 +6,17 @@ use super::{
     source::UnitSource,
 };
 use crate::{
+    id::NodeId,
     layout::{Layout, UnitAddress},
+    membership::NodeState,
+    parity,
     row::Nodes,
     scattered::Piece,
     sum::crc32c,
     wire::{CRC_HEADER, parse_crc},
 };
 use bytes::Bytes;
+use futures_util::future::join_all;
 use hyper::{Method, header::RANGE};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -48,8 +52,8 @@ impl Cluster {
 }
 
 impl UnitSource {
-    /// A piece of an object, within `deadline`: from its node alone, as long as that is well and quick, else as
-    /// [`UnitSource::unit`] finds it. It is not kept.
+    /// A piece of an object, within `deadline`: from its node alone, as long as that is well and quick; where it does
+    /// not answer, from the same bytes of the others of its row; else as [`UnitSource::unit`] finds it. It is not kept.
     pub async fn piece(&self, layout: &Arc<Layout>, piece: Piece, deadline: Duration) -> Result<Bytes, NodeError> {
         let (inner, begun) = (&self.0, Instant::now());
         if let Some(unit) = self.cached(layout.object, piece.unit) {
@@ -59,9 +63,15 @@ impl UnitSource {
         let newest = self.newest(layout);
         let address = newest.address(piece.unit);
         let (node, watch) = (newest.node(address), inner.cluster.watched());
-        if !piece.is_whole(&newest) && !watch.is_avoided(node) {
+        let part = (piece.start, piece.end);
+        if piece.is_whole(&newest) {
+            // As good as any unit.
+        } else if self.is_gone(node) {
+            if let Some(data) = self.part_of_row(&newest, address, part, deadline / PATIENCE).await {
+                return Ok(data);
+            }
+        } else if !watch.is_avoided(node) {
             inner.misses.fetch_add(1, Relaxed);
-            let part = (piece.start, piece.end);
             match inner.cluster.get_part(&newest, address, part, deadline / PATIENCE).await {
                 Ok(data) => {
                     inner.bytes.fetch_add(data.len() as u64, Relaxed);
@@ -73,5 +83,60 @@ impl UnitSource {
         }
         let unit = self.unit(layout, piece.unit, deadline.saturating_sub(begun.elapsed())).await?;
         Ok(piece.of(&unit))
+    }
+
+    /// Whether a node does not answer at all. One that is merely slow is tried again by reads of whole units.
+    fn is_gone(&self, node: NodeId) -> bool {
+        matches!(self.0.cluster.node_state(node), NodeState::Suspect | NodeState::Down)
+    }
+
+    /// Part of a unit from the same bytes of `k` others of its row; `None` if not all of them come at once.
+    async fn part_of_row(
+        &self,
+        layout: &Layout,
+        address: UnitAddress,
+        (start, end): (u32, u32),
+        deadline: Duration,
+    ) -> Option<Bytes> {
+        let inner = &self.0;
+        let positions = 0..layout.row_width() as u8;
+        let parts: Vec<(u32, u32)> = positions
+            .map(|position| u32::try_from(layout.unit_length(UnitAddress { position, ..address })).unwrap_or(u32::MAX))
+            .map(|length| (start.min(length), end.min(length)))
+            .collect();
+        let lengths: Vec<usize> = parts.iter().map(|(start, end)| end.saturating_sub(*start) as usize).collect();
+        // A shorter unit has nothing there, and that is known.
+        let mut units: Vec<Option<Bytes>> = lengths.iter().map(|length| (*length == 0).then(Bytes::new)).collect();
+        let needed = usize::from(layout.policy.data).saturating_sub(units.iter().flatten().count());
+        let others = parts.into_iter().zip(0u8..).filter(|((start, end), position)| {
+            let other = UnitAddress { position: *position, ..address };
+            start < end && other != address && !self.is_gone(layout.node(other))
+        });
+        let asks = others.take(needed).map(async |(part, position)| {
+            let other = UnitAddress { position, ..address };
+            if let Some(unit) = layout.unit(other).and_then(|unit| inner.cache.get(&(layout.object, unit))) {
+                return (
+                    position,
+                    (part.1 as usize <= unit.len()).then(|| unit.slice(part.0 as usize..part.1 as usize)),
+                );
+            }
+            inner.misses.fetch_add(1, Relaxed);
+            let (watch, begun) = (inner.cluster.watched(), Instant::now());
+            match inner.cluster.get_part(layout, other, part, deadline).await {
+                Ok(data) => {
+                    inner.bytes.fetch_add(data.len() as u64, Relaxed);
+                    (position, Some(data))
+                }
+                Err(error) => {
+                    watch.read::<()>(layout.node(other), Err(&error.failure), begun.elapsed());
+                    (position, None)
+                }
+            }
+        });
+        for (position, data) in join_all(asks).await {
+            *units.get_mut(usize::from(position))? = data;
+        }
+        let mut all = parity::rebuild(layout.policy, &units, &lengths).ok()?;
+        Some(std::mem::take(all.get_mut(usize::from(address.position))?))
     }
 }
