@@ -34,6 +34,8 @@ const MAX_ROUNDS: usize = 4;
 pub const GRACE: Duration = Duration::from_secs(10);
 /// Problems that are named.
 const MAX_PROBLEMS: usize = 100;
+/// Films that a refusal names.
+const MAX_NAMED: usize = 10;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +80,21 @@ pub enum OperateError {
     /// The catalog knows no such node.
     #[error("no node {0} in the catalog")]
     NoNode(NodeId),
-    /// There are too few nodes for an object's rows.
-    #[error("object {object}: {error}; add a node first")]
+    /// There would be too few nodes for the rows of these films.
+    #[error(
+        "{films} {row} nodes each, one for each unit of a row, and there would be {nodes}; add a node first, or \
+         remove them and add them again with fewer units in a row"
+    )]
+    TooFewNodes {
+        /// Their names, and that they need.
+        films: String,
+        /// Units in a row, of the widest.
+        row: usize,
+        /// Nodes that could have them.
+        nodes: usize,
+    },
+    /// No layout can be made.
+    #[error("object {object}: {error}")]
     Plan {
         /// Which.
         object: ObjectId,
@@ -253,7 +268,7 @@ impl Operator {
             self.cluster.set_nodes(nodes)?;
         }
         let done = self.spread(Some(node), counters).await;
-        if let (Err(OperateError::Plan { .. }), Some(before)) = (&done, before) {
+        if let (Err(OperateError::Plan { .. } | OperateError::TooFewNodes { .. }), Some(before)) = (&done, before) {
             self.catalog.set_intent(node, before).await?;
         }
         done

@@ -1,14 +1,14 @@
 //! Objects to where they are wanted.
 
-use super::{ANSWER_LIMIT, Counters, Done, MAX_ROUNDS, OperateError, Operator};
-use crate::db::{Intent, Member, Move, MoveState, now};
+use super::{ANSWER_LIMIT, Counters, Done, MAX_NAMED, MAX_ROUNDS, OperateError, Operator};
+use crate::db::{CatalogError, Intent, Member, Move, MoveState, now};
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use stripes::id::{NodeId, ObjectId};
-use stripes::layout::Layout;
-use stripes::rebalance::{moves, plan};
+use stripes::layout::{Layout, LayoutError};
+use stripes::rebalance::{PlanError, moves, plan};
 use tokio::time::{sleep, timeout};
 
 /// Moves that are done before those that have waited long enough are tidied up.
@@ -74,7 +74,7 @@ impl Operator {
         let nodes = self.nodes().await?;
         let moving: HashMap<ObjectId, Move> =
             self.catalog.moves().await?.into_iter().map(|row| (row.old.object, row)).collect();
-        let mut work = Vec::new();
+        let (mut work, mut too_wide) = (Vec::new(), Vec::new());
         for layout in self.catalog.sealed_layouts().await? {
             let begun = moving.get(&layout.object).filter(|row| row.state == MoveState::Copying);
             if begun.is_none() && off.is_some_and(|node| !layout.nodes.contains(&node)) {
@@ -84,7 +84,14 @@ impl Operator {
             let new = match begun {
                 // Gone on with, if it goes where it should.
                 Some(row) if same_nodes(&row.new.nodes, &wanted) && row.old == layout => row.new.clone(),
-                _ => plan(&layout, &wanted).map_err(|error| OperateError::Plan { object: layout.object, error })?,
+                _ => match plan(&layout, &wanted) {
+                    Ok(new) => new,
+                    Err(PlanError::Layout(LayoutError::FewNodes { row, nodes })) => {
+                        too_wide.push((layout.object, row, nodes));
+                        continue;
+                    }
+                    Err(error) => return Err(OperateError::Plan { object: layout.object, error }),
+                },
             };
             if new != layout {
                 work.push((layout, new));
@@ -94,7 +101,25 @@ impl Operator {
                 work.push((layout, new));
             }
         }
-        Ok(work)
+        match too_wide.iter().max_by_key(|(_, row, _)| *row) {
+            None => Ok(work),
+            Some((_, row, nodes)) => {
+                let objects = too_wide.iter().map(|(object, ..)| *object).collect();
+                Err(OperateError::TooFewNodes { films: self.need(&objects).await?, row: *row, nodes: *nodes })
+            }
+        }
+    }
+
+    /// The presentations that these objects are of, by name, and that they need something.
+    async fn need(&self, objects: &BTreeSet<ObjectId>) -> Result<String, CatalogError> {
+        let all = self.catalog.presentations().await?.into_iter();
+        let films = all.filter(|film| objects.contains(&film.media.object) || objects.contains(&film.index.object));
+        let names: Vec<String> = films.map(|film| film.name).collect();
+        Ok(match names.split_at_checked(MAX_NAMED) {
+            Some((named, more @ [_, ..])) => format!("{} and {} more films need", named.join(", "), more.len()),
+            _ if names.is_empty() => format!("{} objects of channels need", objects.len()),
+            _ => format!("{} need", names.join(", ")),
+        })
     }
 
     /// One object to its new place. False where it is not there any more.

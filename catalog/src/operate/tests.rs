@@ -103,7 +103,11 @@ async fn a_node_comes_and_another_goes() {
 
     // Four are left, as many as a row has units.
     let error = operator.run(Task::Drain(ids[1]), |_| {}).await.unwrap_err().to_string();
-    assert!(error.contains("only 3 nodes; add a node first"), "{error}");
+    assert!(
+        error.starts_with("film0, film1, film2 need 4 nodes each")
+            && error.contains("there would be 3; add a node first"),
+        "{error}"
+    );
     let member = world.catalog.members().await.unwrap().into_iter().find(|member| member.node.id == ids[1]).unwrap();
     assert_eq!(member.intent, Intent::Active);
     assert!(matches!(operator.run(Task::Drain(NodeId(7)), |_| {}).await, Err(OperateError::NoNode(NodeId(7)))));
