@@ -31,6 +31,9 @@ const TELL_EVERY: u32 = 10;
 const REPAIR_SHARE: u64 = 4;
 /// Of fewer units than so many in a turn it is not told how many came late.
 const MIN_ASKED: u64 = 10;
+/// A front that starts waits so many turns of [`ASK_EVERY`] at most for its part of the nodes: if none is left, or who
+/// holds it has died lately, it answers 453 until there is one.
+const TURNS_FOR_A_PART: u32 = 4;
 /// A node's measured rate says something once so much was read of it, bytes.
 const MEASURED_AT: u64 = 64 << 20;
 
@@ -83,8 +86,9 @@ struct Asked {
 }
 
 impl ClusterWatch {
-    /// Asks catalog and nodes once, so that what follows knows of them, and then until the runtime ends. From then on
-    /// too, units that viewers find bad or missing are written anew.
+    /// Asks catalog and nodes, so that what follows knows of them, until this front has its part of what the nodes can
+    /// be promised for, and then until the runtime ends. From then on too, units that viewers find bad or missing are
+    /// written anew.
     pub async fn start(catalog: Catalog, source: UnitSource, admission: Admission, options: WatchOptions) -> Self {
         let watch = Self::default();
         let mut asking = Asking {
@@ -103,6 +107,14 @@ impl ClusterWatch {
         };
         asking.source.cluster().watch();
         asking.turn(&watch, 0).await;
+        // Where other fronts hold all that nobody was promised, they give up some as soon as they hear of this one.
+        for turn in 0..TURNS_FOR_A_PART {
+            if asking.has_part() {
+                break;
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+            asking.turn(&watch, turn).await;
+        }
         let (source, limit) = (asking.source.clone(), asking.repairs.clone());
         tokio::spawn(async move { source.keep_repairing(&limit).await });
         let own = watch.clone();
@@ -246,6 +258,12 @@ impl Asking {
             Ok(told) => (self.told, self.asked) = (Some(told), Some(asked)),
             Err(error) => tracing::debug!(%error, "not told what is promised"),
         }
+    }
+
+    /// Whether there is something of every node that this front may promise.
+    fn has_part(&self) -> bool {
+        let shares = self.told.as_ref().map(|told| told.nodes.values());
+        shares.is_some_and(|mut shares| shares.all(|share| share.held_bps > 0))
     }
 
     /// Of the units that were asked for since the last turn, how many came late or not from their node.
