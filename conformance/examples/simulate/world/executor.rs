@@ -7,6 +7,7 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     future::{Future, poll_fn},
+    pin::Pin,
     rc::Rc,
     sync::{Arc, Mutex},
     task::{Context, Poll, Wake, Waker},
@@ -74,21 +75,8 @@ impl Executor {
         drop(task);
     }
 
-    pub fn sleep(&self, time: Duration) -> impl Future<Output = ()> + use<> {
-        let (inner, due) = (self.0.clone(), self.0.now.get() + time);
-        let mut number = None;
-        poll_fn(move |cx: &mut Context<'_>| {
-            if inner.now.get() >= due {
-                return Poll::Ready(());
-            }
-            let number = *number.get_or_insert_with(|| {
-                let number = inner.next_timer.replace(inner.next_timer.get() + 1);
-                inner.timers.borrow_mut().push(Reverse((due, number)));
-                number
-            });
-            inner.wakers.borrow_mut().insert(number, cx.waker().clone());
-            Poll::Pending
-        })
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        Sleep { inner: self.0.clone(), due: self.0.now.get() + time, number: None }
     }
 
     /// `None` if it takes longer.
@@ -113,13 +101,13 @@ impl Executor {
                 return true;
             }
             let Some(Reverse((due, number))) = self.0.timers.borrow_mut().pop() else { return false };
+            // Nobody waits for it any more.
+            let Some(waker) = self.0.wakers.borrow_mut().remove(&number) else { continue };
             if due > limit {
                 return false;
             }
             self.0.now.set(due.max(self.0.now.get()));
-            if let Some(waker) = self.0.wakers.borrow_mut().remove(&number) {
-                waker.wake();
-            }
+            waker.wake();
         }
     }
 
@@ -128,6 +116,41 @@ impl Executor {
         let waker = Waker::from(Arc::new(Ready { task: number, ready: self.0.ready.clone() }));
         if task.poll_unpin(&mut Context::from_waker(&waker)).is_pending() {
             self.0.tasks.borrow_mut()[number] = Some(task);
+        }
+    }
+}
+
+/// Ends at a time of the simulated clock.
+pub struct Sleep {
+    inner: Rc<Inner>,
+    due: Duration,
+    /// Of the timer, once there is one.
+    number: Option<u64>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let inner = self.inner.clone();
+        if inner.now.get() >= self.due {
+            return Poll::Ready(());
+        }
+        let due = self.due;
+        let number = *self.number.get_or_insert_with(|| {
+            let number = inner.next_timer.replace(inner.next_timer.get() + 1);
+            inner.timers.borrow_mut().push(Reverse((due, number)));
+            number
+        });
+        inner.wakers.borrow_mut().insert(number, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.inner.wakers.borrow_mut().remove(&number);
         }
     }
 }

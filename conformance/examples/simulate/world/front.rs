@@ -215,6 +215,8 @@ async fn read(world: &Rc<World>, layout: Arc<Layout>, unit: u64, left: Duration)
                 };
                 match select(Box::pin(answered), news).await {
                     Either::Left(((address, Answer::Unit(data)), _)) => core.handle_unit(address, data),
+                    // It was moved away meanwhile, and is to be read where it is now.
+                    Either::Left(_) if front.newest(&layout).generation > layout.generation => return None,
                     Either::Left(((address, answer), _)) => {
                         core.handle_failure(address, answer == Answer::Unreachable, world.clock.now());
                     }

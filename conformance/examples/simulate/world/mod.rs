@@ -147,7 +147,10 @@ impl World {
 
     /// What an object's units hold.
     fn bytes(&self, object: ObjectId, range: std::ops::Range<u64>) -> Vec<u8> {
-        range.map(|at| ((at ^ object.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+        let word = |at: u64| ((at ^ object.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).rotate_left(29).to_le_bytes();
+        let mut bytes: Vec<u8> = (range.start / 8..range.end.div_ceil(8)).flat_map(word).collect();
+        bytes.truncate((range.end - range.start / 8 * 8) as usize);
+        bytes.split_off((range.start % 8) as usize)
     }
 }
 

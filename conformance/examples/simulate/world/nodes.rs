@@ -42,7 +42,6 @@ pub struct SimObject {
 pub enum Ask {
     Check,
     Get(ObjectId, UnitAddress),
-    Has(ObjectId, UnitAddress),
     /// With the generation on whose behalf, for sealed objects.
     Put(ObjectId, UnitAddress, Bytes, Option<u32>),
     Seal(Layout),
@@ -112,22 +111,14 @@ impl SimNode {
             Ask::Get(object, address) => match self.slot(object, address) {
                 None => Answer::Absent,
                 Some((_, data, crc)) if crc32c::crc32c(data) != *crc => Answer::Damaged,
-                Some((_, data, crc)) => {
+                Some((_, data, crc)) if self.harm == Some(Harm::Lying) => {
                     let mut data = data.to_vec();
-                    if self.harm == Some(Harm::Lying) {
-                        data.iter_mut().step_by(7).for_each(|byte| *byte ^= 0x55);
-                    }
+                    data.iter_mut().step_by(7).for_each(|byte| *byte ^= 0x55);
                     // As the asker checks it.
                     if crc32c::crc32c(&data) == *crc { Answer::Unit(data.into()) } else { Answer::Bad }
                 }
+                Some((_, data, _)) => Answer::Unit(data.clone()),
             },
-            Ask::Has(object, address) => {
-                if self.slot(object, address).is_some() {
-                    Answer::Done
-                } else {
-                    Answer::Absent
-                }
-            }
             Ask::Put(object, address, data, generation) => self.put(me, object, address, data, generation),
             Ask::Seal(layout) => self.seal(me, layout),
             Ask::Manifest(object) => {

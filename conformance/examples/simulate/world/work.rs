@@ -63,6 +63,7 @@ pub async fn keep_working(world: Rc<World>) {
                 // Whatever it wrote that nobody names lacks nothing to anybody.
                 let films = world.films.borrow();
                 world.lacking.borrow_mut().retain(|(object, _)| films.contains_key(object));
+                continue;
             }
         }
         while !done.get() && world.broken.borrow().is_none() {
@@ -273,7 +274,8 @@ fn is_whole(world: &World, new: &Layout) -> bool {
 }
 
 async fn move_unit(world: &World, old: &Layout, new: &Layout, one: Move) -> bool {
-    if world.ask(one.to, Ask::Has(new.object, one.address), WITHIN).await == Answer::Done {
+    // Read, not only asked for: what an earlier move left there may have rotted since.
+    if let Answer::Unit(_) = world.ask(one.to, Ask::Get(new.object, one.address), WITHIN).await {
         return true;
     }
     let data = match world.ask(one.from, Ask::Get(old.object, one.address), WITHIN).await {
