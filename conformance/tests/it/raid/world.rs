@@ -97,7 +97,7 @@ pub struct World {
     pub data: PathBuf,
     pub nodes: Vec<Node>,
     front: Option<Process>,
-    port: u16,
+    pub port: u16,
 }
 
 impl World {
@@ -108,10 +108,15 @@ impl World {
 
     /// The same with nodes of choice, which have a folder to be made in.
     pub fn with(parity: u8, films: &[Recipe], nodes: impl FnOnce(&Path) -> Vec<Node>) -> Self {
+        Self::configured(CONFIG, parity, films, nodes)
+    }
+
+    /// The same with a configuration of choice.
+    pub fn configured(config: &str, parity: u8, films: &[Recipe], nodes: impl FnOnce(&Path) -> Vec<Node>) -> Self {
         let folder = tempdir().unwrap();
         let data = folder.join("data");
         std::fs::create_dir_all(&data).unwrap();
-        std::fs::write(folder.join("config.toml"), CONFIG).unwrap();
+        std::fs::write(folder.join("config.toml"), config).unwrap();
         let nodes = nodes(&folder);
         let mut world = Self { folder, data, nodes, front: None, port: free_port().unwrap() };
         world.start_front();
@@ -126,14 +131,23 @@ impl World {
     /// Starts the front, or kills it as `kill -9` does and starts it again.
     pub fn start_front(&mut self) {
         self.kill_front();
-        let listen = format!("127.0.0.1:{}", self.port);
+        self.front = Some(self.run_front(self.port));
+    }
+
+    /// One more front of the same catalog and cluster, and its port.
+    pub fn another_front(&self) -> (Process, u16) {
+        let port = free_port().unwrap();
+        (self.run_front(port), port)
+    }
+
+    fn run_front(&self, port: u16) -> Process {
+        let listen = format!("127.0.0.1:{port}");
         let (config, data) = self.common();
         let mut arguments = vec!["front", "--listen", &listen, "--config", &config, "--data", &data];
         let catalog = self.data.join("catalog.db").to_string_lossy().into_owned();
         arguments.extend(["--catalog", &catalog]);
         self.nodes.iter().for_each(|node| arguments.extend(["--node", node.url.as_str()]));
-        let front = Process::start(&arguments).unwrap().0;
-        self.front = Some(front);
+        Process::start(&arguments).unwrap().0
     }
 
     pub fn kill_front(&mut self) {
@@ -298,7 +312,7 @@ pub fn rtp_header(bytes: &[u8]) -> (u16, u32, u32) {
 }
 
 /// An even port and the next one.
-fn pair() -> (UdpSocket, UdpSocket) {
+pub fn pair() -> (UdpSocket, UdpSocket) {
     loop {
         let rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = rtp.local_addr().unwrap().port();
