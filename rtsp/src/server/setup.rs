@@ -218,9 +218,14 @@ fn matches(request: &Request, index: &Index) -> Result<(), Box<Refusal>> {
     }
 }
 
-/// A channel's packets are made once for all: who wants smaller ones says so by the first SETUP.
+/// A channel's packets are made once for all: who wants smaller ones says so by the first SETUP. A group's are what they
+/// are, and who can go back in time has small ones only then.
 fn in_small_packets(request: &Request, watching: Watching) -> Result<Watching, Box<Refusal>> {
     let Some(Blocksize(bytes)) = blocksize(request)? else { return Ok(watching) };
+    let group = |asked: &Transport| asked.delivery == Some(Delivery::Multicast);
+    if watching.window.is_some() || transports(request)?.iter().any(group) {
+        return Ok(watching);
+    }
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     Ok(watching.channel.in_packets_of(&watching.live, bytes).unwrap_or(watching))
 }

@@ -55,6 +55,15 @@ fn it_is_watched_as_it_is_now_and_not_otherwise() {
         ),
     );
     check(
+        "smaller packets",
+        "
+        > SETUP news/track1 | Transport: RTP/AVP;unicast;client_port=5000-5001 | Blocksize: much \n < 416 | !Session
+        > SETUP news/track1 | Transport: RTP/AVP;unicast;client_port=5000-5001 | Blocksize: 600 \n < 200
+        > SETUP news/track2 | Transport: RTP/AVP;unicast;client_port=5002-5003 | Session: $S \n < 200
+        > PLAY news | Session: $S \n < 200 | Range: = npt=now- \n = play Resume None 2 tracks, go
+        > TEARDOWN news | Session: $S \n < 200 \n = remove bye=true",
+    );
+    check(
         "one track goes, the other stays",
         &format!(
             "{set_up}

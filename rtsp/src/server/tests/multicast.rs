@@ -103,6 +103,10 @@ fn the_viewers_order_counts_and_what_can_not_be_had_is_passed_over() {
         > PLAY news | Session: $S \n < 200 | RTP-Info: news/track2;seq= \n = play Resume None 1 tracks, go
         > TEARDOWN news | Session: $S \n < 200 \n = remove bye=true",
     );
+    setting.check(
+        "a group's packets are as large as they are",
+        "> SETUP news/track1 | Transport: RTP/AVP;multicast | Blocksize: 600 \n < 200 | Transport: RTP/AVP;multicast;",
+    );
     let (specific, _) = self::setting("232.7.1.2", true, None);
     specific.check(
         "source-specific",
