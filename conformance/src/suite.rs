@@ -7,6 +7,7 @@
 //! - [`Offer`]: what the server was found to offer. [`Options`]: what the user chose.
 //! - [`Context`]: what a case is given. [`capture::Capture`]: the presentation played, every packet kept.
 //! - [`wire::Wire`]: a connection that sends any bytes. [`session::Session`]: a viewer.
+//! - [`publish::Publisher`]: one who brings a presentation.
 //! - [`carry::Carry`]: within what a connection goes.
 //! - [`message::Request`], [`message::Response`]: messages as bytes. [`description::Description`]: SDP.
 //! - [`packets::Rtp`], [`packets::compound`]: packets, read by two parsers that must agree.
@@ -30,6 +31,7 @@ pub mod offer;
 pub mod packets;
 
 pub mod payload;
+pub mod publish;
 pub mod record;
 pub mod report;
 pub mod rtp;

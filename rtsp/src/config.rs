@@ -295,7 +295,7 @@ impl Default for Config {
                 tcp_queue_kib: 512,
                 tcp_stuck_s: 30,
                 max_connections: 20_000,
-                max_connections_per_address: 10_000,
+                max_connections_per_address: 12_000,
                 network_mbit_s: 0,
                 circuit_breaker: CircuitBreaker::Reported,
             },

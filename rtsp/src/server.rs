@@ -215,6 +215,9 @@ impl Server {
             for (id, session) in sessions.ended() {
                 v2::end_of_stream(id, session);
             }
+            for (id, session, info) in sessions.slowed() {
+                v2::scale_change(id, session, &info);
+            }
             ended
         };
         for (id, mut session, why) in ended {

@@ -118,6 +118,8 @@ pub struct Session {
     pub notify: Option<Notify>,
     /// The range was played to its end, and nobody was told yet.
     pub ended: bool,
+    /// Another rate than PLAY's came into use since its viewer was told: each track's first packet at it.
+    pub slowed: Option<Vec<TrackInfo>>,
     /// Each track's next packet, where that was.
     pub reached: Vec<TrackInfo>,
     /// The presentation.
@@ -168,6 +170,7 @@ impl Session {
             user: None,
             notify: None,
             ended: false,
+            slowed: None,
             reached: Vec::new(),
             index,
             watching,
@@ -376,6 +379,11 @@ impl Session {
                     }
                 }
                 Ok(ViewerEvent::Next(range, rate)) => self.played(range.start, range.end, rate, now),
+                Ok(ViewerEvent::Slowed(range, rate, info)) => {
+                    let end = self.range_end.unwrap_or(range.end);
+                    self.played(range.start, end, rate, now);
+                    self.slowed = Some(info);
+                }
                 // A.2: Ready at the end of the range; the session stays until TEARDOWN or its timeout.
                 Ok(ViewerEvent::EndOfStream) => {
                     self.stop();

@@ -36,6 +36,9 @@ struct Arguments {
     /// Password of --user.
     #[arg(long)]
     password: Option<String>,
+    /// Something of the same server that takes a publisher (ANNOUNCE, RECORD): what is there is written over.
+    #[arg(long, value_name = "URL")]
+    publish: Option<String>,
     /// How packets travel: udp, tcp, or all (each of the cases on packets once over each).
     #[arg(long, default_value = "all", value_parser = ["udp", "tcp", "all"])]
     transport: String,
@@ -114,6 +117,7 @@ fn conduct(arguments: &Arguments) -> Result<u8> {
         hostile: arguments.hostile,
         longest_timeout: Duration::from_secs(arguments.longest_timeout),
         second: arguments.urls.get(1).cloned(),
+        publish: arguments.publish.clone(),
         carry: match arguments.carry.as_str() {
             "http" => Carry::Http,
             "websocket" => Carry::WebSocket,

@@ -59,6 +59,8 @@ pub enum Need {
     Encoding(&'static str),
     /// A second URL was given on the command line.
     SecondUrl,
+    /// A URL that may be published to was given on the command line.
+    Publish,
     /// The case takes longer than the session timeout that the server states.
     Timeout,
     /// The case may harm a weak server: only with `--hostile`.

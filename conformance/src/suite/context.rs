@@ -33,6 +33,8 @@ pub struct Options {
     pub longest_timeout: Duration,
     /// The URL of another presentation of the same server.
     pub second: Option<String>,
+    /// The URL of something of the same server that may be published to.
+    pub publish: Option<String>,
     /// Within what the connections go.
     pub carry: Carry,
 }
@@ -48,6 +50,7 @@ impl Default for Options {
             hostile: false,
             longest_timeout: Duration::from_secs(70),
             second: None,
+            publish: None,
             carry: Carry::Plain,
         }
     }

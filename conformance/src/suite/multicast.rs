@@ -4,6 +4,7 @@ use crate::suite::{
     case::{Case, Need, Verdict, ensure, fail, skip},
     context::Context,
     message::{Request, Response, parameter},
+    packets::{Block, compound},
 };
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
@@ -80,6 +81,17 @@ const CASES: &[Case] = &[
         }
         c.status("a destination of the client's", &answer, &[400, 403, 461, 462])
     }),
+    Case::must("MC-09", "RFC 3550 6.4, 11", "sender reports go to the group, to the port after RTP's", JOINED, |c| {
+        let (mut wire, id, answer) = joined(c)?;
+        let (group, port) = place(&answer)?;
+        let socket = member(group, port.saturating_add(1))?;
+        wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", &id))?;
+        let came = received(&socket, Duration::from_secs(9));
+        leave(c, &mut wire, &id);
+        let bytes = came.ok_or_else(|| fail("RTCP in the group", "none for 9 s"))?;
+        let blocks = compound(&bytes).map_err(|came| fail("a compound RTCP packet", came))?;
+        ensure(matches!(blocks.first(), Some(Block::Sender(_))), "a sender report", format!("{blocks:?}"))
+    }),
     Case::must(
         "MC-10",
         "RFC 2326 12.39",
@@ -127,7 +139,12 @@ fn place(answer: &Response) -> Verdict<(IpAddr, u16)> {
 }
 
 fn join(answer: &Response) -> Verdict<UdpSocket> {
-    let (IpAddr::V4(group), port) = place(answer)? else { return Err(skip("an IPv6 group")) };
+    let (group, port) = place(answer)?;
+    member(group, port)
+}
+
+fn member(group: IpAddr, port: u16) -> Verdict<UdpSocket> {
+    let IpAddr::V4(group) = group else { return Err(skip("an IPv6 group")) };
     let socket =
         UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(|error| skip(format!("port {port}: {error}")))?;
     socket

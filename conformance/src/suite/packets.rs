@@ -33,8 +33,8 @@ pub struct Rtp {
 pub enum Block {
     /// SR.
     Sender(Report),
-    /// RR: its sender.
-    Receiver(u32),
+    /// RR: its sender, and the sources that it reports on.
+    Receiver(u32, Vec<u32>),
     /// SDES: source, item type, text.
     Description(Vec<(u32, u8, String)>),
     /// BYE: its sources.
@@ -156,7 +156,7 @@ fn block(packet: &[u8], kind: u8, count: u8) -> Result<Block, String> {
             let ntp = u64::from(word(2)?) << 32 | u64::from(word(3)?);
             Block::Sender(Report { ssrc: word(1)?, ntp, rtp: word(4)?, packets: word(5)?, octets: word(6)? })
         }
-        201 => Block::Receiver(word(1)?),
+        201 => Block::Receiver(word(1)?, (0..usize::from(count)).map(|i| word(2 + 6 * i)).collect::<Result<_, _>>()?),
         202 => Block::Description(items(packet.get(4..).unwrap_or_default(), count)?),
         203 => Block::Bye((0..usize::from(count)).map(|i| word(1 + i)).collect::<Result<_, _>>()?),
         kind => Block::Other(kind),
@@ -231,7 +231,10 @@ mod tests {
         let sdes = [0x81, 202, 0, 3, 0, 0, 0, 7, 1, 2, b'a', b'b', 0, 0, 0, 0];
         let rr = [0x80, 201, 0, 1, 0, 0, 0, 7];
         let read = compound(&[&rr[..], &sdes, &bye].concat()).unwrap();
-        assert_eq!(read, [Block::Receiver(7), Block::Description(vec![(7, 1, "ab".into())]), Block::Bye(vec![7])]);
+        assert_eq!(
+            read,
+            [Block::Receiver(7, vec![]), Block::Description(vec![(7, 1, "ab".into())]), Block::Bye(vec![7])]
+        );
         let faults: &[(&[u8], &str)] = &[
             (&[0x81, 203, 0, 9, 0, 0, 0, 7], "says 40 bytes"),
             (&[0x01, 203, 0, 1, 0, 0, 0, 7], "RTCP version 0"),

@@ -54,6 +54,7 @@ pub const CHAPTERS: &[(&str, &str)] = &[
     ("R1-PAU", "RTSP 1.0: PAUSE"),
     ("R1-TEA", "RTSP 1.0: TEARDOWN"),
     ("R1-PAR", "RTSP 1.0: parameters"),
+    ("R1-REC", "RTSP 1.0: ANNOUNCE and RECORD"),
     ("R1-SES", "RTSP 1.0: sessions"),
     ("R1-PIP", "RTSP 1.0: pipelining"),
     ("R1-INT", "RTSP 1.0: interleaving"),

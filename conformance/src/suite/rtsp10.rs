@@ -13,6 +13,7 @@ mod pause;
 mod play;
 mod positions;
 mod range;
+mod record;
 mod scale;
 mod sdp;
 mod sessions;
@@ -47,6 +48,7 @@ pub fn cases() -> Vec<Case> {
         pause::CASES,
         teardown::CASES,
         parameters::CASES,
+        record::CASES,
         sessions::CASES,
         interleaved::CASES,
         auth::CASES,

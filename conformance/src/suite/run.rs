@@ -192,7 +192,7 @@ fn jobs(targets: &[Target], cases: &[Case], options: &Options) -> Vec<Job> {
             let each = case.needs(Need::EachTransport);
             let elsewhere =
                 matches!(case.needs.first(), Some(Need::Encoding(_))) && unmet(&case, &target.offer, options).is_some();
-            if place > 0 && (!each || elsewhere) {
+            if place > 0 && (!each || elsewhere || case.needs(Need::Publish)) {
                 continue;
             }
             let job = |lower, suffix: &str| {
@@ -273,6 +273,9 @@ fn unmet(case: &Case, offer: &Offer, options: &Options) -> Option<String> {
             Need::Encoding(name) => {
                 let has = |media: &crate::suite::description::Media| media.encoding().is_some_and(|(n, _)| n == *name);
                 (!offer.description.media.iter().any(has)).then(|| format!("no {name} track"))
+            }
+            Need::Publish => {
+                options.publish.is_none().then(|| "needs --publish and a URL that may be published to".into())
             }
             Need::SecondUrl => options.second.is_none().then(|| "needs the URL of a second presentation".into()),
             Need::Timeout => (offer.timeout > options.longest_timeout.as_secs())

@@ -1,9 +1,11 @@
 //! Playing what still grows: a channel's window, whose tables get longer at the end and lose their front.
 
-use super::{Playback, State, send::CATCH_UP};
+use super::{Playback, Rate, State, send::CATCH_UP};
+use crate::worker::{PlayError, Start, TrackInfo};
 use catalog::index::Index;
 use rtp::clock::{MediaTime, RtpTimestamp, Ticks};
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -58,6 +60,23 @@ impl Playback {
             && !self.rate.is_backward()
             && self.end >= self.index.duration
             && self.tracks.iter().all(|track| track.done)
+    }
+
+    /// Whether it is faster than what it plays grows, and has come to the end of what is known.
+    pub fn has_caught_up(&self) -> bool {
+        self.rate.scale() > 1.0 && self.is_waiting()
+    }
+
+    /// Goes on at the normal scale from the last place where decoding may begin (RFC 7826 13.5.3), once it
+    /// [goes](Playback::go): its range, and what [`Playback::play`] tells of the tracks.
+    ///
+    /// # Errors
+    /// As [`Playback::play`].
+    pub fn slow_down(&mut self, now: Instant) -> Result<(Range<MediaTime>, Rate, Vec<TrackInfo>), PlayError> {
+        let rate = Rate::nearest(1.0, self.rate.speed(), true);
+        let last = MediaTime(self.index.duration.0.saturating_sub(1));
+        let (range, info) = self.play(Start::At(last), None, rate, now)?;
+        Ok((range, rate, info))
     }
 
     /// Goes on in a newer index of the same presentation, of whose tables `gone` samples have gone from the front, track by

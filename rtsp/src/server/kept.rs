@@ -40,7 +40,8 @@ impl Server {
         let Some(watching) = &session.watching else { return Err(Refusal::no_session()) };
         let Some(window) = watching.window.clone() else { return Err(Refusal::no_session()) };
         let position = watching.live.position(now);
-        let (place, end) = asked(request, session.has_played(), position, &window)?;
+        let (place, end) = asked(request, session.has_played(), position, &window)
+            .map_err(|refusal| if v2::speaks(request) { v2::with_media_range(refusal, session) } else { refusal })?;
         let playing = session.position(now);
         let at = match (place, playing) {
             (Place::Now, _) => None,

@@ -2,7 +2,7 @@
 //! has a name, and requests of ours.
 
 use super::{Connection, Refusal, Server, live};
-use crate::headers::{Range, RtpInfo, SeekStyle};
+use crate::headers::{Range, RtpInfo, Scale, SeekStyle};
 use crate::message::{Method, Reply, Request, SERVER, StatusCode, Version};
 use crate::net::outbox::Outbox;
 use crate::session::{Ended, Session, SessionId, State};
@@ -76,15 +76,25 @@ pub(super) fn check_ranges(request: &Request) -> Result<(), Box<Refusal>> {
 
 /// What SETUP's answer says of the media (18.5, 18.29, 18.30).
 pub(super) fn say_media(reply: &mut Reply, session: &Session) {
-    reply.insert_header(
-        MEDIA_PROPERTIES,
-        match &session.watching {
-            Some(watching) => live::properties(watching),
-            None => film_properties(&session.index),
-        },
-    );
+    reply.insert_header(MEDIA_PROPERTIES, properties(session));
     reply.insert_header(ACCEPT_RANGES, RANGES);
     reply.insert_header(MEDIA_RANGE, media_range(session));
+}
+
+/// 18.29. Fast and backwards only what is kept can be played.
+fn properties(session: &Session) -> String {
+    let pictures = session.index.tracks.iter().any(|track| track.format.media() == Kind::Video);
+    match &session.watching {
+        None => film_properties(&session.index),
+        Some(watching) if watching.window.is_some() => {
+            format!("{}, Scales=\"{}\"", live::properties(watching), scales(pictures))
+        }
+        Some(watching) => live::properties(watching),
+    }
+}
+
+fn scales(pictures: bool) -> &'static str {
+    if pictures { "-32:-0.125, 0.125:32" } else { "1" }
 }
 
 fn film_properties(index: &Index) -> String {
@@ -100,8 +110,13 @@ fn film_properties(index: &Index) -> String {
         });
         track.clock().time(rtp::clock::Ticks(gap)).as_secs_f64()
     });
-    let scales = if video.is_some() { "-32:-0.125, 0.125:32" } else { "1" };
+    let scales = scales(video.is_some());
     format!("Random-Access={gap:.3}, Immutable, Unlimited, Scales=\"{scales}\"")
+}
+
+/// A refused range (13.4.1).
+pub(super) fn with_media_range(refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
+    refusal.field(MEDIA_RANGE, media_range(session))
 }
 
 /// All that there is.
@@ -177,11 +192,26 @@ pub(super) fn end_of_stream(id: &SessionId, session: &mut Session) {
     let last = |info: &TrackInfo| TrackInfo { sequence: info.sequence.wrapping_sub(1), ..*info };
     let last: Vec<TrackInfo> = session.reached.iter().map(last).collect();
     let info = rtp_info(session, &super::play::rtp_info(session, &last));
+    let scale = session.rate().scale();
+    let scale = if scale == 1.0 { String::new() } else { format!("Scale: {}\r\n", Scale(scale)) };
     let Some(notify) = session.notify.as_mut() else { return };
     let play = notify.play.clone().unwrap_or_else(|| "0".into());
     let more = format!(
         "Notify-Reason: end-of-stream\r\nRequest-Status: cseq={play} status=200 reason=\"OK\"\r\nRange: {range}\r\n\
-         RTP-Info: {info}\r\n"
+         {scale}RTP-Info: {info}\r\n"
+    );
+    ask(notify, "PLAY_NOTIFY", id, &more);
+}
+
+/// Another rate than PLAY's is in use (13.5.3).
+pub(super) fn scale_change(id: &SessionId, session: &mut Session, first: &[TrackInfo]) {
+    let range = Range::npt(session.started().unwrap_or(MediaTime::ZERO), session.range_end());
+    let info = rtp_info(session, &super::play::rtp_info(session, first));
+    let (scale, properties, all) = (Scale(session.rate().scale()), properties(session), media_range(session));
+    let Some(notify) = session.notify.as_mut() else { return };
+    let more = format!(
+        "Notify-Reason: scale-change\r\nRange: {range}\r\nScale: {scale}\r\nMedia-Properties: {properties}\r\n\
+         Media-Range: {all}\r\nRTP-Info: {info}\r\n"
     );
     ask(notify, "PLAY_NOTIFY", id, &more);
 }

@@ -2,7 +2,7 @@
 
 use super::{ConnectionId, Session, SessionId};
 use crate::server::Opened;
-use crate::worker::{ViewerId, WorkerId};
+use crate::worker::{TrackInfo, ViewerId, WorkerId};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -101,6 +101,14 @@ impl SessionTable {
         self.sessions.iter_mut().filter(ended).map(|(id, session)| {
             session.ended = false;
             (id, session)
+        })
+    }
+
+    /// The sessions that another rate came into use for since the last call, each with its tracks' first packets at it.
+    pub fn slowed(&mut self) -> impl Iterator<Item = (&SessionId, &mut Session, Vec<TrackInfo>)> {
+        self.sessions.iter_mut().filter_map(|(id, session)| {
+            let info = session.slowed.take()?;
+            Some((id, session, info))
         })
     }
 

@@ -218,6 +218,8 @@ pub enum ViewerEvent {
     Reached(Vec<TrackInfo>),
     /// What waited plays now: the real range and rate.
     Next(Range<MediaTime>, Rate),
+    /// It has caught up with what grows, and goes on at another rate: from where, and each track's first packet.
+    Slowed(Range<MediaTime>, Rate, Vec<TrackInfo>),
     /// A source has another SSRC now, since the viewer has taken the old one.
     Renamed {
         /// As it was set up.

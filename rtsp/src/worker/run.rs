@@ -258,6 +258,9 @@ impl Machine {
         if self.request(key, now) {
             self.transmit(key, now);
         }
+        if self.viewers.get(key).is_some_and(|viewer| viewer.playback.has_caught_up()) {
+            self.slow_down(key, now);
+        }
         self.report(key, now);
         let Some(viewer) = self.viewers.get(key) else { return };
         let held = viewer.playback.held_bytes();
@@ -329,6 +332,18 @@ impl Machine {
             viewer.tell(ViewerEvent::Reached(viewer.playback.infos(now)));
             viewer.tell(ViewerEvent::EndOfStream);
         }
+    }
+
+    /// Who plays faster than a channel's window grows has come to its end.
+    fn slow_down(&mut self, key: Key, now: Instant) {
+        self.flush();
+        let Some(viewer) = self.viewers.get(key) else { return };
+        let Ok((range, rate, info)) = viewer.playback.slow_down(now) else { return };
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        viewer.playback.go(now, NtpTimestamp::from_unix(wall));
+        viewer.tell(ViewerEvent::Slowed(range, rate, info));
+        self.request(key, now);
+        self.transmit(key, now);
     }
 
     fn fail(&mut self, key: Key, reason: String, now: Instant) {

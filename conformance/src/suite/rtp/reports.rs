@@ -6,9 +6,12 @@ use crate::suite::{
     case::{Case, Need, Verdict, ensure, fail, skip},
     context::Context,
     packets::{Block, Report, timestamp_step},
-    session::Lower,
+    session::{Lower, Session},
 };
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 const EACH: &[Need] = &[Need::Tracks, Need::EachTransport];
 
@@ -16,7 +19,7 @@ pub(super) const CASES: &[Case] = &[
     Case::must("RTCP-01", "RFC 3550 6.1", "every RTCP packet is a compound that begins with a report", EACH, |c| {
         each(c, |track| {
             for blocks in readable(track)? {
-                let report = matches!(blocks.first(), Some(Block::Sender(_) | Block::Receiver(_)));
+                let report = matches!(blocks.first(), Some(Block::Sender(_) | Block::Receiver(..)));
                 ensure(report, "SR or RR first", format!("{blocks:?}"))?;
             }
             Ok(())
@@ -176,6 +179,13 @@ pub(super) const CASES: &[Case] = &[
         strange,
     ),
     Case::must(
+        "RTCP-08",
+        "RFC 8083 4.2, RFC 7826 C.1.6.3",
+        "UDP stops where reports say that nothing arrives any more",
+        &[Need::Tracks, Need::Udp, Need::Version2, Need::Timeout],
+        nothing_arrives,
+    ),
+    Case::must(
         "RTCP-09",
         "RFC 3605",
         "RTCP that doesn't come from the next port is announced",
@@ -246,6 +256,50 @@ fn together(c: &mut Context) -> Verdict {
     let (Some(first), Some(second)) = (instants.first(), instants.get(1)) else { return Err(skip("one rtptime only")) };
     let off = (first - second).abs();
     ensure(off < 0.02, "rtptimes at one instant, 20 ms at most apart", format!("{:.1} ms", off * 1000.0))
+}
+
+/// Reports say that packets came at first, and then that none has come since.
+fn nothing_arrives(c: &mut Context) -> Verdict {
+    let mut session = Session::open(c, Lower::Udp, &[0])?;
+    session.play(None)?;
+    let (began, mut last, mut told) = (Instant::now(), Instant::now(), None);
+    while began.elapsed() < BREAKS {
+        session.collect(Duration::from_millis(500))?;
+        match session.rtp(0)?.last() {
+            Some(newest) => {
+                last = Instant::now();
+                let highest = told.filter(|_| began.elapsed() > ARRIVES).unwrap_or(u32::from(newest.sequence));
+                told = Some(highest);
+                report(&session, newest.ssrc, highest)?;
+                // Not for want of a sign of life is it to end.
+                session.wire.tell(&session.request("OPTIONS"))?;
+            }
+            None if last.elapsed() > Duration::from_secs(3) => {
+                session.tear_down();
+                return Ok(());
+            }
+            None => {}
+        }
+        session.packets.clear();
+    }
+    session.tear_down();
+    Err(fail(format!("an end of the packets within {BREAKS:?}"), "they still come"))
+}
+
+/// So long reports say what is true.
+const ARRIVES: Duration = Duration::from_secs(3);
+
+/// The breaker of RFC 8083 4.2 takes some intervals of reports: these are half a second.
+const BREAKS: Duration = Duration::from_secs(30);
+
+/// A receiver report on this source whose highest sequence number is this one.
+fn report(session: &Session, ssrc: u32, highest: u32) -> Verdict {
+    let track = session.tracks.first().ok_or_else(|| skip("no track"))?;
+    let (Some((_, rtcp)), Some((_, server))) = (&track.sockets, track.server) else { return Err(skip("no UDP")) };
+    let mine = ssrc.wrapping_add(1).to_be_bytes();
+    let block = [&ssrc.to_be_bytes()[..], &[0; 4], &highest.to_be_bytes(), &[0; 12]].concat();
+    let packet = [&[0x81, 201, 0, 7][..], &mine, &block, &[0x81, 202, 0, 3], &mine, &[1, 5], b"suite", &[0]].concat();
+    rtcp.send_to(&packet, server).map(drop).map_err(|error| fail("a report sent", error))
 }
 
 fn strange(c: &mut Context) -> Verdict {

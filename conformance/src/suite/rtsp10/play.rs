@@ -103,9 +103,14 @@ pub(super) const CASES: &[Case] = &[
     Case::must(
         "R1-PLA-15",
         "RFC 2326 11.3.7, D.2.1",
-        "a seek in a live presentation is an error",
+        "a seek in a live presentation is an error, where nothing of it is kept",
         &[Need::Tracks, Need::Live],
-        |c| refused(c, "npt=30-", &[456, 457]),
+        |c| {
+            let answer = played(c, "npt=30-")?;
+            // A server that keeps the latest hours may go there, and says so: to a picture where decoding may begin.
+            let there = range_of(&answer).is_ok_and(|(start, _)| (15.0..=31.0).contains(&start));
+            if answer.status == 200 && there { Ok(()) } else { c.status("PLAY of npt=30-", &answer, &[456, 457]) }
+        },
     ),
     Case::interop(
         "R1-PLA-15b",
@@ -120,6 +125,12 @@ pub(super) const CASES: &[Case] = &[
             Ok(())
         },
     ),
+    Case::must("R1-PLA-18", "RFC 2326 A.2, 11.3.6", "PLAY before any SETUP gets 454 or 455", TRACKS, |c| {
+        let mut wire = c.connect()?;
+        wire.ok(&Request::new("DESCRIBE", &c.url()).header("Accept", "application/sdp"))?;
+        let answer = wire.ask(&Request::new("PLAY", &c.offer.aggregate).header("Range", "npt=0.000-"))?;
+        c.status("PLAY before SETUP", &answer, &[454, 455])
+    }),
     Case::must("R1-PLA-17", "RFC 2326 11.3.5", "PLAY in a session that isn't there gets 454", TRACKS, |c| {
         for session in [None, Some("NoSuchSession42")] {
             let request = Request::new("PLAY", &c.offer.aggregate).maybe("Session", session);

@@ -2,11 +2,12 @@
 
 use super::{FILM, SEVERAL, TRACKS, session, whole};
 use crate::suite::{
-    case::{Case, Need, Verdict, ensure, fail},
+    case::{Case, Need, Verdict, ensure, fail, skip},
     context::Context,
     description::npt,
     message::{Request, Response},
     packets::{sequence_step, timestamp_step},
+    session::Session,
 };
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,19 @@ pub(super) const CASES: &[Case] = &[
         ensure(value.contains('=') && !value.contains("now"), "a Range with a time", value)
     }),
     Case::must("R2-PLA-06", "RFC 7826 13.4.1, 13.5.1", "at the end PLAY_NOTIFY says end-of-stream", FILM, the_end),
+    Case::must("R2-PLA-06b", "RFC 7826 13.5.1", "PLAY_NOTIFY at the end has Scale where that is not 1", FILM, |c| {
+        let length = c.at_least(4.0)?;
+        let mut session = whole(c)?;
+        let range = format!("npt={:.3}-", length - 2.0);
+        let request = session.request("PLAY").header("Range", range).header("Scale", "2.0");
+        let answer = session.wire.ok(&request)?;
+        if scale(&answer).is_none_or(|scale| scale == 1.0) {
+            return Err(skip("Scale: 2.0 is not offered"));
+        }
+        let notice = first_notice(&mut session)?;
+        session.tear_down();
+        ensure(scale(&notice) == scale(&answer), "the Scale of the answer to PLAY", notice.brief())
+    }),
     Case::must(
         "R2-PLA-07",
         "RFC 7826 13.4.2, 13.6, 17.4.21",
@@ -108,6 +122,13 @@ pub(super) const CASES: &[Case] = &[
         "Seek-Style in the answer tells where the range begins; what is unknown is passed over",
         FILM,
         seek_styles,
+    ),
+    Case::must(
+        "R2-PLA-10",
+        "RFC 7826 13.5.3",
+        "PLAY_NOTIFY says scale-change where fast play catches up with what is live",
+        LIVE,
+        catches_up,
     ),
     Case::must("R2-PAU-01", "RFC 7826 13.6", "PAUSE is answered with Range, in Ready, too", FILM, |c| {
         let mut session = whole(c)?;
@@ -220,18 +241,62 @@ fn the_end(c: &mut Context) -> Verdict {
     let length = c.at_least(4.0)?;
     let mut session = whole(c)?;
     session.play(Some(&format!("npt={:.3}-", length - 1.0)))?;
-    let limit = Instant::now() + Duration::from_secs(16);
-    while session.wire.notices.is_empty() && Instant::now() < limit {
-        session.collect(Duration::from_millis(200))?;
-    }
-    let notice = session.wire.notices.first().cloned().ok_or_else(|| fail("PLAY_NOTIFY at the end", "none"))?;
+    let notice = first_notice(&mut session)?;
     ensure(notice.first.starts_with("PLAY_NOTIFY "), "PLAY_NOTIFY", &notice.first)?;
     ensure(notice.header("Notify-Reason") == Some("end-of-stream"), "Notify-Reason: end-of-stream", notice.brief())?;
-    for name in ["Range", "RTP-Info", "Session"] {
+    for name in ["Range", "RTP-Info", "Session", "Request-Status"] {
         ensure(notice.header(name).is_some(), format!("{name} in PLAY_NOTIFY"), notice.brief())?;
     }
     // The session is still in Play (13.4.1), so PAUSE is answered 200.
     session.pause()?;
     session.tear_down();
     Ok(())
+}
+
+/// The server's first request of its own.
+fn first_notice(session: &mut Session) -> Verdict<Response> {
+    // The last sync sample may lie several seconds before the end.
+    let limit = Instant::now() + Duration::from_secs(16);
+    while session.wire.notices.is_empty() && Instant::now() < limit {
+        session.collect(Duration::from_millis(200))?;
+    }
+    session.wire.notices.first().cloned().ok_or_else(|| fail("PLAY_NOTIFY", "none for 16 s"))
+}
+
+fn scale(message: &Response) -> Option<f64> {
+    message.header("Scale")?.parse().ok()
+}
+
+/// So long a pause, so much to catch up with: at eight times the rate that takes two seconds, and what is not written yet.
+const BEHIND: Duration = Duration::from_secs(12);
+
+fn catches_up(c: &mut Context) -> Verdict {
+    let mut session = whole(c)?;
+    let properties = session.tracks.first().and_then(|track| track.answer.header("Media-Properties"));
+    let properties = properties.unwrap_or("none").to_owned();
+    if !properties.contains("Scales") || properties.contains("Time-Duration=0.0") {
+        session.tear_down();
+        return Err(skip(format!("nothing is kept, or there is no Scale: {properties}")));
+    }
+    session.play(Some("npt=now-"))?;
+    session.collect(Duration::from_secs(1))?;
+    session.pause()?;
+    session.collect(BEHIND)?;
+    let request = session.request("PLAY").header("Scale", "8.0");
+    let answer = session.wire.ok(&request)?;
+    if scale(&answer).is_none_or(|scale| scale <= 1.0) {
+        session.tear_down();
+        return Err(skip("Scale: 8.0 is not offered here"));
+    }
+    let notice = first_notice(&mut session)?;
+    session.forget();
+    session.collect(Duration::from_secs(2))?;
+    let came = session.count(0);
+    session.tear_down();
+    ensure(notice.header("Notify-Reason") == Some("scale-change"), "Notify-Reason: scale-change", notice.brief())?;
+    for name in ["Range", "Scale", "Session", "Date", "Media-Range", "Media-Properties", "RTP-Info"] {
+        ensure(notice.header(name).is_some(), format!("{name} in PLAY_NOTIFY"), notice.brief())?;
+    }
+    ensure(scale(&notice) == Some(1.0), "Scale: 1.0", notice.brief())?;
+    ensure(came > 0, "packets after it", "none for 2 s")
 }

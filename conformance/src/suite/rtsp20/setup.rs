@@ -5,7 +5,9 @@ use crate::suite::{
     case::{Case, Need, Verdict, ensure, fail, skip},
     context::Context,
     message::{Request, Response},
+    session::{Lower, Session},
 };
+use std::time::Duration;
 
 const UDP: &[Need] = &[Need::Version2, Need::Tracks, Need::Udp];
 const LIVE: &[Need] = &[Need::Version2, Need::Tracks, Need::Live];
@@ -83,6 +85,22 @@ pub(super) const CASES: &[Case] = &[
         let answer = taken(c, with(set_up(c)?, "RTP/AVP;unicast;client_port=40002-40003"))?;
         ensure(answer.header("Media-Properties").is_some(), "Media-Properties", answer.brief())
     }),
+    Case::must(
+        "R2-SET-08",
+        "RFC 7826 18.54",
+        "interleaved is answered with the channels that are used, asked for or not",
+        &[Need::Version2, Need::Tracks, Need::Tcp],
+        |c| {
+            let mut session = Session::open_as(c, Lower::Tcp, &[0], "RTSP/2.0")?;
+            session.play(None)?;
+            session.collect(Duration::from_secs(1))?;
+            let came = session.count(0);
+            let answer = session.tracks.first().map(|track| track.answer.brief()).unwrap_or_default();
+            session.tear_down();
+            ensure(answer.contains("interleaved="), "interleaved=A-B", answer)?;
+            ensure(came > 0, "packets on these channels", "none for 1 s")
+        },
+    ),
     Case::must(
         "R2-SET-09",
         "RFC 7826 C.2.2",

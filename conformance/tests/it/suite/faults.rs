@@ -1,9 +1,10 @@
 //! One fault for each case: what a server must do wrong for the case to see it.
 
 use super::proxy::{
-    Fault::{self, Answer, Close, Dead, Ignore, Lose, Mute, Request, Sdp, Status},
+    Fault::{self, Answer, Before, Close, Crowd, Dead, Ignore, Lose, Mute, Request, Sdp, Status},
     header,
 };
+use std::sync::atomic::{AtomicU32, Ordering};
 
 fn play(request: &str) -> bool {
     request.starts_with("PLAY ")
@@ -86,6 +87,7 @@ pub const SAID: &[(&str, Fault)] = &[
     ("R1-MSG-22", Lose("Server")),
     ("R1-MSG-23", Dead(|b| b.starts_with(b"$\x07"))),
     ("R1-MSG-24", Dead(|b| b.starts_with(b"GET "))),
+    ("R1-MSG-25", Crowd(200)),
     ("R1-OPT-01", Answer(|_, a| a.replace("TEARDOWN", "TEARUP"))),
     ("R1-OPT-01b", Answer(|_, a| a.replace("PAUSE", "PAUSES"))),
     ("R1-OPT-03", Status(pause, 501)),
@@ -108,6 +110,16 @@ pub const SAID: &[(&str, Fault)] = &[
     ("R1-DES-11", Sdp(|s| s.replace("v=0\r\n", "v=0\n"))),
     ("R1-DES-11b", Sdp(|s| s.replace(" IN IP4 127.0.0.1", " IN"))),
     ("R1-DES-11d", Sdp(|s| s.replacen("t=0 0", "t=zero", 1))),
+    (
+        "R1-DES-11c",
+        Sdp(|s| {
+            static VERSION: AtomicU32 = AtomicU32::new(1);
+            let words: Vec<&str> = s.split("\r\n").find(|line| line.starts_with("o=")).unwrap().split(' ').collect();
+            let next = format!("{} {} {} ", words[0], words[1], VERSION.fetch_add(1, Ordering::Relaxed));
+            s.replace(&format!("{} {} {} ", words[0], words[1], words[2]), &next)
+        }),
+    ),
+    ("R1-DES-13", Status(|q| q.contains("2100"), 500)),
     ("R1-DES-12", Sdp(|s| s.replacen("a=rtpmap:", "a=map:", 1))),
     ("R1-DES-12b", Sdp(|s| s.replace("RTP/AVP 96", "RTP/AVP 96 99"))),
     ("R1-DES-13b", Status(|q| q.contains("1970"), 304)),
@@ -200,6 +212,8 @@ pub const SAID: &[(&str, Fault)] = &[
     ("R1-PLA-14", Status(|q| q.contains("clock"), 500)),
     ("R1-PLA-16", Status(|q| q.contains("time="), 503)),
     ("R1-PLA-17", Status(strange, 455)),
+    ("R1-PLA-18", Status(|q| play(q) && !q.contains("Session"), 200)),
+    ("R1-PLA-23", Before(play, b"$\0\0\x01a")),
     ("R1-PLA-19", Status(|q| play(q) && q.contains("track"), 400)),
     ("R1-PLA-24", Ignore(play)),
     ("R1-PLA-25", Close(play)),
@@ -247,6 +261,9 @@ pub const SAID: &[(&str, Fault)] = &[
     ("R1-NAT-01", Ignore(play)),
     ("R1-OPT-02", Dead(|b| has(b, "OPTIONS") && has(b, "Session:"))),
     ("R1-TUN-01", Answer(|_, a| with(a, "Content-Type", "text/html"))),
+    ("R1-TUN-01b", Answer(|_, a| with(a, "CSeq", "1"))),
+    ("R1-TUN-03", Lose("Sec-WebSocket-Accept")),
+    ("R1-TLS-01", Mute(|_| false)),
     ("R1-TUN-02", Dead(|b| has(b, "x-sessioncookie: same"))),
     ("FUZ-01", Dead(|b| b == b"O")),
     ("FUZ-02", Dead(|b| b.first() == Some(&b'\t'))),
@@ -259,6 +276,14 @@ pub const SAID: &[(&str, Fault)] = &[
     ("FUZ-09", Dead(|b| has(b, "clock="))),
     ("FUZ-11", Dead(|b| has(b, "DESCRIBE") && has(b, "SETUP"))),
     ("FUZ-12", Dead(|b| has(b, "SETUP") && has(b, "Session:") && has(b, "CSeq: 9"))),
+    ("FUZ-13", Crowd(60)),
+    ("FUZ-14", Crowd(500)),
+    ("FUZ-15", Dead(|b| has(b, "CSeq: 60"))),
+    ("FUZ-18", Dead(|b| has(b, "Basic"))),
+    ("FUZ-31", Dead(|b| !b.is_ascii())),
+    ("FUZ-35", Ignore(play)),
+    ("FUZ-39", Crowd(200)),
+    ("FUZ-40", Dead(|b| b == b"OPT")),
     ("FUZ-16", Status(|q| q.starts_with("TEARDOWN"), 200)),
     ("FUZ-17", Dead(|b| has(b, "client_port=0-0"))),
     ("FUZ-19", Dead(|b| has(b, "CSeq: 4\r\n") && has(b, "npt=0.000-"))),
@@ -272,6 +297,47 @@ pub const SAID: &[(&str, Fault)] = &[
     ("FUZ-37", Dead(|b| has(b, ";;;"))),
     ("FUZ-38", Answer(|_, a| if a.contains("CSeq: 60\r\n") { with(a, "CSeq", "61") } else { a })),
 ];
+
+/// Faults that only show after the session's timeout.
+pub const LATE: &[(&str, Fault)] = &[
+    ("R1-SES-01", Status(pause, 200)),
+    ("R1-SES-02", Ignore(|q| q.starts_with("GET_PARAMETER"))),
+    ("R1-SES-02b", Ignore(|q| q.starts_with("OPTIONS") && q.contains("Session"))),
+    ("R1-SES-02c", Status(|q| q.starts_with("TEARDOWN"), 454)),
+    ("R1-SES-02d", Status(|q| q.starts_with("TEARDOWN"), 454)),
+    // Reports go nowhere.
+    ("RTCP-08", Answer(|_, a| with_ports(a, "9-10"))),
+];
+
+/// Faults of a channel.
+pub const CHANNEL: &[(&str, Fault)] = &[
+    ("R1-PLA-15", Status(play, 200)),
+    ("R1-PLA-15b", Status(play, 457)),
+    ("R1-PAU-07", Status(pause, 500)),
+    ("R2-PLA-05", Answer(|q, a| if play(q) { with(a, "Range", "npt=now-") } else { a })),
+    ("R2-SET-03", Lose("Media-Range")),
+];
+
+/// Faults of a channel with a group. Another group than the one that is sent to is told.
+pub const GROUP: &[(&str, Fault)] = &[
+    ("MC-01", Answer(|_, a| a.replace(";ttl=", ";t="))),
+    ("MC-02", Answer(|_, a| a.replace("destination=239.", "destination=238."))),
+    ("MC-03", Answer(|_, a| a.replace("destination=239.", "destination=238."))),
+    ("MC-06", Status(|q| q.contains("239.1.2.3"), 500)),
+    ("MC-09", Answer(|_, a| a.replace("destination=239.", "destination=238."))),
+    ("MC-10", Request(|q| q.replace("RTP/AVP;unicast;client_port=40002-40003,", ""))),
+    ("MC-11", Sdp(|s| s.replace("IN IP4 0.0.0.0", "IN IP4 239.1.2.3"))),
+];
+
+/// The answer with other ports of the server.
+fn with_ports(answer: String, ports: &str) -> String {
+    let Some((before, rest)) = answer.split_once("server_port=") else { return answer };
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+    format!("{before}server_port={ports}{after}")
+}
+
+/// Ports that are no pair.
+pub const ODD: Fault = Answer(|_, a| with_ports(a, "9001-9002"));
 
 pub fn session(answer: String, id: &str) -> String {
     if header(&answer, "Session").is_some() { with(answer, "Session", id) } else { answer }

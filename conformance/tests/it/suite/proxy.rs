@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -37,6 +37,14 @@ pub enum Fault {
     Rtp(fn(&mut Vec<u8>, &mut u32)),
     /// RTCP packets in the connection are changed; an empty one is not sent.
     Rtcp(fn(&mut Vec<u8>, &mut u32)),
+    /// Bytes stand before the answers to these requests.
+    Before(When, &'static [u8]),
+    /// Bytes come after the answers to these requests.
+    After(When, &'static [u8]),
+    /// RTCP over UDP comes from a port that nobody has told of.
+    StrayReports,
+    /// After so many connections nobody is answered any more.
+    Crowd(usize),
     /// Once bytes like these came, nobody is answered any more.
     Dead(fn(&[u8]) -> bool),
 }
@@ -47,7 +55,11 @@ pub fn start(to: SocketAddr, fault: Fault) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let dead = Arc::new(AtomicBool::new(false));
     std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
+        for (number, client) in listener.incoming().map_while(Result::ok).enumerate() {
+            if matches!(fault, Fault::Crowd(most) if number >= most) {
+                dead.store(true, Ordering::Relaxed);
+                continue;
+            }
             let dead = dead.clone();
             std::thread::spawn(move || {
                 if let Ok(server) = TcpStream::connect(to) {
@@ -159,8 +171,28 @@ fn request(message: Vec<u8>, fault: Fault, asked: &Mutex<Asked>) -> Passed {
     }
     match fault {
         Fault::Request(rewrite) => Passed::On(rewrite(text).into_bytes()),
+        Fault::StrayReports => Passed::On(strayed(text).into_bytes()),
         _ => Passed::On(message),
     }
+}
+
+/// A SETUP whose RTCP goes to a socket that hands it on from its own port.
+fn strayed(request: String) -> String {
+    let ports = header(&request, "Transport").and_then(|transport| {
+        let (first, second) = transport.split_once("client_port=")?.1.split_once('-')?;
+        Some((first.to_owned(), second.split(';').next()?.parse::<u16>().ok()?))
+    });
+    let Some((rtp, rtcp)) = ports else { return request };
+    let relay = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mine = relay.local_addr().unwrap().port();
+    relay.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok(length) = relay.recv(&mut buffer) {
+            let _ = relay.send_to(&buffer[..length], ("127.0.0.1", rtcp));
+        }
+    });
+    request.replace(&format!("client_port={rtp}-{rtcp}"), &format!("client_port={rtp}-{mine}"))
 }
 
 fn answer(message: Vec<u8>, fault: Fault, asked: &Mutex<Asked>) -> Vec<u8> {
@@ -180,6 +212,8 @@ fn answer(message: Vec<u8>, fault: Fault, asked: &Mutex<Asked>) -> Vec<u8> {
             let kept: Vec<&str> = head.split("\r\n").filter(|line| !line.to_lowercase().starts_with(&lose)).collect();
             format!("{}\r\n\r\n{body}", kept.join("\r\n")).into_bytes()
         }
+        Fault::Before(when, bytes) if when(&request) => [bytes, &message].concat(),
+        Fault::After(when, bytes) if when(&request) => [&message, bytes].concat(),
         Fault::Answer(rewrite) => rewrite(&request, text).into_bytes(),
         Fault::Sdp(rewrite) if text.contains("application/sdp") => {
             let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -207,7 +241,7 @@ fn frame(message: Vec<u8>, fault: Fault, state: &mut u32) -> Vec<u8> {
 }
 
 /// The next whole message or frame at the head of what was read.
-fn next(read: &mut Vec<u8>) -> Option<Vec<u8>> {
+pub fn next(read: &mut Vec<u8>) -> Option<Vec<u8>> {
     let length = if read.first() == Some(&b'$') {
         4 + usize::from(u16::from_be_bytes([*read.get(2)?, *read.get(3)?]))
     } else {

@@ -1,6 +1,6 @@
 //! One fault for each case on packets: what a server must send wrong for the case to see it.
 
-use super::proxy::Fault::{self, Answer, Rtcp, Rtp, Sdp};
+use super::proxy::Fault::{self, After, Answer, Dead, Rtcp, Rtp, Sdp, StrayReports};
 
 /// Every `nth` packet.
 fn now_and_then(count: &mut u32, nth: u32) -> bool {
@@ -207,6 +207,10 @@ pub const SENT: &[(&str, Fault)] = &[
             }
         }),
     ),
+    ("RTCP-05b", After(|q| q.starts_with("PAUSE"), b"$\x01\0\x10\x80\xc9\0\x01\0\0\0\x07\x81\xcb\0\x01\0\0\0\x07")),
+    ("RTCP-07", Dead(|b| b.windows(4).any(|four| four == [0x80, 204, 0, 2]))),
+    ("RTCP-09", StrayReports),
+    ("RTP-06", super::faults::ODD),
     (
         "RTCP-05",
         Rtcp(|p, _| {

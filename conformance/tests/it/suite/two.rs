@@ -13,6 +13,10 @@ fn play(request: &str) -> bool {
     request.starts_with("PLAY ")
 }
 
+/// Faults of a channel of which something is kept.
+pub const KEPT: &[(&str, Fault)] =
+    &[("R2-PLA-10", Answer(|_, a| a.replace("scale-change", "media-properties-update")))];
+
 /// Faults in what is said in 2.0.
 pub const TWO: &[(&str, Fault)] = &[
     ("R2-VER-01", Answer(|_, a| a.replacen("RTSP/2.0", "RTSP/1.0", 1))),
@@ -48,6 +52,7 @@ pub const TWO: &[(&str, Fault)] = &[
     ("R2-SET-06", Status(|q| q.contains("198.51"), 461)),
     ("R2-SET-07", Answer(|_, a| a.replace("src_addr", "x_addr"))),
     ("R2-SET-07b", Lose("Media-Properties")),
+    ("R2-SET-08", Answer(|_, a| a.replace("interleaved=", "inter="))),
     ("R2-SET-09", Status(|q| q.contains("connection=new"), 400)),
     ("R2-SET-10", Status(|q| q.contains("RTCP-mux"), 500)),
     ("R2-SET-11", Status(|q| q.contains("interleaved=4-5"), 500)),
@@ -57,6 +62,9 @@ pub const TWO: &[(&str, Fault)] = &[
     ("R2-PLA-02", Lose("Media-Range")),
     ("R2-PLA-03", Answer(|q, a| if play(q) { with(a, "Range", "npt=0-24") } else { a })),
     ("R2-PLA-04", Status(|q| q.contains("npt=-4"), 400)),
+    ("R2-PLA-06", Answer(|_, a| a.replace("end-of-stream", "x"))),
+    ("R2-PLA-06b", Answer(|_, a| if a.starts_with("PLAY_NOTIFY") { with(a, "Scale", "1") } else { a })),
+    ("R2-PAR-01", Lose("Media-Range")),
     ("R2-PLA-07", Status(play, 200)),
     ("R2-PLA-08", Answer(|_, a| a.replace("ssrc=", "s="))),
     ("R2-PLA-09", Answer(|q, a| if play(q) { with(a, "Seek-Style", "Next") } else { a })),

@@ -5,9 +5,10 @@ use super::connection::{ConnectionTask, LAST_WORDS};
 use crate::net::tunnel::{Base64Decoder, Kind, http, websocket};
 use crate::net::wire::Wire;
 use crate::session::ConnectionId;
+use socket2::SockRef;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -121,10 +122,13 @@ impl Front {
                 Ok(())
             };
             let out = tokio::io::copy(&mut said, &mut to);
-            tokio::select! {
+            let ended = tokio::select! {
                 ended = closed => ended,
                 ended = out => ended.map(drop),
-            }
+            };
+            // A POST that is still open has the other half, and would keep the connection alive with it.
+            let _ = SockRef::from(said.as_ref()).shutdown(Shutdown::Both);
+            ended
         };
         let ended = both(self.talk(Wire::Local(inner), caller), carry).await;
         drop(open);
