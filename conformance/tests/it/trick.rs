@@ -1,5 +1,6 @@
 //! Faster, slower and backwards, seen packet by packet: the same for every container.
 
+use anyhow::ensure;
 use conformance::{
     client::{self, Client},
     compare::tempdir,
@@ -69,7 +70,7 @@ fn pictures(description: &client::Response) -> (u8, String, f64) {
     (2 * number as u8, name.into(), clock.trim().split('/').next().unwrap().parse().unwrap())
 }
 
-/// Normal play time, as the server says it, and the instants between which it looked.
+/// Normal play time, as the server says it, and between when it looked.
 fn position(client: &mut Client, url: &str) -> (f64, [Instant; 2]) {
     let asked = Instant::now();
     let request = format!(
@@ -93,7 +94,14 @@ fn play(client: &mut Client, url: &str, description: &client::Response, range: &
     client.request("PLAY", url, &[("Range", range), ("Scale", &scale.to_string())]).unwrap()
 }
 
+/// A machine that has no time for it holds up packets, and with them the play time: then it is tried again.
 fn check(url: &str, port: u16, scale: f64, from: f64) {
+    let tries = (0..4).map(|_| check_once(url, port, scale, from));
+    let wrong: Vec<String> = tries.map_while(|tried| tried.err().map(|error| error.to_string())).collect();
+    assert!(wrong.len() < 4, "{}", wrong.join("; "));
+}
+
+fn check_once(url: &str, port: u16, scale: f64, from: f64) -> anyhow::Result<()> {
     let mut client = Client::connect(([127, 0, 0, 1], port).into()).unwrap();
     let description = client.request("DESCRIBE", url, &[]).unwrap();
     let (channel, encoding, clock) = pictures(&description);
@@ -101,10 +109,11 @@ fn check(url: &str, port: u16, scale: f64, from: f64) {
     let response = play(&mut client, url, &description, &format!("npt={from}-"), scale);
     assert_eq!(response.status, 200, "{at}: {}", response.head);
     assert_eq!(response.header("Scale").unwrap().parse::<f64>().unwrap(), scale, "{at}");
+    let mut timestamps = Vec::<u32>::new();
     let (first, first_at) = position(&mut client, url);
-    let (mut pictures, mut timestamps) = (0, Vec::<u32>::new());
-    let end = Instant::now() + Duration::from_millis(1500);
-    while Instant::now() < end {
+    let began = Instant::now();
+    let enough = |timestamps: &[u32]| shown(timestamps, clock) >= 0.8 && timestamps.len() >= 2;
+    while began.elapsed() < LEAST || (!enough(&timestamps) && began.elapsed() < MOST) {
         let Some(frame) = client.frame(Duration::from_millis(50)).unwrap() else { continue };
         if frame.channel % 2 == 1 {
             continue;
@@ -114,20 +123,30 @@ fn check(url: &str, port: u16, scale: f64, from: f64) {
         if timestamps.last() != Some(&packet.timestamp) {
             assert!(scale.abs() < 1.0 || begins_decoding(&packet, &encoding), "{at}: a picture that refers to others");
             timestamps.push(packet.timestamp);
-            pictures += 1;
         }
     }
     let (last, last_at) = position(&mut client, url);
-    // However long the answers took: the time between the looks lies between these.
-    let (least, most) = ((last_at[0] - first_at[1]).as_secs_f64(), (last_at[1] - first_at[0]).as_secs_f64());
-    let rates = ((last - first) / scale / most)..=((last - first) / scale / least);
-    assert!(*rates.start() < 1.05 && *rates.end() > 0.95, "{at}: play time passes {rates:?} times as fast as asked");
-    assert!(pictures >= 2, "{at}: {pictures} pictures");
     let steps = timestamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
     // In slow motion pictures come in decode order.
     assert!(scale.abs() < 1.0 || steps.clone().all(|step| step < 1 << 31), "{at}: a timestamp went back");
-    let shown = f64::from(timestamps[pictures - 1].wrapping_sub(timestamps[0])) / clock;
-    assert!((0.5..2.2).contains(&shown), "{at}: timestamps of {shown} s in 1.5 s");
+    ensure!(timestamps.len() >= 2, "{at}: {} pictures", timestamps.len());
+    // However long the answers took, the time between the looks lies between these.
+    let (least, most) = ((last_at[0] - first_at[1]).as_secs_f64(), (last_at[1] - first_at[0]).as_secs_f64());
+    let (slow, fast) = ((last - first) / scale / most, (last - first) / scale / least);
+    ensure!(slow < 1.05 && fast > 0.95, "{at}: play time passes {slow} to {fast} times as fast as asked");
+    let shown = shown(&timestamps, clock);
+    ensure!((0.5..most + 0.7).contains(&shown), "{at}: timestamps of {shown} s in {most} s");
+    Ok(())
+}
+
+/// So long a film is watched: the fastest is over after 2.6 s.
+const LEAST: Duration = Duration::from_millis(1500);
+const MOST: Duration = Duration::from_millis(2300);
+
+/// Seconds that the timestamps span.
+fn shown(timestamps: &[u32], clock: f64) -> f64 {
+    let span = timestamps.first().zip(timestamps.last()).map_or(0, |(first, last)| last.wrapping_sub(*first));
+    f64::from(span) / clock
 }
 
 /// All films, made several at a time.
@@ -155,9 +174,9 @@ fn every_container_plays_faster_slower_and_backwards() {
     let url = |film: &Path| server.url(&film.file_stem().unwrap().to_string_lossy());
     std::thread::scope(|threads| {
         for film in &films {
-            for (scale, from) in SCALES {
+            for scales in SCALES.chunks(3) {
                 let (url, port) = (url(film), server.port);
-                threads.spawn(move || check(&url, port, scale, from));
+                threads.spawn(move || scales.iter().for_each(|(scale, from)| check(&url, port, *scale, *from)));
             }
         }
         for sound in &sounds {
@@ -174,7 +193,7 @@ fn sound_at_its_own_pace(url: &str, port: u16) {
         let mut client = Client::connect(([127, 0, 0, 1], port).into()).unwrap();
         let description = client.request("DESCRIBE", url, &[]).unwrap();
         let response = play(&mut client, url, &description, "npt=1-", scale);
-        assert_eq!((response.status, response.header("Scale")), (200, Some("1")), "{url}: {}", response.head);
+        assert_eq!((response.status, response.header("Scale")), (200, Some("1.000000")), "{url}: {}", response.head);
         assert!(client.frame(Duration::from_secs(3)).unwrap().is_some(), "{url}: nothing came");
     }
 }

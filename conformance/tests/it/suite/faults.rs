@@ -283,7 +283,7 @@ pub const SAID: &[(&str, Fault)] = &[
     ("FUZ-31", Dead(|b| !b.is_ascii())),
     ("FUZ-35", Ignore(play)),
     ("FUZ-39", Crowd(200)),
-    ("FUZ-40", Dead(|b| b == b"OPT")),
+    ("FUZ-40", Dead(|b| b == b"O")),
     ("FUZ-16", Status(|q| q.starts_with("TEARDOWN"), 200)),
     ("FUZ-17", Dead(|b| has(b, "client_port=0-0"))),
     ("FUZ-19", Dead(|b| has(b, "CSeq: 4\r\n") && has(b, "npt=0.000-"))),
@@ -318,16 +318,23 @@ pub const CHANNEL: &[(&str, Fault)] = &[
     ("R2-SET-03", Lose("Media-Range")),
 ];
 
-/// Faults of a channel with a group. Another group than the one that is sent to is told.
+/// Faults of a channel with a group. Ports are told that nothing is sent to.
 pub const GROUP: &[(&str, Fault)] = &[
     ("MC-01", Answer(|_, a| a.replace(";ttl=", ";t="))),
-    ("MC-02", Answer(|_, a| a.replace("destination=239.", "destination=238."))),
-    ("MC-03", Answer(|_, a| a.replace("destination=239.", "destination=238."))),
+    ("MC-02", Answer(|_, a| elsewhere(a, 9670))),
+    ("MC-03", Answer(|_, a| elsewhere(a, 9672))),
     ("MC-06", Status(|q| q.contains("239.1.2.3"), 500)),
-    ("MC-09", Answer(|_, a| a.replace("destination=239.", "destination=238."))),
+    ("MC-09", Answer(|_, a| elsewhere(a, 9674))),
     ("MC-10", Request(|q| q.replace("RTP/AVP;unicast;client_port=40002-40003,", ""))),
     ("MC-11", Sdp(|s| s.replace("IN IP4 0.0.0.0", "IN IP4 239.1.2.3"))),
 ];
+
+/// The answer with another RTP port of the group, and the next.
+fn elsewhere(answer: String, port: u16) -> String {
+    let Some((before, rest)) = answer.split_once(";port=") else { return answer };
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+    format!("{before};port={port}-{}{after}", port + 1)
+}
 
 /// The answer with other ports of the server.
 fn with_ports(answer: String, ports: &str) -> String {

@@ -1,6 +1,6 @@
 //! One fault for each case on the payload formats of further films.
 
-use super::proxy::Fault::{self, Rtp, Sdp};
+use super::proxy::Fault::{self, Rtp, Sdp, Status};
 
 /// Every seventh packet.
 fn some(count: &mut u32) -> bool {
@@ -90,6 +90,7 @@ pub const NINE: &[(&str, Fault)] = &[
 
 /// One transport stream.
 pub const TS: &[(&str, Fault)] = &[
+    ("R1-PLA-19b", Status(|q| q.starts_with("PLAY "), 460)),
     (
         "PAY-MP2T-01",
         Rtp(|p, n| {

@@ -14,6 +14,18 @@ fn edit(packet: &mut [u8], at: usize, change: impl Fn(u32) -> u32) {
     packet[at..at + 4].copy_from_slice(&change(value).to_be_bytes());
 }
 
+/// Two sender reports at once.
+const TWICE: [u8; 64] = {
+    let mut frames = [0; 64];
+    let head = [b'$', 1, 0, 28, 0x80, 200, 0, 6, 0, 0, 0, 7];
+    let mut at = 0;
+    while at < 64 {
+        frames[at] = if at % 32 < head.len() { head[at % 32] } else { 0 };
+        at += 1;
+    }
+    frames
+};
+
 fn is_audio(packet: &[u8]) -> bool {
     packet[1] & 0x7f == 97 || packet[1] & 0x7f == 14
 }
@@ -185,6 +197,7 @@ pub const SENT: &[(&str, Fault)] = &[
             }
         }),
     ),
+    ("RTCP-03", After(|q| q.starts_with("PLAY "), &TWICE)),
     (
         "RTCP-04",
         Rtcp(|p, n| {
