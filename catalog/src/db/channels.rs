@@ -285,7 +285,7 @@ mod tests {
         // Of a front's own configuration.
         let other = report("other", "y", FeedState::Fed, 9);
         let a = [report("a", "x", FeedState::Idle, 0), report("a", "y", FeedState::Fed, 9)];
-        assert_eq!(seen().await, [&a[..], &[other.clone()]].concat());
+        assert_eq!(seen().await, [&a[..], std::slice::from_ref(&other)].concat());
         catalog.remove_channel_reports("x").await.unwrap();
         assert_eq!(seen().await.len(), 2);
         catalog.remove_channel("a").await.unwrap();
