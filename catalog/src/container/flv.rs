@@ -158,8 +158,7 @@ impl FlvDemuxer {
             return self.end();
         }
         if at + TAG_HEADER + size > len {
-            self.note(format!("the last tag, at byte {at}, is cut by the end of the file and left out"));
-            return self.end();
+            return self.cut_tag(at, kind, time);
         }
         if kind != 18 {
             if head[0] & 0x20 != 0 {
@@ -185,6 +184,28 @@ impl FlvDemuxer {
             }
         }
         Ok(())
+    }
+
+    /// The file ends within the tag at `at`. Decoders make something of the rest, but for codecs that tell a unit's
+    /// length.
+    fn cut_tag(&mut self, at: u64, kind: u8, time: i64) -> Result<(), ContainerError> {
+        let left = self.loader.file_len().saturating_sub(at + TAG_HEADER);
+        let Some(body) = self.loader.whole_ahead(at + TAG_HEADER, left, READ) else { return Ok(()) };
+        let is_kept = match (kind, body.first()) {
+            _ if body.len() < 2 => false,
+            (8, Some(first)) => first >> 4 != 10,
+            (9, Some(first)) => first & 0x80 == 0 && first & 15 != 7,
+            _ => false,
+        };
+        let left_out = if is_kept { "" } else { " and left out" };
+        self.note(format!("the last tag, at byte {at}, is cut by the end of the file{left_out}"));
+        let tag = Tag { at, time, body };
+        match kind {
+            8 if is_kept => self.audio(tag),
+            9 if is_kept => self.video(tag),
+            _ => {}
+        }
+        self.end()
     }
 
     fn video(&mut self, tag: Tag) {

@@ -1,7 +1,7 @@
 //! Plays films in real players and writes what came of it as a table: file x player x transport.
 //!
-//! `players [--made] [--at-once N] [FILE...]` adds the files, and with `--made` those that the tests make, to a server of
-//! its own. ffmpeg and GStreamer decode each file as it is and then as it is received over UDP and TCP; a row says what
+//! `players [--made] [--at-once N] [--only WORD]... [FILE...]` adds the files, and with `--made` those that the tests make,
+//! to a server of its own; each `--only ffmpeg`, `gstreamer`, `seek`, `udp` or `tcp` leaves out the rows that it isn't true of. ffmpeg and GStreamer decode each file as it is and then as it is received over UDP and TCP; a row says what
 //! was expected, what was seen, and the first difference. A run may take half as long again as its film and 20 s. Of
 //! films longer than two minutes the first 30 s are played, and the last 10 s after a seek. The exit status is 1 where
 //! anything came short.
@@ -24,11 +24,12 @@ use std::{
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let (mut files, mut made, mut at_once) = (Vec::new(), None, cores() * 4);
+    let (mut files, mut made, mut at_once, mut only) = (Vec::new(), None, cores() * 4, Vec::new());
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--made" => made = Some(tempdir()?),
             "--at-once" => at_once = arguments.next().context("--at-once needs a number")?.parse()?,
+            "--only" => only.push(arguments.next().context("--only needs a word")?),
             _ => files.push(PathBuf::from(argument)),
         }
     }
@@ -38,9 +39,9 @@ fn main() -> Result<()> {
             .extend(together(cores(), &recipes, |recipe| recipe.make(folder)).into_iter().collect::<Result<Vec<_>>>()?);
     }
     if files.is_empty() {
-        bail!("usage: players [--made] [--at-once N] [FILE...]");
+        bail!("usage: players [--made] [--at-once N] [--only ffmpeg|gstreamer|seek|udp|tcp]... [FILE...]");
     }
-    let rows = table(&files, at_once.max(1))?;
+    let rows = table(&files, at_once.max(1), &only)?;
     if let Some(folder) = made {
         std::fs::remove_dir_all(folder)?;
     }
@@ -51,7 +52,7 @@ fn main() -> Result<()> {
     std::process::exit(i32::from(short > 0));
 }
 
-fn table(files: &[PathBuf], at_once: usize) -> Result<Vec<Row>> {
+fn table(files: &[PathBuf], at_once: usize, only: &[String]) -> Result<Vec<Row>> {
     let server = Server::start(&[])?;
     // Adding and decoding are work, playing is waiting.
     let numbered: Vec<(usize, &PathBuf)> = files.iter().enumerate().collect();
@@ -59,7 +60,11 @@ fn table(files: &[PathBuf], at_once: usize) -> Result<Vec<Row>> {
     let mut jobs: Vec<(usize, &Film, Run)> = Vec::new();
     for (number, film) in films.iter().enumerate() {
         let film = film.as_ref().ok();
-        jobs.extend(film.into_iter().flat_map(|film| film.runs().into_iter().map(move |run| (number, film, run))));
+        let wanted = |run: &Run| only.iter().all(|word| run.is(word));
+        jobs.extend(
+            film.into_iter()
+                .flat_map(|film| film.runs().into_iter().filter(wanted).map(move |run| (number, film, run))),
+        );
     }
     // The longest first: none is then waited for alone.
     jobs.sort_by(|(_, a, _), (_, b, _)| b.seconds().total_cmp(&a.seconds()));

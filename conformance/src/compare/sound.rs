@@ -9,12 +9,21 @@ const MAX_PRIMING: usize = 4096;
 /// Access units that may share the first packet, whose times ffmpeg guesses.
 const FIRST_PACKET: usize = 16;
 
+/// What sound is held against: the pictures, if there are any.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pictures {
+    /// Nanoseconds from the file's to the received ones.
+    pub offset: Option<i64>,
+    /// What the file's container rounds their times to, nanoseconds.
+    pub rounded: i64,
+}
+
 /// Every sample the same, and heard at its time. `damaged`: ffmpeg told errors of the file.
-pub(super) fn compare(file: &Sound, received: &Sound, offset: Option<i64>, damaged: bool, report: &mut Report) {
+pub(super) fn compare(file: &Sound, received: &Sound, pictures: Pictures, damaged: bool, report: &mut Report) {
     let left = (2 * file.block == received.block).then(|| received.left()).flatten();
     if let Some(left) = &left {
         report.notes.push("one channel in the file comes as two that are the same".into());
-        return compare(file, left, offset, damaged, report);
+        return compare(file, left, pictures, damaged, report);
     }
     if file.rate != received.rate || file.block != received.block {
         report.differences.push(format!(
@@ -26,7 +35,10 @@ pub(super) fn compare(file: &Sound, received: &Sound, offset: Option<i64>, damag
     let block = file.block.max(1);
     report.samples = (file.len(), received.len());
     let extra = report.samples.1.saturating_sub(report.samples.0).min(MAX_PRIMING);
-    let shift = (0..=extra).find(|shift| received.samples[shift * block..].starts_with(&file.samples));
+    // All of what is more, first: in silence every place looks right.
+    let shift = std::iter::once(extra)
+        .chain(0..extra)
+        .find(|shift| received.samples[shift * block..].starts_with(&file.samples));
     let Some(shift) = shift else {
         let same = file.samples.iter().zip(&received.samples).take_while(|(a, b)| a == b).count() / block;
         let (expected, seen) = report.samples;
@@ -42,7 +54,7 @@ pub(super) fn compare(file: &Sound, received: &Sound, offset: Option<i64>, damag
     if shift > 0 {
         report.notes.push(format!("{shift} samples of priming come first, which the file has its player leave out"));
     }
-    times(file, received, shift, offset, report);
+    times(file, received, shift, pictures, report);
 }
 
 impl Sound {
@@ -55,12 +67,15 @@ impl Sound {
     }
 }
 
-fn times(file: &Sound, received: &Sound, shift: usize, offset: Option<i64>, report: &mut Report) {
-    // Frames up to the first gap among those of the first packet stand where ffmpeg guessed.
-    let guessed = received.times.windows(2).take(FIRST_PACKET).position(|pair| {
+fn times(file: &Sound, received: &Sound, shift: usize, pictures: Pictures, report: &mut Report) {
+    let offset = pictures.offset;
+    // Frames up to the last gap among those of the first packet stand where ffmpeg guessed.
+    let is_gap = |pair: &[(usize, i64)]| {
         let gap = pair[1].1 - pair[0].1 - received.duration(pair[1].0 - pair[0].0);
         gap.abs() > 2 * received.tick.max(VIDEO_TICK)
-    });
+    };
+    let first_packet = received.times.windows(2).take(FIRST_PACKET).enumerate();
+    let guessed = first_packet.filter(|(_, pair)| is_gap(pair)).map(|(index, _)| index).last();
     let known = guessed.map_or(0, |index| received.times[index + 1].0);
     let error = |time: &dyn Fn(usize, i64) -> i64, guess: bool, offset: Option<i64>| -> Option<(i64, i64)> {
         let frames = file.times.iter().filter(|(first, _)| (first + shift < known) == guess);
@@ -79,8 +94,8 @@ fn times(file: &Sound, received: &Sound, shift: usize, offset: Option<i64>, repo
     let bound = received.tick.max(1_000_000_000 / i64::from(file.rate.max(1)) + 1).max(VIDEO_TICK) + VIDEO_TICK;
     if told > bound {
         match counted {
-            // Its own first time is rounded, too.
-            Some((counted, _)) if counted <= bound + file.tick => {
+            // Its own first time is rounded, too, and so are the pictures' that it is held against.
+            Some((counted, _)) if counted <= bound + file.tick + pictures.rounded => {
                 report.notes.push(format!(
                     "ffmpeg's times of the file are up to {:.3} ms off its own count of samples, which is what came",
                     told as f64 / 1e6

@@ -66,6 +66,18 @@ pub struct Row {
     pub short: bool,
 }
 
+impl Run {
+    /// Whether the word, a player's or a transport's, is true of it.
+    pub fn is(self, word: &str) -> bool {
+        let (player, transport) = match self {
+            Self::Ffmpeg(transport) => ("ffmpeg", transport),
+            Self::Seek(transport) => ("seek", transport),
+            Self::Gstreamer(transport) => ("gstreamer", transport),
+        };
+        word == player || word == transport.to_string()
+    }
+}
+
 impl Film {
     /// Adds the file to the server and has both players read it as it is. `Err` is the row of a file that is refused.
     pub fn add(server: &Server, file: &Path, name: &str) -> Result<Self, Box<Row>> {

@@ -1,6 +1,6 @@
 //! One track on its way: which chunks are its next, when they are due, and what becomes of their bytes.
 
-use super::header::{Media, Stream};
+use super::header::{Media, Stream, opaque};
 use super::index::{Entry, Key};
 use super::order::Order;
 use super::picture::{self, Codec};
@@ -92,7 +92,7 @@ impl Candidate {
     pub fn wrap(&self) -> Result<Track, Refused> {
         let stream = self.number + 1;
         let (wrapper, opened) = match &self.stream.media {
-            Media::Video(_) => (Wrapper::video(stream, &self.stream.description), None),
+            Media::Video(_) => (Wrapper::video(stream, &opaque(&self.stream.description)), None),
             Media::Audio(wave) => {
                 // Frames have better times than chunks; samples of PCM stay as they lie.
                 let opened = sound::open(wave, &self.first).ok().filter(|opened| opened.sound.is_framed());

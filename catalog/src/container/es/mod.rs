@@ -22,6 +22,8 @@ mod tests;
 
 pub(super) use avc::depth;
 pub(super) use detect::detect;
+pub(super) use sections::{MAX_SECTION, Sections};
+pub(super) use visual::configure;
 
 use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo, limits};
 use bytes::Bytes;

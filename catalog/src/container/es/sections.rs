@@ -4,17 +4,19 @@ use bytes::{Buf, BytesMut};
 use rtp::codec::start_code;
 
 /// Bytes from one start code to the next at most: a stream without further start codes would lie in memory as a whole.
-pub(super) const MAX_SECTION: usize = 16 << 20;
+pub(in crate::container) const MAX_SECTION: usize = 16 << 20;
 
 /// Room is made in blocks of this size.
 const BLOCK_LEN: usize = 256 << 10;
 
 /// From one start code to the next: the start code and what follows it.
 #[derive(Debug, Default)]
-pub(super) struct Sections {
+pub(in crate::container) struct Sections {
     buffer: BytesMut,
     /// As far as which `buffer` has been searched.
     searched: usize,
+    /// Bytes given out or dropped.
+    taken: u64,
     /// Bytes before the first start code, and of sections that were too long.
     junk: u64,
 }
@@ -27,6 +29,16 @@ impl Sections {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// All bytes that came.
+    pub fn pushed(&self) -> u64 {
+        self.taken + self.buffer.len() as u64
+    }
+
+    /// Where the last section ended in the stream.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// The next section that is whole; with `at_end` also the last.
     pub fn next(&mut self, at_end: bool) -> Option<BytesMut> {
         const PREFIX: usize = start_code::PREFIX.len();
@@ -35,12 +47,12 @@ impl Sections {
             let from = if begun { self.searched.max(PREFIX) } else { self.searched };
             match start_code::find(&self.buffer, from) {
                 Some(at) if begun => {
-                    self.searched = 0;
+                    (self.searched, self.taken) = (0, self.taken + at as u64);
                     return Some(self.buffer.split_to(at));
                 }
                 Some(at) => self.drop_first(at),
                 None if at_end && begun && self.buffer.len() > PREFIX => {
-                    self.searched = 0;
+                    (self.searched, self.taken) = (0, self.pushed());
                     return Some(std::mem::take(&mut self.buffer));
                 }
                 None => {
@@ -61,7 +73,7 @@ impl Sections {
             self.junk += len as u64;
         }
         self.buffer.advance(len);
-        self.searched = 0;
+        (self.searched, self.taken) = (0, self.taken + len as u64);
     }
 
     /// Bytes left out since the last call.

@@ -95,7 +95,7 @@ impl Visual {
 }
 
 /// What the headers before the first picture say.
-fn configure(headers: &[u8]) -> Option<(Config, Format)> {
+pub(in crate::container) fn configure(headers: &[u8]) -> Option<(Config, Format)> {
     let config = Config::parse(headers).ok()?;
     let (width, height) = (config.layer.width, config.layer.height);
     Some((config, Format::Mp4vEs { config: headers[..config_len(headers)].to_vec(), width, height }))

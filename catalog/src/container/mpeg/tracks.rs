@@ -5,6 +5,7 @@ use super::lpcm_es::LpcmEs;
 use super::packets::Item;
 use super::pes;
 use super::timeline::Timeline;
+use super::ts::{self, Elementary};
 use super::video_es::VideoEs;
 use super::{CLOCK, VIDEO_TIMESCALE};
 use crate::container::{DemuxedSample, TrackInfo, limits};
@@ -50,6 +51,9 @@ enum Es {
     Ac3(Box<AudioEs<ac3::FrameHeader>>),
     Dts(Box<AudioEs<dts::FrameHeader>>),
     Lpcm(Box<LpcmEs>),
+    /// What transport streams have, too.
+    NewerVideo(Box<dyn Elementary>),
+    NewerAudio(Box<dyn Elementary>),
 }
 
 /// Bytes of a sub-stream's header before AC-3 and DTS: its number, frames that begin, where the first does.
@@ -81,6 +85,10 @@ impl Tracks {
                         es.handle_payload(bytes.get(SUB_HEADER_LEN..).unwrap_or(&[]), stamp, timeline, out);
                     }
                     Es::Lpcm(es) => es.handle_payload(bytes, stamp, timeline, out),
+                    Es::NewerVideo(es) | Es::NewerAudio(es) => {
+                        let stamp = header.pts.map(|pts| timeline.stamp_both(pts, header.dts));
+                        es.handle_payload(bytes, stamp, timeline, out);
+                    }
                 }
                 for jump in self.timeline.take_jumps() {
                     let seconds = jump as f64 / f64::from(CLOCK);
@@ -98,8 +106,14 @@ impl Tracks {
             return known;
         }
         let es = match number {
-            0xE0..=0xEF => Es::Video(Box::new(VideoEs::new(number))),
-            0xC0..=0xDF => Es::Audio(Box::new(AudioEs::new(number))),
+            0xE0..=0xEF => match ts::newer_video(payload, number) {
+                Some(es) => Es::NewerVideo(es),
+                None => Es::Video(Box::new(VideoEs::new(number))),
+            },
+            0xC0..=0xDF => match ts::newer_audio(payload, number) {
+                Some(es) => Es::NewerAudio(es),
+                None => Es::Audio(Box::new(AudioEs::new(number))),
+            },
             RAW_PRIVATE | 0xBD80..=0xBD87 | 0xBDC0..=0xBDCF => Es::Ac3(Box::new(AudioEs::new(number))),
             0xBD88..=0xBD8F | 0xBD98..=0xBD9F => Es::Dts(Box::new(AudioEs::new(number))),
             0xBDA0..=0xBDA7 => Es::Lpcm(Box::new(LpcmEs::new(number))),
@@ -113,11 +127,10 @@ impl Tracks {
                 return None;
             }
         };
-        let is_video = matches!(es, Es::Video(_));
-        let videos = self.streams.iter().filter(|stream| matches!(stream.es, Es::Video(_))).count();
+        let videos = self.streams.iter().filter(|stream| stream.es.is_video()).count();
         let reason = if self.announced {
             Some("begins too late")
-        } else if self.streams.len() >= limits::MAX_TRACKS || is_video && videos >= MAX_VIDEO {
+        } else if self.streams.len() >= limits::MAX_TRACKS || es.is_video() && videos >= MAX_VIDEO {
             Some("is one too many")
         } else {
             None
@@ -170,6 +183,10 @@ impl Tracks {
                     es.finish(timeline, out);
                     es.take_junk()
                 }
+                Es::NewerVideo(es) | Es::NewerAudio(es) => {
+                    es.finish(timeline, out);
+                    es.take_junk()
+                }
             };
             if bytes > 0 && !*left_out {
                 junk.push(format!("stream {id:#04x}: {bytes} bytes of damaged or incomplete access units left out"));
@@ -204,6 +221,8 @@ impl Tracks {
                         Es::Ac3(_) => "AC-3 audio",
                         Es::Dts(_) => "DTS audio",
                         Es::Lpcm(_) => "LPCM audio",
+                        Es::NewerVideo(_) => "video that can be decoded",
+                        Es::NewerAudio(_) => "AAC",
                     };
                     unknown.push(format!("left out: stream {:#04x}, which is no {wanted}", stream.id));
                 }
@@ -235,6 +254,12 @@ impl Tracks {
     }
 }
 
+impl Es {
+    fn is_video(&self) -> bool {
+        matches!(self, Es::Video(_) | Es::NewerVideo(_))
+    }
+}
+
 impl Stream {
     fn info(&self) -> Option<TrackInfo> {
         let (format, timescale) = match &self.es {
@@ -243,6 +268,7 @@ impl Stream {
             Es::Ac3(es) => (es.format()?, es.timescale()),
             Es::Dts(es) => (es.format()?, es.timescale()),
             Es::Lpcm(es) => (es.format()?, es.timescale()),
+            Es::NewerVideo(es) | Es::NewerAudio(es) => (es.format()?, es.timescale()),
         };
         Some(TrackInfo { number: self.id, format, language: None, timescale })
     }

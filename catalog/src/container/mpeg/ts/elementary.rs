@@ -10,13 +10,14 @@ use super::latm_es::LatmEs;
 use super::nal_es::NalEs;
 use super::sniffed::Sniffed;
 use super::syntax::Syntax;
+use super::visual_es::VisualEs;
 use crate::container::DemuxedSample;
 use rtp::codec::{aac, ac3, dts, mpeg_audio};
 use rtp::format::Format;
 use std::collections::VecDeque;
 
 /// A stream's payload in, samples out.
-pub(super) trait Elementary: Send + std::fmt::Debug {
+pub(in crate::container::mpeg) trait Elementary: Send + std::fmt::Debug {
     /// Known from the first access unit on.
     fn format(&self) -> Option<Format>;
 
@@ -48,6 +49,7 @@ pub(super) fn new(kind: Kind, track: u32) -> Box<dyn Elementary> {
         Kind::MpegVideo => Box::new(VideoEs::new(track)),
         Kind::H264 => Box::new(NalEs::new(track, Syntax::h264())),
         Kind::H265 => Box::new(NalEs::new(track, Syntax::h265())),
+        Kind::Mpeg4Visual => Box::new(VisualEs::new(track)),
         Kind::MpegAudio => Box::new(AudioEs::<mpeg_audio::FrameHeader>::new(track)),
         Kind::Adts => Box::new(AudioEs::<aac::AdtsHeader>::new(track)),
         Kind::Latm => Box::new(LatmEs::new(track)),

@@ -1,5 +1,6 @@
 //! What is in a file without program tables: its streams, told by their PES packets and by what these begin with.
 
+use super::super::pes;
 use super::kind::{Kind, StreamKind};
 use super::packet::Packet;
 use super::psi::{Listed, ProgramMap};
@@ -45,7 +46,8 @@ impl Guess {
         let told = self.streams.iter().filter_map(|(pid, (id, bytes))| {
             // As a map would say it.
             let kind = match id {
-                0xE0..=0xEF => video(bytes)?,
+                // The first start code is the packet's own.
+                0xE0..=0xEF => video(bytes.get(pes::START_CODE_LEN..)?)?,
                 0xC0..=0xDF => 0x03,
                 _ => 0x06,
             };
@@ -65,10 +67,12 @@ impl Guess {
     }
 }
 
-/// The stream type of video by the start codes in it.
-fn video(bytes: &[u8]) -> Option<u8> {
-    // The first is the packet's own.
-    start_codes(bytes).skip(1).take(16).find_map(|found| match found.code {
+/// The stream type of video by the start codes that it begins with.
+pub(super) fn video(bytes: &[u8]) -> Option<u8> {
+    start_codes(bytes).take(16).find_map(|found| match found.code {
+        // MPEG-4 visual: a sequence of visual objects, or a video object and its layer.
+        0xB0 => Some(0x10),
+        0x00..=0x1F if matches!(bytes.get(found.offset + 4..), Some([0, 0, 1, 0x20..=0x2F, ..])) => Some(0x10),
         // MPEG-1 and MPEG-2: sequence and picture headers.
         0xB3 | 0x00 => Some(0x02),
         // H.265's parameter sets and delimiter, by both bytes of their headers.
@@ -87,7 +91,7 @@ mod tests {
     fn video_is_told_by_its_start_codes() {
         #[track_caller]
         fn check(code: &[u8], want: Option<u8>) {
-            let packet = [&[0, 0, 1, 0xE0, 0, 0, 0x80, 0, 0, 0, 0, 1][..], code].concat();
+            let packet = [&[0, 0, 0x80, 0, 0, 0, 0, 1][..], code].concat();
             assert_eq!(video(&packet), want, "{code:02x?}");
         }
         check(&[0xB3, 1, 2, 3], Some(0x02));
@@ -96,6 +100,8 @@ mod tests {
         check(&[0x67, 0x64], Some(0x1B));
         check(&[0x46, 0x01, 0x50], Some(0x24));
         check(&[0x40, 0x01, 0x0C], Some(0x24));
+        check(&[0xB0, 1, 0, 0, 1, 0xB5], Some(0x10));
+        check(&[0x00, 0, 0, 1, 0x20, 0], Some(0x10));
         check(&[0xB6, 1], None);
         check(&[], None);
     }

@@ -7,6 +7,7 @@ pub(super) enum Kind {
     MpegVideo,
     H264,
     H265,
+    Mpeg4Visual,
     MpegAudio,
     /// AAC behind ADTS headers.
     Adts,
@@ -21,7 +22,7 @@ pub(super) enum Kind {
 
 impl Kind {
     pub fn is_video(self) -> bool {
-        matches!(self, Kind::MpegVideo | Kind::H264 | Kind::H265)
+        matches!(self, Kind::MpegVideo | Kind::H264 | Kind::H265 | Kind::Mpeg4Visual)
     }
 
     /// For people.
@@ -30,6 +31,7 @@ impl Kind {
             Kind::MpegVideo => "MPEG-1 or MPEG-2 video",
             Kind::H264 => "H.264",
             Kind::H265 => "H.265",
+            Kind::Mpeg4Visual => "MPEG-4 visual",
             Kind::MpegAudio => "MPEG audio",
             Kind::Adts => "AAC",
             Kind::Latm => "AAC in LATM",
@@ -75,6 +77,7 @@ impl StreamKind {
             0x01 | 0x02 => known(Kind::MpegVideo),
             0x03 | 0x04 => known(Kind::MpegAudio),
             0x0F => known(Kind::Adts),
+            0x10 => known(Kind::Mpeg4Visual),
             0x11 => known(Kind::Latm),
             0x1B => known(Kind::H264),
             0x24 => known(Kind::H265),
@@ -98,7 +101,6 @@ impl StreamKind {
                 _ => (None, "private data"),
             }),
             0x05 | 0x0A..=0x0D | 0x14 => (None, "private sections"),
-            0x10 => (None, "MPEG-4 visual"),
             0x15 => (None, "metadata"),
             0x1C => (None, "AAC without framing"),
             0x1F | 0x20 => (None, "H.264 enhancement layer"),
@@ -159,6 +161,7 @@ mod tests {
         let cases: &[Case] = &[
             (0x02, nothing, nothing, Some(Kind::MpegVideo), "MPEG-1 or MPEG-2 video"),
             (0x1B, blu_ray, nothing, Some(Kind::H264), "H.264"),
+            (0x10, nothing, nothing, Some(Kind::Mpeg4Visual), "MPEG-4 visual"),
             (0x81, nothing, nothing, Some(Kind::Ac3), "AC-3"),
             (0x06, nothing, dvb_ac3, Some(Kind::Ac3), "AC-3"),
             (0x06, nothing, &[(0x05, b"HEVC")], Some(Kind::H265), "H.265"),

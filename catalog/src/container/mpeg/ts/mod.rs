@@ -6,7 +6,7 @@
 //! - `scout`: which program to take; `guess`: what is in a file without tables
 //! - `program`: its streams; `pes_reader`: transport packets to PES packets
 //! - `elementary`: their payload to access units, shared with program streams where those have the same;
-//!   `nal_es` with `syntax` for H.264 and H.265, `latm_es` for AAC in LATM, `sniffed` for what isn't named
+//!   `nal_es` with `syntax` for H.264 and H.265, `visual_es` for MPEG-4 visual (both with `times`), `latm_es` for AAC in LATM, `sniffed` for what isn't named
 
 mod demuxer;
 mod elementary;
@@ -22,12 +22,26 @@ mod psi;
 mod scout;
 mod sniffed;
 mod syntax;
+mod times;
+mod visual_es;
 
 #[cfg(test)]
 mod tests;
 
 pub use demuxer::Ts;
+pub(super) use elementary::Elementary;
 pub(crate) use live::{LiveEvent, LiveTs};
+
+/// For a stream of a program stream that is neither MPEG-1 nor MPEG-2: by what its first packet holds.
+pub(super) fn newer_video(payload: &[u8], track: u32) -> Option<Box<dyn Elementary>> {
+    let kind = kind::StreamKind::tell(guess::video(payload)?, &[], &[]).kind?;
+    (kind != kind::Kind::MpegVideo).then(|| elementary::new(kind, track))
+}
+
+/// The same for sound: AAC behind ADTS headers.
+pub(super) fn newer_audio(payload: &[u8], track: u32) -> Option<Box<dyn Elementary>> {
+    rtp::codec::aac::AdtsHeader::parse(payload).ok().map(|_| elementary::new(kind::Kind::Adts, track))
+}
 
 /// Whether `head` holds a transport stream; `whole` says that it is the whole file.
 pub(in crate::container) fn is_transport_stream(head: &[u8], whole: bool) -> bool {

@@ -1,10 +1,11 @@
 //! H.264 and H.265 in packets: access units and their times.
 
 use super::super::marks::Marks;
-use super::super::timeline::{Place, Stamp, Timeline};
+use super::super::timeline::{Stamp, Timeline};
 use super::super::{CLOCK, reserve};
 use super::elementary::Elementary;
 use super::syntax::{Begin, Syntax, UnitInfo};
+use super::times::Times;
 use crate::container::{DemuxedSample, limits};
 use bytes::{Buf, Bytes, BytesMut};
 use rtp::codec::{nal, start_code};
@@ -15,18 +16,12 @@ use std::collections::VecDeque;
 /// lets no access unit have as much.
 const MAX_UNIT: usize = limits::MAX_ACCESS_UNIT / 2;
 
-/// How long a picture is shown where nothing says it: 25 a second.
-const USUAL_DURATION: i64 = CLOCK as i64 / 25;
-/// Pictures farther apart are said to last no longer than this.
-const MAX_DURATION: i64 = 2 * CLOCK as i64;
-
 /// Cuts one stream into access units of length-prefixed NAL units.
 ///
 /// An access unit in which a packet's times begin has those. Another is decoded one picture after the one before, and
 /// shown where its place in the order of showing puts it.
 #[derive(Debug)]
 pub(super) struct NalEs {
-    track: u32,
     /// From the start code of the unit that has begun.
     buffer: BytesMut,
     begun: bool,
@@ -39,8 +34,6 @@ pub(super) struct NalEs {
     unit: AccessUnit,
     times: Times,
     format: Option<Format>,
-    /// Waits for the next one, which ends it.
-    last: Option<DemuxedSample>,
     junk: u64,
 }
 
@@ -55,7 +48,6 @@ struct AccessUnit {
 impl NalEs {
     pub fn new(track: u32, syntax: Syntax) -> Self {
         Self {
-            track,
             buffer: BytesMut::new(),
             begun: false,
             base: 0,
@@ -63,9 +55,8 @@ impl NalEs {
             marks: Marks::default(),
             syntax,
             unit: AccessUnit::default(),
-            times: Times::default(),
+            times: Times::new(track),
             format: None,
-            last: None,
             junk: 0,
         }
     }
@@ -125,17 +116,7 @@ impl NalEs {
             self.junk += data.len() as u64;
             return;
         }
-        let (dts, pts) = self.times.place(stamp, &info, timeline);
-        let sample = DemuxedSample { track: self.track, dts, pts, duration: 0, sync: info.sync, data: data.into() };
-        self.release(Some(dts), out);
-        self.last = Some(sample);
-    }
-
-    fn release(&mut self, next: Option<i64>, out: &mut VecDeque<DemuxedSample>) {
-        let Some(mut sample) = self.last.take() else { return };
-        let until_next = next.map(|next| next - sample.dts).filter(|step| (1..=MAX_DURATION).contains(step));
-        sample.duration = until_next.unwrap_or(self.times.duration());
-        out.push_back(sample);
+        self.times.push(data.into(), stamp, &info, timeline, out);
     }
 }
 
@@ -164,7 +145,7 @@ impl Elementary for NalEs {
     }
 
     fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.release(None, out);
+        self.times.release(out);
     }
 
     fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
@@ -174,77 +155,10 @@ impl Elementary for NalEs {
             self.handle_unit(&unit, timeline, out);
         }
         self.emit(timeline, out);
-        self.release(None, out);
+        self.times.release(out);
     }
 
     fn take_junk(&mut self) -> u64 {
         std::mem::take(&mut self.junk)
-    }
-}
-
-/// Gives access units their times, in 90 kHz.
-#[derive(Debug, Default)]
-struct Times {
-    place: Place,
-    last: Option<Placed>,
-    /// Of one frame, as the stream's own times show it.
-    step: Option<i64>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Placed {
-    dts: i64,
-    pts: i64,
-    order: Option<i64>,
-    field: bool,
-    /// The latest of all so far.
-    highest: i64,
-    /// Access units since the last one with a time.
-    since: i64,
-}
-
-impl Times {
-    fn place(&mut self, stamp: Option<Stamp>, info: &UnitInfo, timeline: &mut Timeline) -> (i64, i64) {
-        let expected = self.last.map(|last| last.dts + if last.field { self.duration() / 2 } else { self.duration() });
-        let (dts, pts) = match (stamp, self.last) {
-            (Some(stamp), last) => {
-                let dts = timeline.place(&mut self.place, stamp.decoding(), expected);
-                if let Some(last) = last
-                    && last.since == 0
-                    && !last.field
-                    && !info.field
-                    && (1..=MAX_DURATION).contains(&(dts - last.dts))
-                {
-                    self.step = Some(self.step.map_or(dts - last.dts, |step| step.min(dts - last.dts)));
-                }
-                (dts, dts + stamp.delay)
-            }
-            (None, Some(last)) => {
-                let dts = expected.unwrap_or(last.dts);
-                let pts = match (info.order, last.order) {
-                    _ if info.second_field => last.pts + (dts - last.dts),
-                    // Counts go by fields.
-                    (Some(order), Some(before)) if !info.begins_order => {
-                        last.pts + (order - before) * self.duration() / 2
-                    }
-                    // All before are shown before it.
-                    _ => last.highest + (dts - last.dts),
-                };
-                (dts, pts)
-            }
-            (None, None) => (timeline.now(), timeline.now()),
-        };
-        // Decode times ascend, whatever a file says.
-        let dts = self.last.map_or(dts, |last| dts.max(last.dts + 1));
-        let since = if stamp.is_some() { 0 } else { self.last.map_or(0, |last| last.since) + 1 };
-        let pts = pts.max(dts);
-        let highest = self.last.map_or(pts, |last| last.highest.max(pts));
-        self.last = Some(Placed { dts, pts, order: info.order, field: info.field, highest, since });
-        (dts, pts)
-    }
-
-    /// Of a frame.
-    fn duration(&self) -> i64 {
-        self.step.unwrap_or(USUAL_DURATION)
     }
 }

@@ -16,8 +16,12 @@ const HEVC: &[&str] =
     &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:pools=1", "-c:a", "ac3"];
 
 fn demux(bytes: &[u8]) -> Demuxed {
-    assert_eq!(probe_bytes(bytes), Some(Kind::MpegTs));
-    drive_bytes(Kind::MpegTs, bytes).unwrap()
+    demux_as(Kind::MpegTs, bytes)
+}
+
+fn demux_as(kind: Kind, bytes: &[u8]) -> Demuxed {
+    assert_eq!(probe_bytes(bytes), Some(kind));
+    drive_bytes(kind, bytes).unwrap()
 }
 
 /// A track as an elementary stream that ffmpeg reads, and what it calls that.
@@ -31,6 +35,7 @@ fn elementary(demuxed: &Demuxed, track: &TrackInfo) -> (Vec<u8>, &'static str) {
     };
     match &track.format {
         Format::Mpv { .. } => (demuxed.stream(track.number), "mpegvideo"),
+        Format::Mp4vEs { .. } => (demuxed.stream(track.number), "m4v"),
         Format::Mpa { .. } => (demuxed.stream(track.number), "mp3"),
         Format::Ac3 { .. } => (demuxed.stream(track.number), "ac3"),
         Format::Eac3 { .. } => (demuxed.stream(track.number), "eac3"),
@@ -67,7 +72,11 @@ fn names(demuxed: &Demuxed) -> Vec<String> {
 /// What must hold for every file: our access units decode to the frames that ffmpeg decodes from it; their times are the
 /// same but for one offset common to all tracks; decode times ascend.
 fn check(name: &str, file: &[u8]) -> Demuxed {
-    let demuxed = demux(file);
+    check_as(Kind::MpegTs, name, file)
+}
+
+fn check_as(kind: Kind, name: &str, file: &[u8]) -> Demuxed {
+    let demuxed = demux_as(kind, file);
     let mut offset = None;
     let mut earliest = i64::MAX;
     for (track, stream) in demuxed.tracks.iter().zip(names(&demuxed)) {

@@ -10,6 +10,7 @@ fn films_made_by_ffmpeg() {
     let plain: &[&str] = &["-f", "mpegts"];
     let with_eac3: &[&str] = &["-c:v", "mpeg2video", "-c:a", "eac3"];
     let with_mp3: &[&str] = &["-c:v", "mpeg1video", "-c:a", "libmp3lame"];
+    let visual: &[&str] = &["-c:v", "mpeg4", "-bf", "2", "-c:a", "libmp3lame"];
     let late = ["-output_ts_offset", "95442", "-f", "mpegts"];
     let cases: &[(&str, Vec<u8>)] = &[
         ("H.264 and AAC", H264_FILM.clone()),
@@ -21,12 +22,29 @@ fn films_made_by_ffmpeg() {
         ("LATM", film(PICTURE_25, SOUND_48, H264, aac_in_latm)),
         ("E-AC-3", film(PICTURE_25, SOUND_48, with_eac3, plain)),
         ("MPEG-1 and MP3", film(PICTURE_25, SOUND_44, with_mp3, plain)),
+        ("MPEG-4 visual and MP3", film(PICTURE_25, SOUND_44, visual, plain)),
         ("H.264 interlaced", film(PICTURE_25, SOUND_48, &fields, plain)),
         ("times that wrap", film(PICTURE_25, SOUND_44, H264, &late)),
         ("one frame a packet", film(PICTURE_25, SOUND_44, H264, &["-pes_payload_size", "0", "-f", "mpegts"])),
     ];
     for (name, bytes) in cases {
         let demuxed = check(name, bytes);
+        assert_eq!((demuxed.tracks.len(), &demuxed.notes[..]), (2, &[][..]), "{name}");
+    }
+}
+
+#[test]
+fn program_streams_with_what_transport_streams_have() {
+    let codecs: &[(&str, &[&str])] = &[
+        ("H.264", &["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-c:a", "mp2"]),
+        (
+            "H.265",
+            &["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:pools=1", "-c:a", "ac3"],
+        ),
+        ("MPEG-4 visual", &["-c:v", "mpeg4", "-bf", "2", "-c:a", "libmp3lame"]),
+    ];
+    for (name, codec) in codecs {
+        let demuxed = check_as(Kind::MpegPs, name, &film(PICTURE_25, SOUND_48, codec, &["-f", "mpeg"]));
         assert_eq!((demuxed.tracks.len(), &demuxed.notes[..]), (2, &[][..]), "{name}");
     }
 }

@@ -1,0 +1,113 @@
+//! Times of access units, of which a packet's header tells some.
+
+use super::super::CLOCK;
+use super::super::timeline::{Place, Stamp, Timeline};
+use super::syntax::UnitInfo;
+use crate::container::DemuxedSample;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// How long a picture is shown where nothing says it: 25 a second.
+const USUAL_DURATION: i64 = CLOCK as i64 / 25;
+/// Pictures farther apart are said to last no longer than this.
+const MAX_DURATION: i64 = 2 * CLOCK as i64;
+
+/// Gives the access units of one track their times, in 90 kHz, and each its duration when the next one comes.
+#[derive(Debug)]
+pub(super) struct Times {
+    track: u32,
+    place: Place,
+    last: Option<Placed>,
+    /// Of one frame, as the stream's own times show it.
+    step: Option<i64>,
+    /// Waits for the next one, which ends it.
+    waiting: Option<DemuxedSample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Placed {
+    dts: i64,
+    pts: i64,
+    order: Option<i64>,
+    field: bool,
+    /// The latest of all so far.
+    highest: i64,
+    /// Access units since the last one with a time.
+    since: i64,
+}
+
+impl Times {
+    pub fn new(track: u32) -> Self {
+        Self { track, place: Place::default(), last: None, step: None, waiting: None }
+    }
+
+    /// The next access unit in decode order, with the time of its packet if that told one.
+    pub fn push(
+        &mut self,
+        data: Bytes,
+        stamp: Option<Stamp>,
+        info: &UnitInfo,
+        timeline: &mut Timeline,
+        out: &mut VecDeque<DemuxedSample>,
+    ) {
+        let (dts, pts) = self.place(stamp, info, timeline);
+        self.end_waiting(Some(dts), out);
+        self.waiting = Some(DemuxedSample { track: self.track, dts, pts, duration: 0, sync: info.sync, data });
+    }
+
+    /// Gives out the last access unit though its end is not known.
+    pub fn release(&mut self, out: &mut VecDeque<DemuxedSample>) {
+        self.end_waiting(None, out);
+    }
+
+    fn end_waiting(&mut self, next: Option<i64>, out: &mut VecDeque<DemuxedSample>) {
+        let Some(mut sample) = self.waiting.take() else { return };
+        let until_next = next.map(|next| next - sample.dts).filter(|step| (1..=MAX_DURATION).contains(step));
+        sample.duration = until_next.unwrap_or(self.duration());
+        out.push_back(sample);
+    }
+
+    fn place(&mut self, stamp: Option<Stamp>, info: &UnitInfo, timeline: &mut Timeline) -> (i64, i64) {
+        let expected = self.last.map(|last| last.dts + if last.field { self.duration() / 2 } else { self.duration() });
+        let (dts, pts) = match (stamp, self.last) {
+            (Some(stamp), last) => {
+                let dts = timeline.place(&mut self.place, stamp.decoding(), expected);
+                if let Some(last) = last
+                    && last.since == 0
+                    && !last.field
+                    && !info.field
+                    && (1..=MAX_DURATION).contains(&(dts - last.dts))
+                {
+                    self.step = Some(self.step.map_or(dts - last.dts, |step| step.min(dts - last.dts)));
+                }
+                (dts, dts + stamp.delay)
+            }
+            (None, Some(last)) => {
+                let dts = expected.unwrap_or(last.dts);
+                let pts = match (info.order, last.order) {
+                    _ if info.second_field => last.pts + (dts - last.dts),
+                    // Counts go by fields.
+                    (Some(order), Some(before)) if !info.begins_order => {
+                        last.pts + (order - before) * self.duration() / 2
+                    }
+                    // All before are shown before it.
+                    _ => last.highest + (dts - last.dts),
+                };
+                (dts, pts)
+            }
+            (None, None) => (timeline.now(), timeline.now()),
+        };
+        // Decode times ascend, whatever a file says.
+        let dts = self.last.map_or(dts, |last| dts.max(last.dts + 1));
+        let since = if stamp.is_some() { 0 } else { self.last.map_or(0, |last| last.since) + 1 };
+        let pts = pts.max(dts);
+        let highest = self.last.map_or(pts, |last| last.highest.max(pts));
+        self.last = Some(Placed { dts, pts, order: info.order, field: info.field, highest, since });
+        (dts, pts)
+    }
+
+    /// Of a frame.
+    fn duration(&self) -> i64 {
+        self.step.unwrap_or(USUAL_DURATION)
+    }
+}
