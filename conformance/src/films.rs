@@ -115,6 +115,22 @@ pub const MORE: &[Recipe] = &[
     film("nellymoser.flv", "-c:v libx264 -preset veryfast -bf 2 -c:a nellymoser -ar 22050 -ac 1"),
     film("prores.mov", "-s 176x144 -c:v prores -c:a aac"),
     film("f32.mov", "-c:v mpeg4 -c:a pcm_f32le"),
+    film("h264.mpg", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a mp2 -f mpeg"),
+    film("two-audio.mpg", "-map 0:v -map 1:a -map 1:a -c:v mpeg2video -bf 2 -c:a mp2 -f dvd"),
+    film("mp2-32k.mpg", "-c:v mpeg2video -c:a mp2 -ar 32000 -ac 1 -f mpeg"),
+    film("mp3.mpg", "-c:v mpeg1video -c:a libmp3lame -f mpeg"),
+    film("film-rate.mpg", "-r 24000/1001 -c:v mpeg2video -bf 2 -c:a ac3 -f dvd"),
+    film("dts.vob", "-c:v mpeg2video -c:a dca -strict -2 -ar 48000 -f vob"),
+    film("mbaff.ts", "-c:v libx264 -preset veryfast -flags +ildct+ilme -x264opts tff=1 -bf 2 -c:a mp2 -f mpegts"),
+    film("open-gop.ts", "-c:v libx264 -preset veryfast -x264opts open-gop=1 -bf 3 -g 20 -c:a ac3 -f mpegts"),
+    film("fps60.ts", "-r 60 -c:v libx264 -preset veryfast -bf 2 -c:a aac -f mpegts"),
+    film("aac-5.1.mp4", "-c:v libx264 -preset veryfast -ac 6 -c:a aac"),
+    film("ten-bits.mp4", "-c:v libx265 -pix_fmt yuv420p10le -preset ultrafast -x265-params log-level=error -c:a aac"),
+    film("vfr.mp4", "-vf select=not(between(n\\,30\\,44)) -fps_mode vfr -c:v libx264 -preset veryfast -bf 2 -c:a aac"),
+    film("timecode.mov", "-timecode 01:00:00:00 -c:v libx264 -preset veryfast -c:a aac"),
+    film("small-packets.asf", "-c:v wmv2 -c:a wmav2 -packet_size 700"),
+    film("dv.mov", "-s 720x576 -c:v dvvideo -c:a pcm_s16le -ar 48000 -ac 2"),
+    film("ac3-5.1.mkv", "-c:v libx264 -preset veryfast -ac 6 -c:a ac3"),
 ];
 
 const fn film(file: &'static str, options: &'static str) -> Recipe {

@@ -165,7 +165,7 @@ impl DecodeOptions {
     }
 }
 
-/// Decodes the first video (an attached picture, such as a cover, is none) and the first audio stream of `source` (a file or a URL) with ffmpeg.
+/// Decodes the first video and the first audio stream of `source` (a file or a URL) with ffmpeg.
 pub fn decode(source: &str, options: &DecodeOptions, limit: Duration) -> Result<Decoded> {
     let folder = tempdir()?;
     let (video, audio, raw) = (folder.join("video"), folder.join("audio"), folder.join("raw"));
@@ -176,7 +176,7 @@ pub fn decode(source: &str, options: &DecodeOptions, limit: Duration) -> Result<
         .args(["-i", source]);
     if options.only != Some("audio") {
         command
-            .args(["-map", "0:V:0?", "-an", "-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "framemd5"])
+            .args(["-map", "0:v:0?", "-an", "-fps_mode", "passthrough", "-enc_time_base", "-1", "-f", "framemd5"])
             .arg(&video);
     }
     if options.only != Some("video") {

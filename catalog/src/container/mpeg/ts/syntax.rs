@@ -40,6 +40,8 @@ pub(super) struct UnitInfo {
     /// Its place in the order of showing, counted in fields, and whether the count begins with it.
     pub order: Option<i64>,
     pub begins_order: bool,
+    /// When it is shown by a clock of the stream's own, in 90 kHz.
+    pub time: Option<i64>,
     has_sps: bool,
     inter: bool,
     picture: Option<PictureId>,

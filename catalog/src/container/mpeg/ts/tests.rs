@@ -87,6 +87,9 @@ fn check_as(kind: Kind, name: &str, file: &[u8]) -> Demuxed {
         assert_eq!(ours.hashes, expected.hashes, "{name}: frames, {:?}", demuxed.notes);
         assert!(!expected.hashes.is_empty(), "{name}: ffmpeg decodes nothing");
         let times = times(&demuxed, track);
+        // The last frame that a decoder gives out often has no time there; of program streams ffmpeg knows but few.
+        let unknown = expected.times.iter().filter(|time| time.is_none()).count();
+        assert!(kind == Kind::MpegPs || unknown <= 1, "{name}: times");
         check_times(&name, &times, &expected, &mut offset);
         earliest = earliest.min(times[0]);
         let mut last = i64::MIN;
@@ -104,8 +107,6 @@ fn check_as(kind: Kind, name: &str, file: &[u8]) -> Demuxed {
 fn check_times(name: &str, times: &[i64], expected: &Decoded, offset: &mut Option<i64>) {
     assert_eq!(times.len(), expected.times.len(), "{name}: access units");
     let offset = *offset.get_or_insert(expected.times[0].unwrap() - times[0]);
-    // The last frame that a decoder gives out often has no time there.
-    assert!(expected.times.iter().filter(|time| time.is_none()).count() <= 1, "{name}: times");
     for (index, (ours, theirs)) in times.iter().zip(&expected.times).enumerate() {
         let Some(theirs) = theirs else { continue };
         let error = ours + offset - theirs;

@@ -29,6 +29,7 @@ struct Placed {
     dts: i64,
     pts: i64,
     order: Option<i64>,
+    time: Option<i64>,
     field: bool,
     /// The latest of all so far.
     highest: i64,
@@ -84,7 +85,9 @@ impl Times {
             }
             (None, Some(last)) => {
                 let dts = expected.unwrap_or(last.dts);
+                let step = info.time.zip(last.time).map(|(time, before)| time - before);
                 let pts = match (info.order, last.order) {
+                    _ if let Some(step) = step.filter(|step| step.abs() <= MAX_DURATION) => last.pts + step,
                     _ if info.second_field => last.pts + (dts - last.dts),
                     // Counts go by fields.
                     (Some(order), Some(before)) if !info.begins_order => {
@@ -102,7 +105,7 @@ impl Times {
         let since = if stamp.is_some() { 0 } else { self.last.map_or(0, |last| last.since) + 1 };
         let pts = pts.max(dts);
         let highest = self.last.map_or(pts, |last| last.highest.max(pts));
-        self.last = Some(Placed { dts, pts, order: info.order, field: info.field, highest, since });
+        self.last = Some(Placed { dts, pts, order: info.order, time: info.time, field: info.field, highest, since });
         (dts, pts)
     }
 

@@ -24,7 +24,7 @@ pub(super) struct VisualEs {
     picture: Option<(Vop, Option<Stamp>)>,
     layer: Option<Layer>,
     config: Option<(Config, Format)>,
-    /// Tells the order of showing where packets tell no time.
+    /// Tells when pictures are shown whose packets tell no time.
     clock: VopClock,
     times: Times,
     junk: u64,
@@ -95,10 +95,9 @@ impl VisualEs {
         if config.packed && !vop.coded {
             return;
         }
-        // Two fields a picture.
-        let order = layer.fixed_increment.map(|step| time * 2 / i64::from(step));
+        let time = time * i64::from(CLOCK) / i64::from(layer.resolution);
         let mut info = UnitInfo::default();
-        (info.sync, info.order) = (vop.coding_type == CodingType::I, order);
+        (info.sync, info.time) = (vop.coding_type == CodingType::I, Some(time));
         self.times.push(unit.into(), stamp, &info, timeline, out);
     }
 }
