@@ -1,7 +1,7 @@
 //! Who keeps a channel's past, and on which timeline.
 
 use super::{Catalog, CatalogError, now};
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteRow};
 
 /// Who keeps a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Recorder {
     pub front: String,
     /// When the channel's timeline began, nanoseconds since 1970; it names the line (see [`super::Segment::line_ns`]).
     pub line_ns: i64,
+    /// When its lease runs out, seconds since 1970.
+    pub until: i64,
     /// When a viewer of another front was last close to the end, seconds since 1970.
     pub close: i64,
 }
@@ -45,14 +47,16 @@ impl Catalog {
             .execute(&self.pool)
             .await
             .map_err(|error| self.error(error))?;
-        let row = sqlx::query("SELECT front, line_ns, close FROM recorders WHERE channel = $1").bind(channel);
+        self.recorder(channel).await
+    }
+
+    /// Who keeps a channel; `None`: it has no timeline.
+    pub async fn recorder(&self, channel: &str) -> Result<Option<Recorder>, CatalogError> {
+        let row = sqlx::query("SELECT front, line_ns, until, close FROM recorders WHERE channel = $1").bind(channel);
         let row = row.fetch_optional(&self.pool).await.map_err(|error| self.error(error))?;
-        let read = |row: sqlx::sqlite::SqliteRow| -> Result<_, sqlx::Error> {
-            Ok(Recorder {
-                front: row.try_get("front")?,
-                line_ns: row.try_get("line_ns")?,
-                close: row.try_get("close")?,
-            })
+        let read = |row: SqliteRow| -> Result<_, sqlx::Error> {
+            let (front, line_ns) = (row.try_get("front")?, row.try_get("line_ns")?);
+            Ok(Recorder { front, line_ns, until: row.try_get("until")?, close: row.try_get("close")? })
         };
         row.map(read).transpose().map_err(|error| self.error(error))
     }
@@ -74,7 +78,8 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    use crate::db::{Catalog, CatalogOptions};
+    use crate::channel::{ChannelSettings, Feed};
+    use crate::db::{Catalog, CatalogOptions, ChannelAdded};
 
     #[tokio::test]
     async fn one_front_records_at_a_time_and_all_share_a_line() {
@@ -104,7 +109,20 @@ mod tests {
         one.want_short_segments("news").await.unwrap();
         let recorder = one.lease_recorder("news", "a", 60).await.unwrap().unwrap();
         assert!(recorder.front == "a" && recorder.close > 0);
-        one.remove_channel("news").await.unwrap();
+        // It goes with its channel.
+        let news = ChannelSettings {
+            name: "news".into(),
+            title: "news".into(),
+            feed: Feed::Push,
+            on_demand: false,
+            takes_over: false,
+            grace_s: 1,
+            multicast: None,
+            window_s: 1,
+            created: 0,
+        };
+        assert_eq!(one.add_channel(&news).await.unwrap(), ChannelAdded::Yes);
+        assert!(one.remove_channel("news").await.unwrap());
         assert_eq!(two.channel_line("news", 9).await.unwrap(), 9);
     }
 }

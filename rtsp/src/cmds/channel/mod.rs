@@ -104,8 +104,11 @@ async fn show(config: &Config, catalog: &Catalog, args: &ShowArgs) -> Result<()>
     reports.retain(|report| report.channel == channel.name);
     let mut groups = catalog.group_leases().await?;
     groups.retain(|lease| lease.channel == channel.name && lease.until > now());
+    let recorder = catalog.recorder(&channel.name).await?.filter(|recorder| recorder.until > now());
+    let recorder = recorder.map(|recorder| recorder.front);
     if args.json {
         let mut value = value(&channel, &reports, from);
+        value["recorder"] = json!(recorder);
         let group = |lease: &GroupLease| json!({"address": lease.address, "port": lease.port, "front": lease.front});
         value["groups"] = groups.iter().map(group).collect();
         println!("{}", serde_json::to_string_pretty(&value)?);
@@ -128,7 +131,8 @@ async fn show(config: &Config, catalog: &Catalog, args: &ShowArgs) -> Result<()>
         println!("group     {address} from port {port}, of front {front}");
     }
     if channel.window_s > 0 {
-        println!("window    {} s", channel.window_s);
+        let by = recorder.map_or("recorded by no front now".to_owned(), |front| format!("recorded by front {front}"));
+        println!("window    {} s, {by}", channel.window_s);
     }
     if reports.is_empty() {
         println!("no front runs it");
