@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | [`TsAddress`] | the datagrams that a transport stream comes in, as a URL |
 //! | `TsFeed` | datagrams in, tracks and units out |
+//! | `Passed` | one that is passed on as it comes |
 //! | `Reorder` | RTP packets in their order |
 //! | `socket` | the port, and the group joined |
 
 mod address;
 mod intake;
+mod passed;
 mod reorder;
 mod socket;
 
@@ -31,7 +33,7 @@ pub(super) async fn run(task: &FeedTask) -> Result<(), FeedEnded> {
     let Feed::Ts { url } = &task.settings.feed else { return Ok(()) };
     let address: TsAddress = url.parse().map_err(FeedEnded)?;
     let socket = socket::open(&address).map_err(|error| FeedEnded(format!("{address}: {error}")))?;
-    let mut feed = TsFeed::new(address.rtp, address.program);
+    let mut feed = TsFeed::new(&address);
     let mut buffer = vec![0; MAX_DATAGRAM];
     let mut feeding = Feeding { task, feeder: None, video: Vec::new(), units: Vec::new() };
     let mut heard = false;

@@ -37,7 +37,8 @@ pub struct AddArgs {
     /// With --pull: over UDP, else within the RTSP connection
     #[arg(long, conflicts_with_all = NOT_PULLED)]
     udp: bool,
-    /// A transport stream over UDP or RTP; ?source=ADDRESS&interface=NAME&program=NUMBER may follow
+    /// A transport stream over UDP or RTP; ?source=ADDRESS&interface=NAME&program=NUMBER may follow,
+    /// and as=mp2t: it is passed on as it comes
     #[arg(long, value_name = "udp://[GROUP]:PORT")]
     ts: Option<String>,
     /// RTP as an SDP file says

@@ -19,10 +19,12 @@ pub struct TsAddress {
     pub interface: Option<String>,
     /// `program_number`; `None`: the first with video.
     pub program: Option<u16>,
+    /// Passed on as it comes, with all its programs, rather than taken apart.
+    pub passed: bool,
 }
 
 /// What the query may say.
-const ALLOWED: &str = "source=ADDRESS, interface=NAME, program=NUMBER";
+const ALLOWED: &str = "source=ADDRESS, interface=NAME, program=NUMBER, as=mp2t";
 
 impl FromStr for TsAddress {
     type Err = String;
@@ -45,7 +47,8 @@ impl FromStr for TsAddress {
             None if host.is_empty() => Ipv4Addr::UNSPECIFIED.into(),
             None => host.parse::<Ipv4Addr>().map_err(|_| wrong("no address (names are not looked up)"))?.into(),
         };
-        let mut address = Self { rtp, address: (ip, port).into(), source: None, interface: None, program: None };
+        let address = (ip, port).into();
+        let mut address = Self { rtp, address, source: None, interface: None, program: None, passed: false };
         for (key, value) in query
             .split('&')
             .filter(|pair| !pair.is_empty())
@@ -66,8 +69,12 @@ impl FromStr for TsAddress {
                     let number = value.parse().ok().filter(|number| *number > 0);
                     address.program = Some(number.ok_or_else(|| bad("program is no number from 1 to 65535"))?);
                 }
+                "as" if value == "mp2t" => address.passed = true,
                 _ => return Err(bad(&format!("{key:?} says nothing"))),
             }
+        }
+        if address.passed && address.program.is_some() {
+            return Err(format!("{url:?}: as=mp2t passes on all programs: none can be chosen"));
         }
         Ok(address)
     }
@@ -79,7 +86,8 @@ impl fmt::Display for TsAddress {
         let source = self.source.map(|source| format!("source={source}"));
         let interface = self.interface.as_ref().map(|interface| format!("interface={interface}"));
         let program = self.program.map(|program| format!("program={program}"));
-        let query: Vec<String> = [source, interface, program].into_iter().flatten().collect();
+        let passed = self.passed.then(|| "as=mp2t".to_owned());
+        let query: Vec<String> = [source, interface, program, passed].into_iter().flatten().collect();
         if query.is_empty() { Ok(()) } else { write!(f, "?{}", query.join("&")) }
     }
 }
@@ -99,6 +107,7 @@ mod tests {
             ("rtp://232.1.2.3:5004?program=3&source=10.0.0.1", "rtp://232.1.2.3:5004?source=10.0.0.1&program=3"),
             ("udp://[ff3e::4321]:6000?source=2001:db8::1&interface=eth0&program=65535", ""),
             ("udp://[::]:6000", ""),
+            ("udp://239.1.2.3:5000?as=mp2t&interface=eth0", "udp://239.1.2.3:5000?interface=eth0&as=mp2t"),
         ] {
             let address: TsAddress = url.parse().unwrap();
             assert_eq!(address.to_string(), if written.is_empty() { url } else { written });
@@ -122,6 +131,8 @@ mod tests {
             ("udp://:1?ttl=3", "\"ttl\" says nothing; allowed are source=ADDRESS"),
             ("udp://:1?interface=", "says nothing"),
             ("udp://:1?x", "says nothing"),
+            ("udp://:1?as=mp4", "says nothing"),
+            ("udp://:1?as=mp2t&program=3", "none can be chosen"),
         ] {
             let error = url.parse::<TsAddress>().unwrap_err();
             assert!(error.contains(words), "{url}: {error}");

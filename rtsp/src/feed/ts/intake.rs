@@ -1,21 +1,21 @@
 //! Datagrams to tracks and units, without sockets.
 
-use super::reorder::Reorder;
+use super::{TsAddress, passed::Passed, reorder::Reorder};
 use bytes::Bytes;
 use catalog::feed::{FeedError, FeedEvent, TransportStream};
 use rtp::packet::RtpPacket;
 use std::time::Instant;
 
 /// Bytes of a transport packet, and what each begins with (ISO 13818-1 2.4.3.2).
-const PACKET_LEN: usize = 188;
-const SYNC: u8 = 0x47;
+pub(super) const PACKET_LEN: usize = 188;
+pub(super) const SYNC: u8 = 0x47;
 
 /// A transport stream that comes in datagrams: give it those, and poll until nothing more comes.
 #[derive(Debug)]
 pub(super) struct TsFeed {
     rtp: bool,
     reorder: Reorder,
-    stream: TransportStream,
+    stream: Stream,
     /// Every datagram so far was a whole number of packets: one that isn't is then somebody else's.
     aligned: bool,
     packets: u64,
@@ -23,9 +23,22 @@ pub(super) struct TsFeed {
     strange: u64,
 }
 
+/// What becomes of it.
+#[derive(Debug)]
+enum Stream {
+    /// Tracks and access units.
+    Apart(Box<TransportStream>),
+    /// One track.
+    Passed(Box<Passed>),
+}
+
 impl TsFeed {
-    pub fn new(rtp: bool, program: Option<u16>) -> Self {
-        let stream = TransportStream::new(program);
+    pub fn new(address: &TsAddress) -> Self {
+        let stream = match address.passed {
+            true => Stream::Passed(Box::new(Passed::new())),
+            false => Stream::Apart(Box::new(TransportStream::new(address.program))),
+        };
+        let rtp = address.rtp;
         Self { rtp, reorder: Reorder::default(), stream, aligned: false, packets: 0, strange: 0 }
     }
 
@@ -49,11 +62,16 @@ impl TsFeed {
 
     /// Nothing has come for a while: gives out what only waited for its end.
     pub fn handle_silence(&mut self) {
-        self.stream.handle_silence();
+        if let Stream::Apart(stream) = &mut self.stream {
+            stream.handle_silence();
+        }
     }
 
     pub fn poll(&mut self) -> Option<FeedEvent> {
-        self.stream.poll()
+        match &mut self.stream {
+            Stream::Apart(stream) => stream.poll(),
+            Stream::Passed(stream) => stream.poll(),
+        }
     }
 
     /// Datagrams of the stream.
@@ -63,7 +81,11 @@ impl TsFeed {
 
     /// RTP packets that did not come; without RTP, breaks in the packets' counters.
     pub fn lost(&self) -> u64 {
-        if self.rtp { self.reorder.lost() } else { self.stream.lost() }
+        match &self.stream {
+            _ if self.rtp => self.reorder.lost(),
+            Stream::Apart(stream) => stream.lost(),
+            Stream::Passed(stream) => stream.lost(),
+        }
     }
 
     fn handle_payload(&mut self, payload: &[u8], now: Instant) -> Result<(), FeedError> {
@@ -75,7 +97,13 @@ impl TsFeed {
         }
         self.aligned |= aligned && whole && self.packets == 0;
         self.packets += 1;
-        self.stream.handle_bytes(payload, now)
+        match &mut self.stream {
+            Stream::Apart(stream) => stream.handle_bytes(payload, now),
+            Stream::Passed(stream) => {
+                stream.handle_bytes(payload, now);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -87,6 +115,10 @@ mod tests {
         let mut packet = vec![SYNC, 0x01, pid, 0x10 | counter & 0xF];
         packet.resize(PACKET_LEN, 0xFF);
         packet
+    }
+
+    fn feed(scheme: &str) -> TsFeed {
+        TsFeed::new(&format!("{scheme}://:5000").parse().unwrap())
     }
 
     fn rtp(sequence: u16, payload: &[u8]) -> Vec<u8> {
@@ -104,7 +136,7 @@ mod tests {
             (true, vec![short.clone(), good.clone(), short.clone()], 3, 0),
             (false, vec![rtp(1, &good), good.clone(), vec![], rtp(2, &other), rtp(3, &good)], 2, 3),
         ] {
-            let mut feed = TsFeed::new(!bare, None);
+            let mut feed = feed(if bare { "udp" } else { "rtp" });
             for datagram in &datagrams {
                 feed.handle_datagram(datagram, Instant::now()).unwrap();
             }
@@ -115,7 +147,7 @@ mod tests {
 
     #[test]
     fn rtp_packets_that_do_not_come_are_counted() {
-        let mut feed = TsFeed::new(true, None);
+        let mut feed = feed("rtp");
         let (good, now) = (packet(0, 0).repeat(7), Instant::now());
         for (at, number) in [(0, 1), (1, 3), (2, 2), (3, 6), (200, 7)] {
             feed.handle_datagram(&rtp(number, &good), now + std::time::Duration::from_millis(at)).unwrap();
