@@ -137,9 +137,9 @@ async fn what_a_channel_brings_is_kept_though_a_node_is_lost_and_the_front_start
     let window = shift.window("news").unwrap();
     assert!(window.snapshot().is_none());
     // The recorder joins when it comes to it: it begins at the newest sync sample.
-    world.feed(&feeder, 0..1);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    world.feed(&feeder, 1..30);
+    world.feed(&feeder, 0..2);
+    window.reach(at(0), PATIENCE).await.unwrap();
+    world.feed(&feeder, 2..30);
     let first = window.reach(at(28), PATIENCE).await.unwrap();
     assert_eq!(first.first, MediaTime::ZERO);
     drop(world.nodes.pop());
@@ -223,7 +223,8 @@ async fn of_two_fronts_one_records_and_the_window_goes_on_when_it_ends_and_when_
     let place = three.live().unwrap().position(world.start + Duration::from_millis(40_700));
     let snapshot = third.window().reach(place, PATIENCE).await.unwrap();
     let now = numbers(&media, &snapshot, 0).await;
-    assert!(now.starts_with(&all) && now.ends_with(&(1_000..1_020).collect::<Vec<_>>()), "{now:?}");
+    // It joins when it comes to it.
+    assert!(now.starts_with(&all) && now.ends_with(&(1_010..1_020).collect::<Vec<_>>()), "{now:?}");
     assert!(now.windows(2).all(|pair| pair[0] < pair[1]), "{now:?}");
 }
 
@@ -252,7 +253,7 @@ async fn full_nodes_make_a_hole_in_the_recording_and_none_in_the_channel() {
     // More than fits.
     world.feed(&feeder, 20..1_000);
     let full = window.reach(at(990), Duration::from_secs(2)).await.unwrap();
-    assert_eq!(full.index.duration, kept);
+    assert!(full.index.duration >= kept && full.index.duration < at(500), "{:?}", full.index.duration);
     assert_eq!(seen.0.load(Relaxed), 2_000);
     remove_segments(&world.catalog, world.source.cluster(), "news", None).await.unwrap();
     window.drop_before(unix_ns(SystemTime::now()) + 1_000_000_000_000);
