@@ -57,9 +57,16 @@ impl<'a> Bits<'a> {
     ///
     /// # Errors
     /// [`Fault::Short`], and then nothing is taken.
+    #[inline]
     pub fn read(&mut self, field: &'static str, count: u32) -> Result<u32, CodecError> {
         debug_assert!(count <= 32);
         self.field_at = self.at;
+        if let Some(word) = self.bytes.get(self.at / 8..).and_then(|rest| rest.first_chunk()) {
+            // Seven bits at most lie before the field; twice, since a shift by all 64 is none.
+            let value = u64::from_be_bytes(*word) << (self.at % 8) >> (63 - count) >> 1;
+            self.at += count as usize;
+            return Ok(value as u32);
+        }
         let end = self.at + count as usize;
         if end > self.bytes.len() * 8 {
             return Err(self.error(field, Fault::Short));
