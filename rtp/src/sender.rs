@@ -18,7 +18,8 @@ pub struct Sender {
     ssrc: u32,
     clock: ClockRate,
     timer: ReportTimer,
-    breaker: Breaker,
+    /// Apart, as what is heard is: both are looked at every few seconds, the rest with every train.
+    breaker: Option<Box<Breaker>>,
     tripped: Option<Tripped>,
     packets: u64,
     octets: u64,
@@ -26,7 +27,7 @@ pub struct Sender {
     made: Option<NtpTimestamp>,
     /// The middle of the time in each report sent, and when it was sent.
     reports: VecDeque<(u32, Instant)>,
-    receiver: Option<ReceiverStats>,
+    receiver: Option<Box<ReceiverStats>>,
 }
 
 /// What the receiver said last.
@@ -56,7 +57,7 @@ impl Sender {
             ssrc,
             clock,
             timer: ReportTimer::new(session_bandwidth_bps, seed),
-            breaker: Breaker::new(Breakers::Off),
+            breaker: None,
             tripped: None,
             packets: 0,
             octets: 0,
@@ -68,7 +69,7 @@ impl Sender {
 
     /// Watches by these breakers from the next start on whether the network can bear it.
     pub fn use_breakers(&mut self, breakers: Breakers) {
-        self.breaker = Breaker::new(breakers);
+        self.breaker = (breakers != Breakers::Off).then(|| Box::new(Breaker::new(breakers)));
     }
 
     /// The source takes another name, since somebody else has its own (RFC 3550 section 8.2): what was counted is the old
@@ -90,13 +91,17 @@ impl Sender {
     /// a player can put its tracks in step at once.
     pub fn start(&mut self, now: Instant) {
         self.timer.start(now);
-        self.breaker.start(now);
+        if let Some(breaker) = &mut self.breaker {
+            breaker.start(now);
+        }
     }
 
     /// No packets flow any more: no report is due.
     pub fn stop(&mut self) {
         self.timer.stop();
-        self.breaker.stop();
+        if let Some(breaker) = &mut self.breaker {
+            breaker.stop();
+        }
     }
 
     /// So many packets went out, with so many bytes of payload in them.
@@ -123,7 +128,8 @@ impl Sender {
     /// Whether a report is to be sent now; else [`Sender::next_report`] may be later than it was.
     pub fn report_expires(&mut self, now: Instant) -> bool {
         let expires = self.timer.expires(now);
-        if let Some(tripped) = expires.then(|| self.breaker.check(self.timer.deterministic(), now)).flatten() {
+        let breaker = self.breaker.as_mut().filter(|_| expires);
+        if let Some(tripped) = breaker.and_then(|breaker| breaker.check(self.timer.deterministic(), now)) {
             self.tripped = Some(tripped);
         }
         expires
@@ -166,7 +172,7 @@ impl Sender {
         let sent = self.reports.iter().find(|(middle, _)| block.last_report != 0 && *middle == block.last_report);
         let delay = Duration::from_nanos((u64::from(block.delay) * 1_000_000_000) >> 16);
         let round_trip = sent.map(|(_, at)| now.saturating_duration_since(*at).saturating_sub(delay));
-        let (reports, before) = self.receiver.map_or((0, None), |stats| (stats.reports, stats.round_trip));
+        let (reports, before) = self.receiver.as_ref().map_or((0, None), |stats| (stats.reports, stats.round_trip));
         let jitter = self.clock.time(Ticks(i64::from(block.jitter)));
         let round_trip = round_trip.or(before);
         let heard = Heard {
@@ -176,10 +182,11 @@ impl Sender {
             packets: self.packets,
             octets: self.octets,
         };
-        if let Some(tripped) = self.breaker.report(heard, self.timer.deterministic(), now) {
+        let breaker = self.breaker.as_mut();
+        if let Some(tripped) = breaker.and_then(|breaker| breaker.report(heard, self.timer.deterministic(), now)) {
             self.tripped = Some(tripped);
         }
-        Some(self.receiver.insert(ReceiverStats {
+        Some(self.receiver.insert(Box::new(ReceiverStats {
             at: now,
             reports: reports + 1,
             fraction_lost: block.fraction_lost,
@@ -187,12 +194,12 @@ impl Sender {
             highest_sequence: block.highest_sequence,
             jitter: Duration::from_nanos(jitter.0.unsigned_abs()),
             round_trip,
-        }))
+        })))
     }
 
     /// What the receiver said last, if anything.
     pub fn receiver(&self) -> Option<&ReceiverStats> {
-        self.receiver.as_ref()
+        self.receiver.as_deref()
     }
 }
 

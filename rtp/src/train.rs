@@ -21,6 +21,8 @@ pub struct Train {
     framing: Framing,
     bytes: Vec<u8>,
     ends: Vec<u32>,
+    /// Some packets were filled up.
+    padded: bool,
     /// Used by [`Train::fill_up`] alone; kept for its memory.
     sizes: Vec<u32>,
 }
@@ -50,7 +52,7 @@ const MAX_PADDING: usize = 255;
 impl Train {
     /// An empty train.
     pub fn new(framing: Framing) -> Self {
-        Self { framing, bytes: Vec::new(), ends: Vec::new(), sizes: Vec::new() }
+        Self { framing, bytes: Vec::new(), ends: Vec::new(), padded: false, sizes: Vec::new() }
     }
 
     /// Empties it for another track, keeping its memory.
@@ -58,6 +60,7 @@ impl Train {
         self.framing = framing;
         self.bytes.clear();
         self.ends.clear();
+        self.padded = false;
     }
 
     /// Starts a packet; what is then pushed to the buffer is its bytes, RTP header first.
@@ -134,14 +137,15 @@ impl Train {
     /// as dozens of packets. `at_once` packets leave together at most, from the first on. Interleaved packets stay as
     /// they are. Answers the bytes added.
     pub fn fill_up(&mut self, at_once: usize) -> usize {
-        if self.framing != Framing::Datagram || self.len() < 2 {
+        let most = at_once.max(1);
+        if self.framing != Framing::Datagram || (self.len() <= most && self.is_one_send()) {
             return 0;
         }
         self.sizes.clear();
         let mut start = 0;
         self.sizes.extend(self.ends.iter().map(|end| end - std::mem::replace(&mut start, *end)));
         let mut added = 0;
-        for chunk in self.sizes.chunks_mut(at_once.max(1)) {
+        for chunk in self.sizes.chunks_mut(most) {
             let mut rest = chunk;
             while !rest.is_empty() {
                 let (count, size) = fillable(rest);
@@ -154,9 +158,15 @@ impl Train {
             }
         }
         if added > 0 {
+            self.padded = true;
             self.widen(added);
         }
         added
+    }
+
+    /// Whether all packets can leave in one send as they are.
+    fn is_one_send(&self) -> bool {
+        self.segments(0, self.len(), usize::MAX).is_none_or(|run| run.count == self.len())
     }
 
     /// Moves the packets apart to the lengths in `sizes`, together `added` more than now, and pads them.
@@ -184,6 +194,9 @@ impl Train {
 
     /// Bytes of padding in `packets`.
     pub fn padding(&self, packets: std::ops::Range<usize>) -> usize {
+        if !self.padded {
+            return 0;
+        }
         let padded = packets.map(|index| self.packet(index)).filter(|packet| packet[0] & PADDING != 0);
         padded.map(|packet| usize::from(packet[packet.len() - 1])).sum()
     }
