@@ -5,7 +5,7 @@ use crate::{
     layout::{Layout, UnitAddress},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, ops::Range, sync::Arc, time::Instant};
+use std::{ops::Range, sync::Arc, time::Instant};
 
 /// How much a reader holds.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,10 @@ pub struct Reader {
     options: ReaderOptions,
     /// Nothing before this byte is wanted any more.
     position: u64,
-    units: BTreeMap<u64, UnitState>,
+    /// Ascending. There are few, often one: a list is found through sooner than a tree.
+    units: Vec<(u64, UnitState)>,
+    /// The bytes of those that are here, from the first on, without a gap: what is read next lies among them.
+    here: Range<u64>,
     /// How many of `units` are `Wanted`, so that an idle poll costs nothing.
     wanted: usize,
     failed: Option<u64>,
@@ -98,14 +101,18 @@ pub enum ReaderState {
 impl Reader {
     /// At the object's start, nothing wanted.
     pub fn new(layout: Arc<Layout>, options: ReaderOptions) -> Self {
-        Self { layout, options, position: 0, units: BTreeMap::new(), wanted: 0, failed: None }
+        Self { layout, options, position: 0, units: Vec::new(), here: 0..0, wanted: 0, failed: None }
     }
 
     /// The bytes from `offset` to the end of its unit, if they are here.
     pub fn peek(&self, offset: u64) -> Option<&[u8]> {
         let unit_size = u64::from(self.layout.policy.unit_size);
-        let Some(UnitState::Here(bytes)) = self.units.get(&(offset / unit_size)) else { return None };
-        bytes.get(usize::try_from(offset % unit_size).ok()?..)
+        self.unit(offset / unit_size)?.get(usize::try_from(offset % unit_size).ok()?..)
+    }
+
+    /// The list of units, to be asked for before it is read.
+    pub fn list(&self) -> &[impl Sized] {
+        &self.units
     }
 
     /// What is being read.
@@ -126,15 +133,18 @@ impl Reader {
         let start = range.start.max(self.position);
         if start < end {
             for unit in self.layout.units_of(start..end) {
-                match self.units.get_mut(&unit) {
-                    None => {
-                        self.units.insert(unit, UnitState::Wanted { since: now, deadline });
+                match self.place(unit) {
+                    Err(place) => {
+                        self.units.insert(place, (unit, UnitState::Wanted { since: now, deadline }));
                         self.wanted += 1;
+                        self.find_here();
                     }
-                    Some(UnitState::Wanted { deadline: old, .. } | UnitState::Requested { deadline: old, .. }) => {
-                        *old = deadline.min(*old);
-                    }
-                    Some(UnitState::Here(_) | UnitState::Failed(_)) => {}
+                    Ok(place) => match &mut self.units[place].1 {
+                        UnitState::Wanted { deadline: old, .. } | UnitState::Requested { deadline: old, .. } => {
+                            *old = deadline.min(*old);
+                        }
+                        UnitState::Here(_) | UnitState::Failed(_) => {}
+                    },
                 }
             }
         }
@@ -151,7 +161,8 @@ impl Reader {
         if self.wanted == 0 {
             return None;
         }
-        for (&unit, state) in &mut self.units {
+        for (unit, state) in &mut self.units {
+            let unit = *unit;
             if let UnitState::Wanted { since, deadline } = *state {
                 *state = UnitState::Requested { since, deadline };
                 self.wanted -= 1;
@@ -178,7 +189,7 @@ impl Reader {
 
     /// A unit can't be had. Here, with parity, its row will be asked for instead.
     pub fn handle_failure(&mut self, unit: u64, failure: UnitFailure) {
-        if matches!(self.units.get(&unit), Some(UnitState::Wanted { .. } | UnitState::Requested { .. })) {
+        if matches!(self.state_of(unit), Some(UnitState::Wanted { .. } | UnitState::Requested { .. })) {
             self.settle(unit, UnitState::Failed(failure));
             self.failed = Some(self.failed.map_or(unit, |first| first.min(unit)));
         }
@@ -190,10 +201,13 @@ impl Reader {
         if range.start >= range.end {
             return (range.start == range.end).then_some(&[]);
         }
-        let units = self.layout.units_of(range.clone());
-        if units.end - units.start == 1 {
-            return self.part(units.start, &range);
+        let unit_size = u64::from(self.layout.policy.unit_size);
+        let (unit, from) = (range.start / unit_size, range.start % unit_size);
+        let to = from.saturating_add(range.end - range.start);
+        if to <= unit_size {
+            return self.unit(unit)?.get(usize::try_from(from).ok()?..usize::try_from(to).ok()?);
         }
+        let units = self.layout.units_of(range.clone());
         scratch.clear();
         for unit in units {
             scratch.extend_from_slice(self.part(unit, &range)?);
@@ -203,9 +217,9 @@ impl Reader {
 
     /// Whether all of `range` is here.
     pub fn has(&self, range: Range<u64>) -> bool {
-        range.end <= self.layout.length
-            && (range.is_empty()
-                || self.layout.units_of(range).all(|unit| matches!(self.units.get(&unit), Some(UnitState::Here(_)))))
+        (self.here.start <= range.start && range.end <= self.here.end)
+            || range.end <= self.layout.length
+                && (range.is_empty() || self.layout.units_of(range).all(|unit| self.unit(unit).is_some()))
     }
 
     /// Nothing before `offset` will be read again: frees units and moves the window on. Never moves back.
@@ -217,7 +231,7 @@ impl Reader {
     /// Begins at `offset`, forwards or back; keeps what the new window still covers.
     pub fn seek(&mut self, offset: u64) {
         self.position = offset.min(self.layout.length);
-        self.units.retain(|_, state| !matches!(state, UnitState::Failed(_)));
+        self.units.retain(|(_, state)| !matches!(state, UnitState::Failed(_)));
         self.failed = None;
         self.keep_window();
     }
@@ -225,11 +239,11 @@ impl Reader {
     /// How it is.
     pub fn state(&self) -> ReaderState {
         if let Some(unit) = self.failed
-            && let Some(UnitState::Failed(failure)) = self.units.get(&unit)
+            && let Some(UnitState::Failed(failure)) = self.state_of(unit)
         {
             return ReaderState::Failed { unit, failure: failure.clone() };
         }
-        let due = self.units.values().filter_map(|state| match state {
+        let due = self.units.iter().filter_map(|(_, state)| match state {
             UnitState::Wanted { deadline, .. } | UnitState::Requested { deadline, .. } => Some(*deadline),
             UnitState::Here(_) | UnitState::Failed(_) => None,
         });
@@ -244,14 +258,14 @@ impl Reader {
 
     /// When `unit` was first wanted, if it is not here yet: tells a lagging one.
     pub fn waiting_since(&self, unit: u64) -> Option<Instant> {
-        match self.units.get(&unit)? {
+        match self.state_of(unit)? {
             UnitState::Wanted { since, .. } | UnitState::Requested { since, .. } => Some(*since),
             UnitState::Here(_) | UnitState::Failed(_) => None,
         }
     }
 
     fn part(&self, unit: u64, range: &Range<u64>) -> Option<&[u8]> {
-        let Some(UnitState::Here(data)) = self.units.get(&unit) else { return None };
+        let data = self.unit(unit)?;
         let bytes = self.layout.unit_bytes(unit);
         let from = range.start.max(bytes.start) - bytes.start;
         let to = if range.end <= bytes.end { range.end - bytes.start } else { bytes.end - bytes.start };
@@ -273,9 +287,10 @@ impl Reader {
         let first = self.layout.unit_at(self.position);
         let end = self.window_end();
         let layout = &self.layout;
-        self.units.retain(|unit, _| *unit >= first && layout.unit_bytes(*unit).start < end);
-        self.wanted = self.units.values().filter(|state| matches!(state, UnitState::Wanted { .. })).count();
+        self.units.retain(|(unit, _)| *unit >= first && layout.unit_bytes(*unit).start < end);
+        self.wanted = self.units.iter().filter(|(_, state)| matches!(state, UnitState::Wanted { .. })).count();
         self.failed = self.first_failed();
+        self.find_here();
     }
 
     fn first_failed(&self) -> Option<u64> {
@@ -283,11 +298,43 @@ impl Reader {
     }
 
     fn settle(&mut self, unit: u64, new: UnitState) {
-        if let Some(state) = self.units.get_mut(&unit) {
+        if let Ok(place) = self.place(unit) {
+            let state = &mut self.units[place].1;
             if matches!(state, UnitState::Wanted { .. }) {
                 self.wanted -= 1;
             }
             *state = new;
+            self.find_here();
+        }
+    }
+
+    fn find_here(&mut self) {
+        let here = self.units.iter().take_while(|(_, state)| matches!(state, UnitState::Here(_)));
+        let (first, mut end) = (self.units.first().map_or(0, |(unit, _)| *unit), None);
+        for (unit, _) in here {
+            if end.is_some_and(|end| end != *unit) {
+                break;
+            }
+            end = Some(unit + 1);
+        }
+        let bytes = |unit| self.layout.unit_bytes(unit);
+        self.here = end.map_or(0..0, |end| bytes(first).start..bytes(end - 1).end);
+    }
+
+    /// The place of a unit in the list, or where it would be.
+    fn place(&self, unit: u64) -> Result<usize, usize> {
+        self.units.binary_search_by_key(&unit, |(unit, _)| *unit)
+    }
+
+    fn state_of(&self, unit: u64) -> Option<&UnitState> {
+        self.units.get(self.place(unit).ok()?).map(|(_, state)| state)
+    }
+
+    /// The bytes of a unit that is here.
+    fn unit(&self, unit: u64) -> Option<&Bytes> {
+        match self.state_of(unit)? {
+            UnitState::Here(bytes) => Some(bytes),
+            UnitState::Wanted { .. } | UnitState::Requested { .. } | UnitState::Failed(_) => None,
         }
     }
 }

@@ -138,7 +138,7 @@ proptest! {
                 }
             }
             prop_assert!(reader.units.len() as u64 <= window.max(2) + 1);
-            let wanted = reader.units.values().filter(|state| matches!(state, UnitState::Wanted { .. })).count();
+            let wanted = reader.units.iter().filter(|(_, state)| matches!(state, UnitState::Wanted { .. })).count();
             prop_assert_eq!(reader.wanted, wanted);
         }
     }
