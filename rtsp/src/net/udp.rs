@@ -86,27 +86,27 @@ impl UdpPair {
     }
 
     /// `to` as the sockets take it: an IPv4 address mapped where they are IPv6.
-    pub fn target(&self, to: SocketAddr) -> SockAddr {
+    pub fn target(&self, to: SocketAddr) -> SocketAddr {
         match to {
-            SocketAddr::V4(v4) if self.ipv6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()).into(),
-            other => other.into(),
+            SocketAddr::V4(v4) if self.ipv6 => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+            other => other,
         }
     }
 
-    /// Sends one RTCP packet.
+    /// Sends one RTCP packet to a [target](UdpPair::target).
     ///
     /// # Errors
     /// The socket's.
-    pub fn send_rtcp(&self, to: &SockAddr, packet: &[u8]) -> io::Result<()> {
-        self.rtcp.send_to_with_flags(packet, to, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).map(drop)
+    pub fn send_rtcp(&self, to: &SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.rtcp.send_to_with_flags(packet, &SockAddr::from(*to), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).map(drop)
     }
 
     /// Sends one RTCP packet from the RTP port: to those who want both by one (RFC 5761).
     ///
     /// # Errors
     /// The socket's.
-    pub fn send_muxed(&self, to: &SockAddr, packet: &[u8]) -> io::Result<()> {
-        self.rtp.send_to_with_flags(packet, to, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).map(drop)
+    pub fn send_muxed(&self, to: &SocketAddr, packet: &[u8]) -> io::Result<()> {
+        self.rtp.send_to_with_flags(packet, &SockAddr::from(*to), libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL).map(drop)
     }
 
     /// The next RTCP packet that came, and from whom (an IPv4 address as such); `None` when there is none.

@@ -7,9 +7,10 @@ use crate::worker::prefetch::{prefetch, prefetch_at};
 const BYTES: usize = 512;
 
 impl Playback {
-    /// The tracks.
+    /// The tracks, and the list of the units that are here.
     pub fn prefetch_tracks(&self) {
         prefetch(self.tracks.as_slice());
+        prefetch(self.reader.list());
     }
 
     /// The next sample's entry in its table; the tracks should be here.

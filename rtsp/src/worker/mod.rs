@@ -12,6 +12,7 @@
 //! rings. Nothing is shared between workers but the units' cache and the sample tables.
 
 mod behind;
+mod common;
 mod fetch;
 mod inbox;
 mod leave;

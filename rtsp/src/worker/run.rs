@@ -1,10 +1,13 @@
 //! The thread: commands and units in, deadlines served. What leaves then is in [`super::leave`].
 
 use super::{
-    MediaSource, PlayError, PlayReply, PlayRequest, ViewerEvent, ViewerId, WorkerOptions, WorkerStatistics, fetch,
+    MediaSource, PlayError, PlayReply, PlayRequest, ViewerEvent, ViewerId, WorkerOptions, WorkerStatistics,
+    common::Common,
+    fetch,
     inbox::{Command, Inbox},
     leave::Exit,
     live::Audience,
+    prefetch::prefetch,
     viewer::Viewer,
     viewers::{Key, Viewers},
     wait,
@@ -40,6 +43,7 @@ pub(super) struct Machine {
     pub(super) statistics: Arc<WorkerStatistics>,
     pub(super) exit: Exit,
     pub(super) viewers: Viewers,
+    common: Common,
     pub(super) audience: Audience,
     wheel: Wheel,
     pub(super) scratch: Scratch,
@@ -63,6 +67,7 @@ impl Machine {
             number,
             exit: Exit::new(number, udp, options.segmentation, statistics.clone()),
             audience: Audience::new(options.clone(), inbox.clone(), now),
+            common: Common::new(options.playback.clone()),
             options,
             source,
             runtime,
@@ -125,9 +130,11 @@ impl Machine {
         }
         let peek = |place: usize| next.get(place).and_then(|slot| self.viewers.peek(*slot));
         if let Some(viewer) = peek(5) {
+            prefetch(viewer.ways.as_slice());
             viewer.playback.prefetch_tracks();
         }
         if let Some(viewer) = peek(3) {
+            viewer.prefetch_connections();
             viewer.playback.prefetch_sample();
         }
         if let Some(viewer) = peek(1) {
@@ -233,7 +240,7 @@ impl Machine {
         if known >= self.options.max_viewers {
             return Err(PlayError::Full(known));
         }
-        let mut viewer = Viewer::new(request, &self.options, &self.exit.udp, now)?;
+        let mut viewer = Viewer::new(request, &mut self.common, &self.exit.udp, now)?;
         let stood = request.behind.as_ref().and_then(|_| self.audience.leave(request.viewer, &mut self.exit));
         let reply = match viewer.catch_hold(request, stood.as_deref()) {
             Some(elsewhere) => viewer.play(&elsewhere, &self.exit.udp, now)?,

@@ -2,7 +2,7 @@
 
 use super::{
     Destination, PlayError, PlayReply, PlayRequest, PlayTrack, Start, ViewerEvent, ViewerId, ViewerStatistics,
-    WorkerOptions, behind::Following,
+    behind::Following, common::Common, prefetch::prefetch,
 };
 use crate::{
     headers::{Scale, Speed},
@@ -10,14 +10,13 @@ use crate::{
         outbox::{Offer, Outbox},
         udp::UdpPair,
     },
-    playback::{Admission, Playback, PlaybackOptions, Rate, TrackSetup},
+    playback::{Admission, Playback, Rate, TrackSetup},
 };
 use rtp::{
     clock::MediaTime,
     format::{Format, Media},
     train::Framing,
 };
-use socket2::SockAddr;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
@@ -36,10 +35,6 @@ const RENAME_EVERY: Duration = Duration::from_secs(50);
 
 /// Ranges that wait at most: whoever asks for more is no player.
 const MAX_QUEUE: usize = 32;
-
-/// Bytes of payload that a packet may have at least, however small a viewer wants it: a picture in packets of a few
-/// bytes would be millions of them.
-const LEAST_BLOCKSIZE: usize = 256;
 
 /// One viewer.
 pub(super) struct Viewer {
@@ -67,14 +62,14 @@ pub(super) struct Viewer {
 
 /// Where one track's packets go.
 pub(super) enum Way {
-    Udp(Box<UdpWay>),
+    Udp(UdpWay),
     Interleaved { outbox: Arc<Outbox>, rtp_channel: u8, rtcp_channel: u8, thinning: bool },
 }
 
 /// A viewer's ports for one track.
 pub(super) struct UdpWay {
-    pub(super) rtp: SockAddr,
-    pub(super) rtcp: SockAddr,
+    pub(super) rtp: SocketAddr,
+    pub(super) rtcp: SocketAddr,
     /// The latter as its packets' source address reads.
     pub(super) rtcp_from: SocketAddr,
     /// RTP and RTCP have one port, here and there.
@@ -84,16 +79,16 @@ pub(super) struct UdpWay {
 impl Viewer {
     pub(super) fn new(
         request: &PlayRequest,
-        options: &Arc<WorkerOptions>,
+        common: &mut Common,
         udp: &UdpPair,
         now: Instant,
     ) -> Result<Self, PlayError> {
-        let layout = Arc::new(request.index.media.clone());
+        let layout = common.layout(&request.index.media);
         let mut playback = Playback::new(
             request.index.clone(),
             layout.clone(),
             &setups(request),
-            Arc::new(playback_options(request, options)),
+            common.playback(request.blocksize, request.drops_at_goodbye),
             rand::random(),
             now,
         )?;
@@ -252,6 +247,13 @@ impl Viewer {
         self.ways.iter().any(|way| matches!(way, Way::Interleaved { outbox, .. } if outbox.is_congested()))
     }
 
+    /// Asks for the memory of its connections; the ways should be here.
+    pub(super) fn prefetch_connections(&self) {
+        if let Some(Way::Interleaved { outbox, .. }) = self.ways.first() {
+            prefetch(&**outbox);
+        }
+    }
+
     /// Why no packet will ever arrive again, if that is so.
     pub(super) fn broken(&self, now: Instant, stuck_after: Duration) -> Option<String> {
         self.ways.iter().find_map(|way| way.broken(now, stuck_after))
@@ -266,12 +268,12 @@ impl Viewer {
 impl Way {
     pub(super) fn new(track: &PlayTrack, udp: &UdpPair) -> Self {
         match &track.destination {
-            Destination::Udp { rtp, rtcp } => Way::Udp(Box::new(UdpWay {
+            Destination::Udp { rtp, rtcp } => Way::Udp(UdpWay {
                 rtp: udp.target(*rtp),
                 rtcp: udp.target(*rtcp),
                 muxed: rtp == rtcp,
                 rtcp_from: SocketAddr::new(rtcp.ip().to_canonical(), rtcp.port()),
-            })),
+            }),
             Destination::Interleaved { outbox, rtp_channel, rtcp_channel } => Way::Interleaved {
                 outbox: outbox.clone(),
                 rtp_channel: *rtp_channel,
@@ -330,19 +332,6 @@ pub(super) fn admit(way: &mut Way, sync: bool, bytes: usize) -> Admission {
         return Admission::No;
     }
     Admission::Yes
-}
-
-/// As this viewer needs it: packets as small as it wants them (RFC 2326 section 12.7 lets us choose the nearest that we
-/// can), and the goodbye when it may come.
-fn playback_options(request: &PlayRequest, options: &WorkerOptions) -> PlaybackOptions {
-    const RTP_HEADER: usize = 12;
-    let mut playback = options.playback.clone();
-    if let Some(size) = request.blocksize {
-        let size = usize::try_from(size).unwrap_or(usize::MAX).max(LEAST_BLOCKSIZE).saturating_add(RTP_HEADER);
-        playback.max_packet = playback.max_packet.min(size);
-    }
-    playback.drops_at_goodbye |= request.drops_at_goodbye;
-    playback
 }
 
 fn setups(request: &PlayRequest) -> Vec<TrackSetup> {

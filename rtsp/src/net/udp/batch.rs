@@ -11,8 +11,7 @@ use crate::{
     playback::trains::{TrainId, Trains},
 };
 use rtp::train::Segments;
-use socket2::SockAddr;
-use std::{io, mem, os::fd::AsRawFd, sync::Arc};
+use std::{io, mem, net::SocketAddr, os::fd::AsRawFd, sync::Arc};
 
 /// Messages of one `sendmmsg`: beyond this the system call's own cost is no longer seen.
 pub const BATCH: usize = 64;
@@ -40,7 +39,7 @@ pub struct Batch {
 struct Message {
     of: Of,
     segments: Segments,
-    to: SockAddr,
+    to: SocketAddr,
 }
 
 /// Whose packets a message carries.
@@ -76,6 +75,15 @@ pub(super) struct SegmentControl {
     padding: [u8; mem::size_of::<usize>() - 2],
 }
 
+/// Where a message goes, as the system wants it: a few bytes instead of the hundred of the general form, since there is
+/// one for each of a thousand viewers.
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Name {
+    v4: libc::sockaddr_in,
+    v6: libc::sockaddr_in6,
+}
+
 impl Batch {
     /// An empty batch. Without `segmentation` each packet is a message.
     pub fn new(segmentation: bool) -> Self {
@@ -89,16 +97,16 @@ impl Batch {
 
     /// Adds a message; `segments` are of `train`, which must stay as it is until the flush. Flush when it
     /// [is full](Batch::is_full).
-    pub fn push(&mut self, train: TrainId, segments: Segments, to: &SockAddr) {
-        self.messages.push(Message { of: Of::Viewer(train), segments, to: to.clone() });
+    pub fn push(&mut self, train: TrainId, segments: Segments, to: &SocketAddr) {
+        self.messages.push(Message { of: Of::Viewer(train), segments, to: *to });
     }
 
     /// The same for packets of a channel, which go to many: `segments` are of the burst's train.
-    pub fn push_burst(&mut self, burst: &Arc<Burst>, segments: Segments, to: &SockAddr) {
+    pub fn push_burst(&mut self, burst: &Arc<Burst>, segments: Segments, to: &SocketAddr) {
         if !self.bursts.last().is_some_and(|last| Arc::ptr_eq(last, burst)) {
             self.bursts.push(burst.clone());
         }
-        self.messages.push(Message { of: Of::Channel(self.bursts.len() - 1), segments, to: to.clone() });
+        self.messages.push(Message { of: Of::Channel(self.bursts.len() - 1), segments, to: *to });
     }
 
     /// Whether another message would make a second system call.
@@ -183,6 +191,33 @@ impl Batch {
     }
 }
 
+impl Name {
+    /// Answers its length.
+    fn write(&mut self, to: &SocketAddr) -> libc::socklen_t {
+        match to {
+            SocketAddr::V4(to) => {
+                self.v4 = libc::sockaddr_in {
+                    sin_family: libc::AF_INET as libc::sa_family_t,
+                    sin_port: to.port().to_be(),
+                    sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(to.ip().octets()) },
+                    sin_zero: [0; 8],
+                };
+                mem::size_of::<libc::sockaddr_in>() as libc::socklen_t
+            }
+            SocketAddr::V6(to) => {
+                self.v6 = libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                    sin6_port: to.port().to_be(),
+                    sin6_flowinfo: to.flowinfo(),
+                    sin6_addr: libc::in6_addr { s6_addr: to.ip().octets() },
+                    sin6_scope_id: to.scope_id(),
+                };
+                mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t
+            }
+        }
+    }
+}
+
 fn packets(messages: &[Message]) -> u64 {
     messages.iter().map(|message| message.segments.count as u64).sum()
 }
@@ -193,7 +228,7 @@ fn one_by_one<'a>(fd: libc::c_int, message: &Message, bytes_of: &impl Fn(Of) -> 
     while at < end {
         let next = (at + size).min(end);
         let packet = Segments { start: at, end: next, size, count: 1 };
-        let single = [Message { of: message.of, segments: packet, to: message.to.clone() }];
+        let single = [Message { of: message.of, segments: packet, to: message.to }];
         done.calls += 1;
         let mut result = send_many(fd, &single, bytes_of);
         if result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN)) && wait_for_room(fd) {
@@ -217,10 +252,11 @@ fn wait_for_room(fd: libc::c_int) -> bool {
 /// One `sendmmsg` of at most [`BATCH`] messages; answers how many the kernel took, at least one.
 fn send_many<'a>(fd: libc::c_int, messages: &[Message], bytes_of: &impl Fn(Of) -> &'a [u8]) -> io::Result<usize> {
     let count = messages.len().min(BATCH);
-    // SAFETY: all three are plain C structures for which zero bytes are a valid value.
-    let (mut headers, mut iovecs, mut controls) = unsafe {
+    // SAFETY: all four are plain C structures for which zero bytes are a valid value.
+    let (mut headers, mut names, mut iovecs, mut controls) = unsafe {
         (
             mem::zeroed::<[libc::mmsghdr; BATCH]>(),
+            mem::zeroed::<[Name; BATCH]>(),
             mem::zeroed::<[libc::iovec; BATCH]>(),
             mem::zeroed::<[SegmentControl; BATCH]>(),
         )
@@ -230,8 +266,8 @@ fn send_many<'a>(fd: libc::c_int, messages: &[Message], bytes_of: &impl Fn(Of) -
         let bytes = &bytes_of(message.of)[start..end];
         iovecs[at] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         let header = &mut headers[at].msg_hdr;
-        header.msg_name = message.to.as_ptr().cast_mut().cast();
-        header.msg_namelen = message.to.len();
+        header.msg_namelen = names[at].write(&message.to);
+        header.msg_name = (&raw mut names[at]).cast();
         header.msg_iov = &raw mut iovecs[at];
         header.msg_iovlen = 1;
         if count > 1 {
