@@ -346,7 +346,7 @@ async fn a_node_that_is_gone_ends_the_viewer_with_a_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wake_ups_do_not_grow_with_the_viewers() {
-    let mut stage = stage(film(8, |_, _| 4_000), true, WorkerOptions::default());
+    let mut stage = stage(film(60, |_, _| 4_000), true, WorkerOptions::default());
     let receiver = Receiver::new();
     for viewer in 0..150 {
         let mut request = stage.request(receiver.destinations(), Start::Resume);
