@@ -7,7 +7,7 @@
 
 use super::wire::Wire;
 use std::{
-    io,
+    io::{self, IoSlice},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -115,15 +115,21 @@ impl Outbox {
     /// Offers a run of whole frames. Writes what the kernel takes at once. To keep access units whole, ask for the
     /// [room](Outbox::room) before the first run of one: a run is refused only beyond twice the bound.
     pub fn try_train(&self, run: &[u8], now: Instant) -> Offer {
+        self.try_trains(&[IoSlice::new(run)], now)
+    }
+
+    /// Offers several runs, all or none: as many writes of one run each would cost as many times as much.
+    pub fn try_trains(&self, runs: &[IoSlice<'_>], now: Instant) -> Offer {
         if self.is_closed() {
             return Offer::Closed;
         }
         let mut queue = self.lock();
         let waiting = queue.waiting();
-        if waiting > 0 && waiting.saturating_add(run.len()) > self.limit.saturating_mul(2) {
+        let length = runs.iter().map(|run| run.len()).sum();
+        if waiting > 0 && waiting.saturating_add(length) > self.limit.saturating_mul(2) {
             return Offer::Full;
         }
-        self.put(&mut queue, run, now)
+        self.put(&mut queue, runs, now)
     }
 
     /// Sends a response, after all that was given before.
@@ -136,7 +142,7 @@ impl Outbox {
         if queue.waiting() > self.limit.saturating_mul(2).saturating_add(MAX_RESPONSES) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        match self.put(&mut queue, response, Instant::now()) {
+        match self.put(&mut queue, &[IoSlice::new(response)], Instant::now()) {
             Offer::Closed => Err(io::ErrorKind::NotConnected.into()),
             Offer::Accepted | Offer::Full => Ok(()),
         }
@@ -220,15 +226,16 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes `run` or the part of it that the kernel takes; keeps the rest.
-    fn put(&self, queue: &mut Queue, run: &[u8], now: Instant) -> Offer {
+    /// Writes `runs` or the part of them that the kernel takes; keeps the rest.
+    fn put(&self, queue: &mut Queue, runs: &[IoSlice<'_>], now: Instant) -> Offer {
         if self.is_closed() {
             return Offer::Closed;
         }
-        let mut rest = run;
-        if queue.waiting() == 0 {
-            match self.write(run) {
-                Ok(count) => rest = &run[count..],
+        let mut taken = 0;
+        let waits = queue.waiting() > 0;
+        if !waits {
+            match self.write(runs) {
+                Ok(count) => taken = count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => {
                     self.closed.store(true, Ordering::Release);
@@ -236,13 +243,17 @@ impl Outbox {
                     return Offer::Closed;
                 }
             }
-            if !rest.is_empty() {
-                queue.stuck = Some(now);
-                queue.push(rest);
-                self.filled.notify_one();
+        }
+        for run in runs {
+            let sent = taken.min(run.len());
+            taken -= sent;
+            if sent < run.len() {
+                queue.push(&run[sent..]);
             }
-        } else {
-            queue.push(rest);
+        }
+        if !waits && queue.waiting() > 0 {
+            queue.stuck = Some(now);
+            self.filled.notify_one();
         }
         Offer::Accepted
     }
@@ -250,7 +261,7 @@ impl Outbox {
     fn flush(&self) -> io::Result<()> {
         let mut queue = self.lock();
         while queue.waiting() > 0 {
-            match self.write(&queue.bytes[queue.sent..]) {
+            match self.write(&[IoSlice::new(&queue.bytes[queue.sent..])]) {
                 Ok(count) => {
                     queue.taken(count);
                     queue.stuck = (queue.waiting() > 0).then(Instant::now);
@@ -266,9 +277,9 @@ impl Outbox {
         Ok(())
     }
 
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {
-            match self.stream.send(bytes) {
+            match self.stream.send(parts) {
                 Ok(count) => {
                     self.accepted.fetch_add(count as u64, Ordering::Relaxed);
                     return Ok(count);

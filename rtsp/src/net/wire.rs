@@ -1,7 +1,7 @@
 //! What a connection's bytes travel on: a TCP connection, or one end of a local pair whose other end a tunnel carries.
 
 use socket2::SockRef;
-use std::io;
+use std::io::{self, IoSlice};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -66,15 +66,20 @@ impl Wire {
         }
     }
 
-    /// Gives bytes to the kernel as far as it takes them, from any thread.
+    /// Gives bytes to the kernel as far as it takes them, part after part, from any thread.
     ///
     /// # Errors
     /// `WouldBlock` where it takes none; else the socket's.
-    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        match self {
-            Wire::Tcp(stream) => SockRef::from(stream).send_with_flags(bytes, flags),
-            Wire::Local(stream) => SockRef::from(stream).send_with_flags(bytes, flags),
+        let socket = match self {
+            Wire::Tcp(stream) => SockRef::from(stream),
+            Wire::Local(stream) => SockRef::from(stream),
+        };
+        match parts {
+            // The simpler call is the cheaper one.
+            [one] => socket.send_with_flags(one, flags),
+            parts => socket.send_vectored_with_flags(parts, flags),
         }
     }
 }

@@ -20,6 +20,7 @@
 //! At another scale than 1 the line counts the time in which the pictures are shown, not the film's: it runs as fast as
 //! ever while presentation time runs `scale` times as fast.
 
+mod along;
 mod grow;
 mod options;
 mod prefetch;
@@ -93,6 +94,8 @@ pub struct Playback {
     wall_zero: NtpTimestamp,
     stall: Option<Stall>,
     refill_at: Instant,
+    /// Which track gave packets to a connection last, and when.
+    written: Option<(usize, Instant)>,
     /// How far ahead it reads now, and the bytes of the units that this takes.
     read_ahead: Duration,
     held_bytes: u64,
@@ -223,6 +226,7 @@ impl Playback {
             wall_zero: NtpTimestamp(0),
             stall: None,
             refill_at: now,
+            written: None,
             read_ahead,
             held_bytes: 0,
             growing: false,

@@ -9,7 +9,8 @@ impl Playback {
     /// Writes the next sender report that is due to `out`, which is emptied; answers whose it is, by the order of the
     /// set-up tracks.
     pub fn poll_report(&mut self, now: Instant, cname: &str, out: &mut Vec<u8>) -> Option<usize> {
-        if self.state != State::Playing {
+        // Asked with every train, and nearly always in vain.
+        if self.state != State::Playing || self.next_report().is_none_or(|due| now < due) {
             return None;
         }
         let at = self.tracks.iter_mut().position(|track| !track.fresh && track.sender.report_expires(now));

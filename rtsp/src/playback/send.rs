@@ -107,7 +107,7 @@ impl Playback {
                 self.end(now);
                 return None;
             };
-            if due > now {
+            if due > now && !self.goes_along(at, due, now) {
                 return None;
             }
             self.begin(at, now, trains, scratch, &mut admit);
@@ -371,7 +371,10 @@ impl Playback {
         let train = trains.get(rest.train);
         let header = match track.setup.framing {
             Framing::Datagram => RTP_HEADER,
-            Framing::Interleaved { .. } => RTP_HEADER + FRAME_HEADER,
+            Framing::Interleaved { .. } => {
+                self.written = Some((at, now));
+                RTP_HEADER + FRAME_HEADER
+            }
         };
         let octets = train.end(packets.end) - train.end(packets.start) - packets.len() * header;
         let octets = octets - train.padding(packets.clone());

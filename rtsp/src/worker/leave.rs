@@ -17,7 +17,19 @@ use crate::{
     },
     sdp,
 };
-use std::{sync::Arc, time::Instant};
+use std::{io::IoSlice, ops::Range, sync::Arc, time::Instant};
+
+/// Trains of a viewer that go into its connection by one write at most.
+const MAX_RUNS: usize = 16;
+
+/// Packets of a train on their way into a connection.
+struct Run {
+    track: usize,
+    train: TrainId,
+    bytes: Range<usize>,
+    /// The train is not needed any more then.
+    last: bool,
+}
 
 /// A worker's way out.
 pub(super) struct Exit {
@@ -27,6 +39,8 @@ pub(super) struct Exit {
     pub(super) trains: Trains,
     /// Trains to put back once the batch has left.
     pub(super) sent: Vec<TrainId>,
+    /// What of the viewer that is served goes to connections.
+    runs: Vec<Run>,
     pub(super) report: Vec<u8>,
     pub(super) statistics: Arc<WorkerStatistics>,
 }
@@ -34,7 +48,7 @@ pub(super) struct Exit {
 impl Exit {
     pub(super) fn new(number: usize, udp: UdpPair, segmentation: bool, statistics: Arc<WorkerStatistics>) -> Self {
         let (batch, trains) = (Batch::new(segmentation), Trains::default());
-        Self { number, udp, batch, trains, sent: Vec::new(), report: Vec::new(), statistics }
+        Self { number, udp, batch, trains, sent: Vec::new(), runs: Vec::new(), report: Vec::new(), statistics }
     }
 
     /// Sends the batch.
@@ -65,16 +79,17 @@ impl Machine {
             let Viewer { playback, ways, .. } = viewer;
             let admit = |track: usize, sync, bytes| admit(&mut ways[track], sync, bytes);
             let Some(transmit) = playback.poll_transmit(now, &mut self.exit.trains, &mut self.scratch, admit) else {
-                return;
+                return self.write(key, now);
             };
             let Transmit { track, train, packets, last } = transmit;
             // Just before its first packet: players then know the wall clock's time of the very first picture.
             self.report(key, now);
             let Some(viewer) = self.viewers.get(key) else { return };
             let run = self.exit.trains.get(train);
-            let bytes = &run.bytes()[run.end(packets.start)..run.end(packets.end)];
+            let start = run.end(packets.start);
+            let length = run.end(packets.end) - start;
             WorkerStatistics::count(&self.statistics.packets, packets.len() as u64);
-            WorkerStatistics::count(&self.statistics.octets, bytes.len() as u64);
+            WorkerStatistics::count(&self.statistics.octets, length as u64);
             match &viewer.ways[track] {
                 Way::Udp(udp) => {
                     let mut from = packets.start;
@@ -91,18 +106,47 @@ impl Machine {
                         self.flush();
                     }
                 }
-                Way::Interleaved { outbox, .. } => {
-                    WorkerStatistics::count(&self.statistics.writes, 1);
-                    let before = outbox.accepted();
-                    let accepted = outbox.try_train(bytes, now) == Offer::Accepted;
-                    if accepted && outbox.accepted() > before {
-                        viewer.is_alive(now);
-                    }
-                    if last {
-                        self.exit.trains.give_back(train);
+                Way::Interleaved { .. } => {
+                    self.exit.runs.push(Run { track, train, bytes: start..start + length, last });
+                    if self.exit.runs.len() == MAX_RUNS {
+                        self.write(key, now);
                     }
                 }
             }
+        }
+    }
+
+    /// Gives what of a viewer's was taken for connections to them: what goes into one by one write.
+    fn write(&mut self, key: Key, now: Instant) {
+        let runs = std::mem::take(&mut self.exit.runs);
+        if let Some(viewer) = self.viewers.get(key) {
+            let outbox_of = |run: &Run| match &viewer.ways[run.track] {
+                Way::Interleaved { outbox, .. } => Some(outbox),
+                Way::Udp(_) => None,
+            };
+            let same = |one: &Run, next: &Run| match (outbox_of(one), outbox_of(next)) {
+                (Some(one), Some(next)) => Arc::ptr_eq(one, next),
+                _ => false,
+            };
+            let mut took = false;
+            for together in runs.chunk_by(same) {
+                let Some(outbox) = together.first().and_then(outbox_of) else { continue };
+                let mut parts = [IoSlice::new(&[]); MAX_RUNS];
+                for (part, run) in parts.iter_mut().zip(together) {
+                    *part = IoSlice::new(&self.exit.trains.get(run.train).bytes()[run.bytes.clone()]);
+                }
+                WorkerStatistics::count(&self.statistics.writes, 1);
+                let before = outbox.accepted();
+                let accepted = outbox.try_trains(&parts[..together.len()], now) == Offer::Accepted;
+                took |= accepted && outbox.accepted() > before;
+            }
+            if took {
+                viewer.is_alive(now);
+            }
+        }
+        self.exit.runs = runs;
+        for run in self.exit.runs.drain(..).filter(|run| run.last) {
+            self.exit.trains.give_back(run.train);
         }
     }
 

@@ -119,3 +119,20 @@ async fn a_unit_larger_than_the_bound_is_taken_when_nothing_waits() {
     assert!(outbox.waiting() > 0);
     assert_eq!(outbox.try_train(&frame(1, 60_000), now), Offer::Full);
 }
+
+#[tokio::test]
+async fn runs_given_together_stay_in_order_however_many_the_kernel_takes() {
+    let (outbox, mut far) = pair(512 << 10).await;
+    let frames: Vec<Vec<u8>> = (1..=60).map(|number| frame(number, usize::from(number) * 97)).collect();
+    let mut expected = Vec::new();
+    for together in frames.chunks(7) {
+        let runs: Vec<IoSlice<'_>> = together.iter().map(|frame| IoSlice::new(frame)).collect();
+        assert_eq!(outbox.try_trains(&runs, Instant::now()), Offer::Accepted);
+        expected.extend(together.concat());
+    }
+    assert!(outbox.waiting() > 0, "the kernel took all of it");
+    let mut received = vec![0; expected.len()];
+    let (read, ()) = tokio::join!(far.read_exact(&mut received), outbox.drained(Duration::from_secs(20)));
+    read.unwrap();
+    assert!(received == expected);
+}

@@ -61,12 +61,16 @@ const ORIGIN: NtpTimestamp = NtpTimestamp(0xE000_0000_0000_0000);
 
 impl World {
     fn new(film: Film, options: PlaybackOptions) -> Self {
+        Self::over([Framing::Datagram; 2], film, options)
+    }
+
+    fn over(framings: [Framing; 2], film: Film, options: PlaybackOptions) -> Self {
         let start = Instant::now();
         let setups = [0, 1].map(|track| TrackSetup {
             track,
             ssrc: 100 + track as u32,
             payload_type: 96 + track as u8,
-            framing: Framing::Datagram,
+            framing: framings[track],
         });
         let layout = Arc::new(film.index.media.clone());
         let playback = Playback::new(film.index.clone(), layout, &setups, Arc::new(options), 42, start).unwrap();

@@ -42,6 +42,35 @@ fn audio_shares_packets_and_the_first_ones_wait_for_none() {
 }
 
 #[test]
+fn over_a_connection_sound_goes_along_with_the_nearest_picture() {
+    let framings = [0, 1].map(|track| Framing::Interleaved { channel: 2 * track });
+    let mut world = World::over(framings, ordinary(), PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    world.check();
+    check_spread(&world, "over a connection");
+    let (zero, early) = (world.film.dts(0, 0), PlaybackOptions::default().quantum / 2);
+    for track in [0, 1] {
+        let packets: Vec<&Sent> = world.of(track).collect();
+        let mut at = None;
+        for (number, place) in world.samples(track).into_iter().filter(|(_, place)| at.replace(*place) != Some(*place))
+        {
+            let due = world.film.dts(track, number).since(zero);
+            assert!(packets[place].at + early >= due, "sample {number} of track {track} left too early");
+            assert!(
+                packets[place].at.saturating_sub(due) <= Duration::from_millis(6),
+                "sample {number} of track {track}"
+            );
+        }
+        let samples = world.film.index.tracks[track].samples.len();
+        assert_eq!(world.numbers(track), (0..samples).collect::<Vec<_>>());
+    }
+    let pictures: std::collections::BTreeSet<Duration> = world.of(0).map(|sent| sent.at).collect();
+    let (along, alone): (Vec<_>, Vec<_>) = world.of(1).partition(|sent| pictures.contains(&sent.at));
+    assert!(alone.len() <= 3, "{} went along, {} alone", along.len(), alone.len());
+}
+
+#[test]
 fn large_pictures_are_spread() {
     for (key, other) in [(150_000, 1_000), (60_000, 30_000), (23_000, 22_000), (500_000, 9_000)] {
         let mut world = World::new(film(6, |sync, _| if sync { key } else { other }), PlaybackOptions::default());
