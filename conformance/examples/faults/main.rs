@@ -61,7 +61,7 @@ const BIG: Recipe = Recipe { file: "big.mpg", length: 60, options: "-c:v mpeg1vi
 /// The films are longer than anybody watches by this: where they begin, and until all are there.
 const MARGIN_S: u64 = 60;
 /// Node 3's disk, beyond its part of the films.
-const ROOM_MIB: u32 = 16;
+const ROOM_MIB: u32 = 3;
 
 /// The cluster and what spoils it.
 struct Scene {
@@ -88,7 +88,10 @@ const STEPS: &[Step] = &[
     (81, "node 2's answers have other bytes", |scene| scene.proxy.set(Fault::Flipped)),
     (86, "node 2 is well again", |scene| scene.proxy.set(Fault::None)),
     (90, "bits of a unit file of node 0 are flipped", |scene| scene.world.nodes[0].spoil()),
-    (95, "a film is added for which node 3's disk is too small", Scene::fill),
+    (94, "a scrub mends them: with a node lost beside them they would be one fault too many", |scene| {
+        scene.work(&["scrub"])
+    }),
+    (96, "a film is added for which node 3's disk is too small", Scene::fill),
     (100, "node 3 and its disk are lost; an empty one takes its place", Scene::replace),
     (110, "a node is added", Scene::add_node),
     (120, "node 1 is drained, removed and taken away", Scene::remove_node),
