@@ -85,27 +85,3 @@ fn what_grows_late_goes_on_later_and_loses_nothing() {
     let index = part(&world.film, 9.0, &[110, 110]);
     assert!(!world.playback.grow(index, &[110, 110], world.now));
 }
-
-#[test]
-fn who_is_faster_than_it_grows_goes_on_at_the_normal_scale() {
-    let mut world = growing(6.0);
-    world.play_at(Start::Resume, None, Rate::nearest(4.0, 1.0, true));
-    world.pass(0.5);
-    assert!(!world.playback.has_caught_up());
-    world.pass(1.5);
-    assert!(world.playback.has_caught_up(), "6 s at four times the rate are over after 1.5 s");
-    let before = world.sent.len();
-    let (range, rate, info) = world.playback.slow_down(world.now).unwrap();
-    assert_eq!((rate.scale(), info.len()), (1.0, 2));
-    assert!(range.start < MediaTime::from_secs_f64(6.0) && range.start > MediaTime::from_secs_f64(3.0), "{range:?}");
-    world.playback.go(world.now, NtpTimestamp(0));
-    assert!(world.playback.grow(part(&world.film, 9.0, &[0, 0]), &[0, 0], world.now));
-    world.poll();
-    world.pass(1.0);
-    assert!(!world.playback.has_caught_up());
-    // With sound again, and the numbers go on.
-    for track in [0, 1] {
-        let first = world.sent[before..].iter().find(|sent| sent.track == track).unwrap();
-        assert_eq!(first.sequence(), info[track].sequence, "track {track}");
-    }
-}
