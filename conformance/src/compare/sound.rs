@@ -75,7 +75,7 @@ fn times(file: &Sound, received: &Sound, shift: usize, pictures: Pictures, repor
         gap.abs() > 2 * received.tick.max(VIDEO_TICK)
     };
     let first_packet = received.times.windows(2).take(FIRST_PACKET).enumerate();
-    let guessed = first_packet.filter(|(_, pair)| is_gap(pair)).map(|(index, _)| index).last();
+    let guessed = first_packet.filter(|(_, pair)| is_gap(pair)).map(|(index, _)| index).next_back();
     let known = guessed.map_or(0, |index| received.times[index + 1].0);
     let error = |time: &dyn Fn(usize, i64) -> i64, guess: bool, offset: Option<i64>| -> Option<(i64, i64)> {
         let frames = file.times.iter().filter(|(first, _)| (first + shift < known) == guess);
