@@ -207,7 +207,7 @@ impl GroupSocket {
     /// # Errors
     /// The socket's.
     pub fn send_rtcp(&self, to: SocketAddr, packet: &[u8]) -> io::Result<()> {
-        self.pair.send_rtcp(&to.into(), packet)
+        self.pair.send_rtcp(&to, packet)
     }
 
     /// Gives each compound that has come to `handle`, at most `limit` from each socket.
