@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn palettes_are_opaque_and_all_else_stays() {
         let described = |bits: u8, behind: &[u8]| {
-            let mut description = vec![0; PICTURE_LEN];
+            let mut description = [0; PICTURE_LEN];
             description[14] = bits;
             Bytes::from([&description[..], behind].concat())
         };
