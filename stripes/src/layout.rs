@@ -238,9 +238,14 @@ impl Layout {
             .filter(|address| self.unit_length(*address) > 0)
     }
 
-    /// The placement: which node holds the unit at `address`.
+    /// The placement: which node holds the unit at `address`, which is one of a row's.
     pub fn node(&self, address: UnitAddress) -> NodeId {
         self.nodes[self.number(address)]
+    }
+
+    /// Whether the unit at `address` is one of the layout's and belongs on `node`. A stranger may have named any address.
+    pub fn is_on(&self, address: UnitAddress, node: NodeId) -> bool {
+        usize::from(address.position) < self.row_width() && self.node(address) == node
     }
 
     /// The same as a number into `nodes`.

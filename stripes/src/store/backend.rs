@@ -3,10 +3,11 @@
 use super::{
     StoredUnit, UnitInfo, Usage,
     error::{Item, StoreError},
+    object_file::MAX_ROWS,
 };
 use crate::{
     id::{NodeId, ObjectId},
-    layout::{MAX_UNIT_SIZE, MIN_UNIT_SIZE, UnitAddress},
+    layout::{Layout, MAX_UNIT_SIZE, MIN_UNIT_SIZE, UnitAddress},
     manifest::Manifest,
     sum::crc32c_of,
     wire::{ObjectPage, ObjectSummary},
@@ -120,6 +121,20 @@ pub(super) fn check_sealed(
     }
     let reason = "the object is sealed; only maintenance may add units, and only for its newest generation";
     Err(StoreError::Conflict { item, reason: reason.to_owned() })
+}
+
+/// Refuses a layout that has no place for this node, or that is longer than any object can be: its rows are looked
+/// through one by one, and a length is only a word.
+pub(super) fn check_layout(item: Item, layout: &Layout, node: NodeId) -> Result<(), StoreError> {
+    if !layout.nodes.contains(&node) {
+        let reason = format!("node {node} is not in the object's stripe set");
+        return Err(StoreError::Conflict { item, reason });
+    }
+    if layout.rows() > MAX_ROWS {
+        let reason = format!("{} rows; an object has at most {MAX_ROWS}", layout.rows());
+        return Err(StoreError::Bad { item, reason });
+    }
+    Ok(())
 }
 
 /// Refuses a manifest that doesn't follow what is here; says whether there is anything to write.

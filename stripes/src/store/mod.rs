@@ -144,7 +144,7 @@ impl UnitStore for Store {
         let file = self.file_for(object, unit_size)?;
         check_unit_size(item, file.unit_size(), unit_size)?;
         let manifest = if file.sealed.load(SeqCst) || generation.is_some() { self.manifest(object)? } else { None };
-        let belongs = |address| manifest.as_ref().is_some_and(|manifest| manifest.layout.node(address) == self.node());
+        let belongs = |address| manifest.as_ref().is_some_and(|manifest| manifest.layout.is_on(address, self.node()));
         check_sealed(item, manifest.as_ref(), belongs(address), generation)?;
         let room = self.reserve(object, length)?;
         // What a move that was broken off, or one before, left in the row's slot gives way.

@@ -2,7 +2,7 @@
 
 use super::{
     Store, UnitStore, absent,
-    backend::check_follows,
+    backend::{check_follows, check_layout},
     error::{Item, StoreError},
     folder,
 };
@@ -27,11 +27,8 @@ impl Store {
         let layout = &manifest.layout;
         let object = layout.object;
         let item = Item { object, unit: None };
-        let conflict = |reason| Err(StoreError::Conflict { item, reason });
         let json = manifest.encode().map_err(|e| StoreError::Bad { item, reason: e.to_string() })?;
-        if !layout.nodes.contains(&self.node()) {
-            return conflict(format!("node {} is not in the object's stripe set", self.node()));
-        }
+        check_layout(item, layout, self.node())?;
         self.check_complete(layout)?;
         let _alone = self.alone();
         let old = self.manifest(object)?;
@@ -85,7 +82,7 @@ impl Store {
             return Err(StoreError::Conflict { item, reason });
         }
         let Some(file) = self.look_up(object)? else { return Ok(0) };
-        let (units, bytes) = file.erase_unless(|address| layout.node(address) == self.node())?;
+        let (units, bytes) = file.erase_unless(|address| layout.is_on(address, self.node()))?;
         self.give_back(bytes);
         if units > 0 {
             info!(node = %self.node(), %object, units, generation, "trimmed");

@@ -230,6 +230,26 @@ fn only_a_complete_object_is_sealed_and_stays_so() {
 }
 
 #[test]
+fn what_a_stranger_says_of_an_object_neither_stops_nor_breaks_the_node() {
+    let disk = Disk::new();
+    // Nothing of it is here, so that no unit that is missing would end the search.
+    let nodes = vec![disk.store.node(), NodeId(disk.store.node().0 ^ 1)];
+    let layout = Layout { nodes, table: vec![1], ..disk.layout(u64::MAX) };
+    let refused = disk.store.seal(&Manifest::new(layout, "media")).unwrap_err();
+    assert!(matches!(refused, StoreError::Bad { .. }) && refused.to_string().contains("at most 4194304"), "{refused}");
+    // A unit at a place that no row has is nobody's.
+    let stray = UnitAddress { row: 1, position: 200 };
+    let bytes = [data(0, 10)];
+    disk.put(0, 10).unwrap();
+    disk.store.put(OBJECT, stray, UNIT, crc32c::crc32c(&bytes[0]), &bytes, None).unwrap();
+    let layout = Layout { table: vec![0], generation: 1, ..disk.layout(10) };
+    disk.store.seal(&Manifest::new(layout, "media")).unwrap();
+    let again = disk.store.put(OBJECT, stray, UNIT, crc32c::crc32c(&bytes[0]), &bytes, Some(0));
+    assert_eq!(refusal(again), Refusal::Conflict);
+    assert_eq!((disk.store.trim(OBJECT, 1).unwrap(), disk.store.summary(OBJECT).unwrap().units), (1, 1));
+}
+
+#[test]
 fn a_damaged_manifest_is_told_and_still_listed() {
     let disk = Disk::new();
     disk.put(0, 10).unwrap();

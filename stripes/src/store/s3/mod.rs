@@ -11,7 +11,7 @@ mod units;
 
 use super::{
     StoreOptions, StoredUnit, UnitInfo, UnitStore, Usage, absent,
-    backend::{check_follows, check_unit},
+    backend::{check_follows, check_layout, check_unit},
     error::{Item, StoreError},
     folder::{decode_node_id, encode_node_id},
     record::{SlotHeader, decode_file_header, encode_file_header},
@@ -112,10 +112,7 @@ impl S3Store {
         let object = layout.object;
         let item = Item { object, unit: None };
         let json = manifest.encode().map_err(|e| StoreError::Bad { item, reason: e.to_string() })?;
-        if !layout.nodes.contains(&self.node) {
-            let reason = format!("node {} is not in the object's stripe set", self.node);
-            return Err(StoreError::Conflict { item, reason });
-        }
+        check_layout(item, layout, self.node)?;
         self.check_complete(layout).await?;
         let _alone = self.changing.lock().await;
         let old = self.read_manifest(object).await?.map(|(manifest, _)| manifest);
@@ -156,7 +153,7 @@ impl S3Store {
         let (mut keys, mut room) = (Vec::new(), 0);
         let each = |part, meta: &object_store::ObjectMeta| {
             if let Part::Unit(address) = part
-                && layout.node(address) != self.node
+                && !layout.is_on(address, self.node)
             {
                 keys.push(Part::Unit(address).key(object));
                 room += meta.size;

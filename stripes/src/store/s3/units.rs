@@ -32,7 +32,7 @@ impl S3Store {
         let known = self.known_or_made(object, unit_size).await?;
         check_unit_size(item, known.unit_size, unit_size)?;
         let manifest = if known.sealed || by.is_some() { self.read_manifest(object).await? } else { None };
-        let belongs = manifest.as_ref().is_some_and(|(manifest, _)| manifest.layout.node(address) == self.node);
+        let belongs = manifest.as_ref().is_some_and(|(manifest, _)| manifest.layout.is_on(address, self.node));
         check_sealed(item, manifest.as_ref().map(|(manifest, _)| manifest), belongs, by)?;
         let key = Part::Unit(address).key(object);
         // Only maintenance writes what may be there already.
