@@ -54,15 +54,19 @@ pub async fn read_head(
     stream: &mut (impl AsyncRead + Unpin),
     mut bytes: Vec<u8>,
 ) -> io::Result<Option<(Head, Vec<u8>)>> {
+    // What was searched is not searched again: a head may come byte by byte.
+    let mut searched = 0;
     loop {
-        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            let rest = bytes.split_off(end + 4);
+        let unsearched = bytes.get(searched..).unwrap_or_default();
+        if let Some(end) = unsearched.windows(4).position(|window| window == b"\r\n\r\n") {
+            let rest = bytes.split_off(searched + end + 4);
             let head = str::from_utf8(&bytes).ok().and_then(Head::parse);
             return Ok(head.map(|head| (head, rest)));
         }
         if bytes.len() > MAX_HEAD {
             return Ok(None);
         }
+        searched = bytes.len().saturating_sub(3);
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

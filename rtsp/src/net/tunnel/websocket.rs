@@ -43,6 +43,9 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Frames {
     buffer: Vec<u8>,
+    /// Bytes of `buffer` that have been taken. They go when more come: ten thousand small frames in one read would else
+    /// each move all behind it.
+    taken: usize,
     /// Of the data frame that has begun: bytes to come, mask, and how far in it that is.
     data: Option<(u64, [u8; 4], usize)>,
 }
@@ -50,6 +53,8 @@ pub struct Frames {
 impl Frames {
     /// Takes what was read.
     pub fn handle(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.taken);
+        self.taken = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -57,11 +62,11 @@ impl Frames {
     pub fn poll(&mut self) -> Option<Event> {
         loop {
             if let Some((left, mask, at)) = self.data {
-                let count = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let count = self.rest().len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 if left > 0 && count == 0 {
                     return None;
                 }
-                let data = unmask(self.buffer.drain(..count), mask, at);
+                let data = unmask(self.take(count), mask, at);
                 let rest = left - count as u64;
                 self.data = (rest > 0).then_some((rest, mask, (at + count) % 4));
                 if !data.is_empty() {
@@ -73,15 +78,15 @@ impl Frames {
             match opcode {
                 // A continuation, text or binary: bytes are bytes.
                 0..=2 => {
-                    self.buffer.drain(..header);
+                    self.take(header);
                     self.data = Some((length, mask, 0));
                 }
                 8..=10 if length <= MAX_CONTROL => {
                     let end = header + length as usize;
-                    if self.buffer.len() < end {
+                    if self.rest().len() < end {
                         return None;
                     }
-                    let payload = unmask(self.buffer.drain(..end).skip(header), mask, 0);
+                    let payload = unmask(self.take(end).get(header..).unwrap_or_default(), mask, 0);
                     match opcode {
                         9 => return Some(Event::Ping(payload)),
                         8 => return Some(Event::Close),
@@ -96,22 +101,34 @@ impl Frames {
     /// Length of the header, opcode, length of the payload and mask; what is not masked (5.1) or extended is closed.
     fn header(&self) -> Option<(usize, u8, u64, [u8; 4])> {
         const BROKEN: u8 = 15;
-        let &[first, second] = self.buffer.first_chunk()?;
+        let rest = self.rest();
+        let &[first, second] = rest.first_chunk()?;
         if first & 0x70 != 0 || second & 0x80 == 0 {
             return Some((0, BROKEN, 0, [0; 4]));
         }
         let (at, length) = match second & 0x7f {
-            126 => (4, u64::from(u16::from_be_bytes(*self.buffer.get(2..)?.first_chunk()?))),
-            127 => (10, u64::from_be_bytes(*self.buffer.get(2..)?.first_chunk()?)),
+            126 => (4, u64::from(u16::from_be_bytes(*rest.get(2..)?.first_chunk()?))),
+            127 => (10, u64::from_be_bytes(*rest.get(2..)?.first_chunk()?)),
             length => (2, u64::from(length)),
         };
-        let mask = *self.buffer.get(at..)?.first_chunk()?;
+        let mask = *rest.get(at..)?.first_chunk()?;
         Some((at + 4, first & 0x0f, length, mask))
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.buffer.get(self.taken..).unwrap_or_default()
+    }
+
+    /// The next `count` bytes, which are there.
+    fn take(&mut self, count: usize) -> &[u8] {
+        let from = self.taken;
+        self.taken = (from + count).min(self.buffer.len());
+        self.buffer.get(from..self.taken).unwrap_or_default()
     }
 }
 
-fn unmask(bytes: impl Iterator<Item = u8>, mask: [u8; 4], at: usize) -> Vec<u8> {
-    bytes.zip(mask.into_iter().cycle().skip(at)).map(|(byte, mask)| byte ^ mask).collect()
+fn unmask(bytes: &[u8], mask: [u8; 4], at: usize) -> Vec<u8> {
+    bytes.iter().zip(mask.into_iter().cycle().skip(at)).map(|(byte, mask)| byte ^ mask).collect()
 }
 
 /// A binary frame of ours: servers do not mask.
