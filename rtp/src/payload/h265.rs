@@ -131,10 +131,12 @@ impl Depayloader {
 
     fn payload(&mut self, packet: &RtpPacket<'_>, units: &mut Units) -> Result<(), PayloadError> {
         let error = |offset, reason| Err(PayloadError { format: FORMAT, offset, reason });
-        if packet.payload.len() <= HEADER_LEN {
+        let kind = unit_type(packet.payload);
+        // A NAL unit may be its header alone: the end of a sequence is.
+        let least = if kind == AGGREGATION { HEADER_LEN + 1 } else { HEADER_LEN };
+        if packet.payload.len() < least {
             return error(0, "a payload with nothing behind its header");
         }
-        let kind = unit_type(packet.payload);
         if kind != FRAGMENTATION {
             self.0.cut(units);
         }
