@@ -1,14 +1,14 @@
 //! Bytes of the file: what is wanted, what came, and the reads that bring it.
 
 use super::limits::MAX_READ;
-use super::{ContainerError, Demuxer, Event};
+use super::{ContainerError, DemuxedSample, Demuxer, Event};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
 /// Bytes of one read of neighbouring ranges (one larger range is read as a whole).
 const READ_BYTES: u64 = 1 << 20;
-/// Bytes between two ranges that are rather read than skipped.
-const READ_GAP: u64 = 32 << 10;
+/// Bytes between two ranges that are rather read than skipped: what lies between the samples of a batch is held with them.
+const READ_GAP: u64 = 4 << 10;
 
 /// A demuxer that goes step by step over a [`Loader`]: what it has found is told first, then what must be read is asked
 /// for, and then it takes its next step.
@@ -18,14 +18,25 @@ pub(super) trait OverLoader: Send {
 
     /// Goes on with the bytes that are there. False: nothing is left.
     fn step(&mut self) -> Result<bool, ContainerError>;
+
+    /// A sample as it is told, from what waited to be: a second of silence is a few bytes until then. `None`: nothing is
+    /// left of it.
+    fn unpack(&mut self, sample: DemuxedSample) -> Option<DemuxedSample> {
+        Some(sample)
+    }
 }
 
 impl<T: OverLoader> Demuxer for T {
     fn poll(&mut self) -> Result<Event, ContainerError> {
         loop {
             let (out, loader) = self.parts();
-            if let Some(event) = out.pop_front() {
-                return Ok(event);
+            match out.pop_front() {
+                Some(Event::Sample(sample)) => match self.unpack(sample) {
+                    Some(sample) => return Ok(Event::Sample(sample)),
+                    None => continue,
+                },
+                Some(event) => return Ok(event),
+                None => {}
             }
             if let Some(need) = loader.poll()? {
                 return Ok(need);
@@ -169,6 +180,13 @@ impl Loader {
         let from = usize::try_from(offset - start).ok()?;
         let until = from.checked_add(length)?;
         (until <= bytes.len()).then(|| bytes.slice(from..until))
+    }
+
+    /// What is there from `offset` on.
+    pub fn rest(&self, offset: u64) -> Option<Bytes> {
+        let (start, bytes) = self.loaded.last().filter(|(start, _)| *start <= offset)?;
+        let from = usize::try_from(offset - start).ok()?;
+        (from <= bytes.len()).then(|| bytes.slice(from..))
     }
 
     /// Forgets what is there.

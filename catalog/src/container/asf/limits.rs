@@ -4,10 +4,10 @@
 pub(super) const MAX_HEADER: u64 = 16 << 20;
 /// Objects in the header: one with millions of empty ones only costs time.
 pub(super) const MAX_OBJECTS: usize = 1_000;
-/// Bytes of one data packet; writers stay below 64 KiB.
-pub(super) const MAX_PACKET_SIZE: u32 = 1 << 20;
-/// Bytes of data packets that are read together, unless one is longer.
-pub(super) const READ_BYTES: usize = 512 << 10;
+/// Bytes of one data packet; writers stay below 64 KiB. The objects of one are in memory together, and two bytes make one.
+pub(super) const MAX_PACKET_SIZE: u32 = 256 << 10;
+/// Bytes of data packets that are read together.
+pub(super) const READ_BYTES: u64 = 512 << 10;
 /// Bytes of media objects that wait for every stream's first one.
 pub(super) const MAX_HELD: usize = 4 << 20;
 /// Objects between header and data, which the specification does not foresee.

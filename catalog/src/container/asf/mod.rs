@@ -84,7 +84,7 @@ impl OverLoader for AsfDemuxer {
             State::Start => self.start()?,
             State::Header { size } => self.header(size)?,
             State::FindData { at, skipped } => self.find_data(at, skipped)?,
-            State::Packets { at, end, open } => self.packets(at, end, open),
+            State::Packets { at, end, open } => self.packet(at, end, open),
             State::End => return Ok(false),
         }
         Ok(true)
@@ -182,34 +182,29 @@ impl AsfDemuxer {
         Ok(())
     }
 
-    /// Reads the next packets and takes them in.
-    fn packets(&mut self, at: u64, end: u64, open: bool) {
-        let size = self.packet_size;
-        let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
-        let length = (READ_BYTES / size).max(1).saturating_mul(size).min(left / size * size);
-        if length == 0 {
+    /// Takes the next packet in; those behind it are read with it. One at a time: each may hold an object every two bytes.
+    fn packet(&mut self, at: u64, end: u64, open: bool) {
+        let size = self.packet_size as u64;
+        if end.saturating_sub(at) < size {
             return self.end();
         }
-        let Some(bytes) = self.read(at, length as u64) else { return };
-        for (packet, number) in bytes.chunks_exact(size).zip(0u64..) {
-            let place = at + number * size as u64;
-            let name = packet.first_chunk::<16>();
-            if open && (name == Some(&guid::SIMPLE_INDEX) || name == Some(&guid::INDEX)) {
-                return self.end();
+        let Some(packet) = self.loader.whole_ahead(at, size, READ_BYTES) else { return };
+        let name = packet.first_chunk::<16>();
+        if open && (name == Some(&guid::SIMPLE_INDEX) || name == Some(&guid::INDEX)) {
+            return self.end();
+        }
+        match packet::payloads(&packet) {
+            Ok(payloads) => {
+                for payload in payloads {
+                    self.payload(&payload, packet.get(payload.data.clone()).unwrap_or_default());
+                }
             }
-            match packet::payloads(packet) {
-                Ok(payloads) => {
-                    for payload in payloads {
-                        self.payload(&payload, packet.get(payload.data.clone()).unwrap_or_default());
-                    }
-                }
-                Err((offset, reason)) => {
-                    let place = error(place + offset as u64, reason);
-                    self.note(format!("a data packet is left out: {place}"));
-                }
+            Err((offset, reason)) => {
+                let place = error(at + offset as u64, reason);
+                self.note(format!("a data packet is left out: {place}"));
             }
         }
-        self.state = State::Packets { at: at + length as u64, end, open };
+        self.state = State::Packets { at: at + size, end, open };
     }
 
     fn payload(&mut self, payload: &packet::Payload, data: &[u8]) {

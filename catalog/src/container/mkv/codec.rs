@@ -167,6 +167,14 @@ impl Coding {
         }
     }
 
+    /// A unit as it is given out (see [`Codec::unpack`]).
+    pub fn unpack(&self, data: Bytes) -> Result<Bytes, &'static str> {
+        match self {
+            Coding::Shared(codec) => codec.unpack(data),
+            Coding::Whole(_) => Ok(data),
+        }
+    }
+
     /// Pictures that may be decoded before one that is shown earlier; `None`: frames come in the order of their times.
     pub fn depth(&self) -> Option<usize> {
         let depth = match self {

@@ -56,10 +56,11 @@ impl Lane {
         self.info.as_ref().is_some_and(|info| info.format.media() == Media::Text)
     }
 
-    /// Says once that there is damage.
-    pub fn damage(&mut self, at: u64, why: &str) -> Option<String> {
+    /// Says once that there is damage, and in which block.
+    pub fn damage(&mut self, at: Option<u64>, why: &str) -> Option<String> {
         let number = self.number;
+        let place = at.map(|at| format!("in the block at byte {at}: ")).unwrap_or_default();
         (!std::mem::replace(&mut self.damaged, true))
-            .then(|| format!("track {number}: in the block at byte {at}: {why}; there may be more"))
+            .then(|| format!("track {number}: {place}{why}; there may be more"))
     }
 }

@@ -23,7 +23,7 @@ use bytes::Bytes;
 pub(super) use codec::vorbis_of;
 use ebml::{HEAD_MAX, Head};
 use lane::Lane;
-use limits::{FIRST_BLOCKS, FIRST_BYTES, MAX_INFO_LEN, MAX_TRACKS_LEN, READ};
+use limits::{FIRST_BLOCKS, FIRST_BYTES, MAX_ENTRIES, MAX_INFO_LEN, MAX_TRACKS_LEN, READ};
 use std::collections::VecDeque;
 
 /// Ticks per second of the samples' times: Matroska counts nanoseconds.
@@ -90,6 +90,13 @@ impl OverLoader for Mkv {
         }
         self.element()?;
         Ok(true)
+    }
+
+    fn unpack(&mut self, mut sample: DemuxedSample) -> Option<DemuxedSample> {
+        let lane = self.lanes.iter_mut().find(|lane| lane.number == sample.track)?;
+        let unpacked = lane.coding.unpack(sample.data).map_err(|why| lane.damage(None, why));
+        sample.data = unpacked.map_err(|note| note.into_iter().for_each(|note| self.note(note))).ok()?;
+        Some(sample)
     }
 }
 
@@ -174,12 +181,18 @@ impl Mkv {
             return Err(error(at, format!("an element of Matroska expected, found {found}")));
         }
         let mut from = at + 1;
-        // The bytes that are there are looked through first, the rest of the file comes with the next calls.
-        let window = READ.min(len - from);
-        let Some(bytes) = self.loader.whole_ahead(from, window, READ) else { return Ok(()) };
+        // The bytes that are there are looked through first, the rest of the file comes with the next calls: damage
+        // behind each few bytes must not make us read for each anew.
+        let bytes = match self.loader.rest(from).filter(|bytes| bytes.len() >= HEAD_MAX) {
+            Some(bytes) => bytes,
+            None => match self.loader.whole_ahead(from, READ.min(len - from), READ) {
+                Some(bytes) => bytes,
+                None => return Ok(()),
+            },
+        };
         match bytes.windows(4).position(|window| window == CLUSTER.to_be_bytes()) {
             Some(place) => from += place as u64,
-            None => from += window.saturating_sub(3).max(1),
+            None => from += bytes.len().saturating_sub(3).max(1) as u64,
         }
         self.note(format!("{} bytes that are no element passed over at byte {at}", from - at));
         self.at = from.min(len);
@@ -197,8 +210,8 @@ impl Mkv {
 
     fn tracks(&mut self, at: u64, body: &[u8]) -> Result<(), ContainerError> {
         let mut reasons = Vec::new();
-        for ((entry, coding), place) in tracks::read(body).into_iter().zip(1u32..) {
-            if self.lanes.len() >= MAX_TRACKS {
+        for ((entry, coding), place) in tracks::read(body).zip(1u32..) {
+            if self.lanes.len() >= MAX_TRACKS || place > MAX_ENTRIES {
                 return Err(error(at, format!("more than {MAX_TRACKS} tracks")));
             }
             match coding {
@@ -251,15 +264,21 @@ impl Mkv {
         let Some(place) = place else { return };
         let mut pts = time;
         let mut notes = Vec::new();
+        let mut unpacked = 0;
         for data in block.frames {
             let lane = &mut self.lanes[place];
             let data = match lane.entry.frame(data) {
                 Ok(data) => data,
                 Err(why) => {
-                    notes.extend(lane.damage(at, why));
+                    notes.extend(lane.damage(Some(at), why));
                     continue;
                 }
             };
+            unpacked += data.len();
+            if unpacked > MAX_ACCESS_UNIT {
+                notes.extend(lane.damage(Some(at), "frames that are too long together are left out"));
+                break;
+            }
             if lane.info.is_none() {
                 notes.extend(lane.settle(Some(&data)));
                 if lane.left_out {
@@ -273,7 +292,7 @@ impl Mkv {
             let own = counted.or(duration.map(|all| all / count)).unwrap_or(lane.entry.duration_ns);
             let (data, cut) = lane.coding.access_unit(data);
             if cut {
-                notes.extend(lane.damage(at, "damage is cut off"));
+                notes.extend(lane.damage(Some(at), "damage is cut off"));
             }
             if !data.is_empty() {
                 let shown = pts.saturating_sub(lane.entry.delay_ns);

@@ -2,7 +2,7 @@
 
 use super::codec::{self, Coding};
 use super::ebml::{elements, float, text, uint};
-use super::limits::MAX_INFLATED;
+use super::limits::{MAX_INFLATED, MAX_PACKINGS, MAX_STRIPPED};
 use bytes::{Bytes, BytesMut};
 use flate2::read::ZlibDecoder;
 use std::io::Read;
@@ -40,15 +40,13 @@ enum Packing {
 }
 
 /// Entries of tracks, each with its coding or why it can't be sent.
-pub fn read(tracks: &[u8]) -> Vec<(Entry, Result<Coding, String>)> {
+pub fn read(tracks: &[u8]) -> impl Iterator<Item = (Entry, Result<Coding, String>)> {
     let entries = elements(tracks).filter(|(id, _)| *id == 0xAE);
-    entries
-        .map(|(_, body)| {
-            let entry = entry(body);
-            let coding = coding(&entry);
-            (entry, coding)
-        })
-        .collect()
+    entries.map(|(_, body)| {
+        let entry = entry(body);
+        let coding = coding(&entry);
+        (entry, coding)
+    })
 }
 
 fn coding(entry: &Entry) -> Result<Coding, String> {
@@ -105,6 +103,8 @@ fn entry(body: &[u8]) -> Entry {
     out.language = out.language.filter(|language| !language.is_empty() && language != "und" && language.len() <= 35);
     // The highest order is undone first.
     let order = |body: &[u8]| elements(body).find(|(id, _)| *id == 0x5031).map_or(0, |(_, body)| uint(body));
+    out.strange = encodings.len() > MAX_PACKINGS;
+    encodings.truncate(MAX_PACKINGS);
     encodings.sort_by_key(|body| std::cmp::Reverse(order(body)));
     for body in encodings {
         out.unpack(body);
@@ -123,9 +123,11 @@ impl Entry {
         }
         let compression = find(0x5034).unwrap_or_default();
         let setting = |wanted: u32| elements(compression).find(|(id, _)| *id == wanted).map(|(_, body)| body);
+        let head = setting(0x4255).unwrap_or_default();
         let packing = match setting(0x4254).map_or(0, uint) {
-            0 => Packing::Zlib,
-            3 => Packing::Stripped(setting(0x4255).unwrap_or_default().to_vec()),
+            // Twice would make a million bytes of one.
+            0 if !self.packing.iter().any(|before| matches!(before, Packing::Zlib)) => Packing::Zlib,
+            3 if head.len() <= MAX_STRIPPED => Packing::Stripped(head.to_vec()),
             _ => {
                 self.strange = true;
                 return;
@@ -207,6 +209,13 @@ mod tests {
         let deflated = [&[0x78, 0x01, 1, 2, 0, 0xFD, 0xFF][..], b"hi", &[0x01, 0x3B, 0, 0xD2]].concat();
         assert_eq!(zlib.frame(deflated.into()), Ok(Bytes::from_static(b"hi")));
         assert_eq!(zlib.frame(Bytes::from_static(b"hi")), Err("a frame that can't be inflated"));
+        // What makes a thousand of one, twice; and marks that are none.
+        let twice = [encoding(0, setting(0, &[])), encoding(1, setting(0, &[]))].concat();
+        let five = encoding(0, setting(3, b"a")).repeat(5);
+        for strange in [twice, five] {
+            let entry = super::entry(&element(&[0x6D, 0x80], &strange));
+            assert!(coding(&entry).unwrap_err().contains("in a way that is not known"));
+        }
         let locked = super::entry(&element(&[0x6D, 0x80], &encoding(0, element(&[0x50, 0x33], &[1]))));
         assert_eq!(coding(&locked).unwrap_err(), "it is encrypted ()");
     }

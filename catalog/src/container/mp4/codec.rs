@@ -289,9 +289,19 @@ impl Codec {
                 ([&config[..], &data].concat().into(), false)
             }
             Codec::Pcm { layout, channels, .. } => layout.on_the_wire(data, *channels),
-            Codec::Lossless(codec) => codec.decode(&data).map_or((Bytes::new(), true), |samples| (samples, false)),
             Codec::Text => text::text(&data),
             _ => (data, false),
+        }
+    }
+}
+
+impl Codec {
+    /// What of an access unit is told only when it is given out, as it may be thousands of times as long: an error says what
+    /// is wrong with it.
+    pub fn unpack(&self, data: Bytes) -> Result<Bytes, &'static str> {
+        match self {
+            Codec::Lossless(codec) => codec.decode(&data),
+            _ => Ok(data),
         }
     }
 }

@@ -75,12 +75,13 @@ impl Run {
     }
 }
 
-/// Reads `moof`, which begins at byte `start`; the runs of each track, by track id.
+/// Reads `moof`, which begins at byte `start` of a file of `len` bytes; the runs of each track, by track id.
 ///
 /// `track` gives the defaults and whether it is audio; `None` for a track that is not wanted.
 pub(super) fn read(
     moof: &Piece,
     start: u64,
+    len: u64,
     track: impl Fn(u32) -> Option<(Defaults, bool)>,
 ) -> Result<Vec<(u32, Run)>, ContainerError> {
     let mut found = Vec::new();
@@ -119,7 +120,7 @@ pub(super) fn read(
                 Some(offset) => base.saturating_add_signed(offset.into()),
                 None => follows,
             };
-            let run = Run {
+            let mut run = Run {
                 start: time.take(),
                 // Copied, so that a waiting run does not hold all of its fragment.
                 entries: Bytes::copy_from_slice(&trun.body[head.length..head.length + width * head.count as usize]),
@@ -133,6 +134,12 @@ pub(super) fn read(
             };
             groups.skip(head.count);
             follows = offset.saturating_add(run.bytes());
+            // A few bytes claim millions: the first that lies beyond the file's end tells of the others.
+            if width == 0 {
+                let inside =
+                    len.saturating_sub(offset).checked_div(defaults.size.into()).map_or(0, |inside| inside + 1);
+                run.left = run.left.min(u32::try_from(inside).unwrap_or(u32::MAX));
+            }
             if wanted.is_some() {
                 found.push((tfhd.track, run));
             }

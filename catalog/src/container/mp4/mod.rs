@@ -118,6 +118,13 @@ impl OverLoader for Mp4Demuxer {
         }
         Ok(true)
     }
+
+    fn unpack(&mut self, mut sample: DemuxedSample) -> Option<DemuxedSample> {
+        let stream = self.streams.iter_mut().find(|stream| stream.number == sample.track)?;
+        let unpacked = stream.unpack(sample.data).map_err(|note| self.out.extend(note.map(Event::Note)));
+        sample.data = unpacked.ok()?;
+        Some(sample)
+    }
 }
 
 impl Mp4Demuxer {
@@ -170,7 +177,7 @@ impl Mp4Demuxer {
         self.loader.clear();
         // Within MAX_MOOV, and a header is at most 16 bytes of it.
         let body = bytes.slice(header as usize..);
-        let movie = Movie::read(&Piece::root(FourCc(*b"moov"), body, at + header))?;
+        let movie = Movie::read(&Piece::root(FourCc(*b"moov"), body, at + header), self.loader.file_len())?;
         self.out.extend(movie.notes.into_iter().map(Event::Note));
         for track in movie.tracks {
             let number = track.number;
@@ -323,7 +330,7 @@ impl Mp4Demuxer {
             // Within MAX_MOOF, and a header is at most 16 bytes of it.
             let moof = Piece::root(head.kind, bytes.slice(head.header as usize..), at + head.header);
             let streams = &self.streams;
-            let runs = fragment::read(&moof, at, |id| {
+            let runs = fragment::read(&moof, at, len, |id| {
                 let audio = streams.iter().find(|stream| stream.id == id)?.audio;
                 let defaults = fragments.defaults.iter().find(|(track, _)| *track == id);
                 Some((defaults.map(|(_, defaults)| *defaults).unwrap_or_default(), audio))
@@ -376,9 +383,8 @@ impl Mp4Demuxer {
                 }
                 codec => codec.access_unit(data, sync && stream.codecs.len() > 1),
             };
-            if damaged {
-                self.out.extend(stream.damaged(offset).map(Event::Note));
-            }
+            let note = damaged.then(|| stream.damaged(Some(offset), "damage is cut off"));
+            self.out.extend(note.flatten().map(Event::Note));
             if !data.is_empty() {
                 let track = stream.number;
                 self.out.push_back(Event::Sample(DemuxedSample { track, dts, pts, duration, sync, data }));

@@ -8,6 +8,7 @@ use super::limits::{FIRST_SAMPLES, MAX_SAMPLES};
 use super::tables::Entry;
 use super::track::Track;
 use crate::container::limits::MAX_ACCESS_UNIT;
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// A sample that is to be read, with its times on the presentation's timeline.
@@ -236,11 +237,17 @@ impl Stream {
         Some(Planned { stream, offset, size, dts, pts: place(entry.cts), duration, sync: entry.sync, description })
     }
 
-    /// Says once that damage was cut off a sample.
-    pub fn damaged(&mut self, offset: u64) -> Option<String> {
-        (!std::mem::replace(&mut self.noted.damaged, true)).then(|| {
-            format!("track {}: damage in the sample at byte {offset} is cut off; there may be more", self.number)
-        })
+    /// A sample's bytes as they are given out; an error is what is to be told. All descriptions are of one codec.
+    pub fn unpack(&mut self, data: Bytes) -> Result<Bytes, Option<String>> {
+        let Some(codec) = self.codecs.iter().flatten().next() else { return Ok(data) };
+        codec.unpack(data).map_err(|why| self.damaged(None, why))
+    }
+
+    /// Says once that a sample is damaged.
+    pub fn damaged(&mut self, offset: Option<u64>, why: &str) -> Option<String> {
+        let place = offset.map(|offset| format!("in the sample at byte {offset} ")).unwrap_or_default();
+        (!std::mem::replace(&mut self.noted.damaged, true))
+            .then(|| format!("track {}: {place}{why}; there may be more", self.number))
     }
 }
 

@@ -53,8 +53,8 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Reads the tables in `stbl`. What the boxes claim is checked against their bytes. `frame`: what the samples
-    /// are made of where they may be single ticks, which are then bundled.
-    pub fn read(stbl: &Piece, frame: Option<Frame>) -> Result<Arc<Self>, ContainerError> {
+    /// are made of where they may be single ticks, which are then bundled; `len`: bytes of the file.
+    pub fn read(stbl: &Piece, frame: Option<Frame>, len: u64) -> Result<Arc<Self>, ContainerError> {
         let boxes = stbl.children(0)?;
         let (sizes, claimed) = read_sizes(&boxes, stbl)?;
         let optional = |kind: &[u8; 4], width| boxes.find(kind).map(|piece| Rows::read(piece, width)).transpose();
@@ -81,6 +81,12 @@ impl Tables {
         }
         if u64::from(tables.count) > MAX_SAMPLES {
             return Err(stbl.error(0, format!("{} samples; at most {MAX_SAMPLES} are read", tables.count)));
+        }
+        // Samples of one size need no table: sixteen bytes claim millions in each track. Those that the file has bytes for
+        // can be there.
+        if let Sizes::Equal(size) = tables.sizes {
+            let most = len / u64::from(size.max(1)) + 1;
+            tables.count = tables.count.min(u32::try_from(most).unwrap_or(u32::MAX));
         }
         let offsets = (0..tables.compositions.count()).map(|row| tables.composition(row));
         tables.dts_shift = offsets.min().unwrap_or(0).min(0).saturating_neg();

@@ -44,18 +44,18 @@ pub(super) struct Track {
 }
 
 impl Movie {
-    /// Reads `moov`.
-    pub fn read(moov: &Piece) -> Result<Self, ContainerError> {
+    /// Reads `moov` of a file of `len` bytes.
+    pub fn read(moov: &Piece, len: u64) -> Result<Self, ContainerError> {
         let boxes = moov.children(0)?;
         if let Some(compressed) = boxes.find(b"cmov") {
             let moov = inflate::movie(compressed)?;
             // One in the other without end would be a bomb.
-            return Self::of(&moov.children(0)?, &moov);
+            return Self::of(&moov.children(0)?, &moov, len);
         }
-        Self::of(&boxes, moov)
+        Self::of(&boxes, moov, len)
     }
 
-    fn of(boxes: &[Piece], moov: &Piece) -> Result<Self, ContainerError> {
+    fn of(boxes: &[Piece], moov: &Piece, len: u64) -> Result<Self, ContainerError> {
         let movie_timescale = match boxes.find(b"mvhd") {
             Some(mvhd) => {
                 mvhd.parse("a movie header", |input| timescale_and_rest(input).map(|(end, (scale, _))| (end, scale)))?
@@ -69,7 +69,8 @@ impl Movie {
             if number as usize > MAX_TRACKS {
                 return Err(piece.error(0, format!("more than {MAX_TRACKS} tracks")));
             }
-            let context = Context { movie_timescale, fragmented: movie.fragments.is_some(), chapters: &chapters };
+            let fragmented = movie.fragments.is_some();
+            let context = Context { movie_timescale, fragmented, chapters: &chapters, len };
             match read_track(piece, number, context, &mut movie.notes)? {
                 Found::Track(track) => movie.tracks.push(track),
                 Found::Other(what) => movie.notes.push(format!("track {number} is left out: {what}")),
@@ -96,6 +97,8 @@ struct Context<'a> {
     fragmented: bool,
     /// Ids of tracks that hold the names of another one's chapters.
     chapters: &'a [u32],
+    /// Bytes of the file.
+    len: u64,
 }
 
 /// Ids of the tracks that hold the names of this one's chapters (QuickTime File Format, chapter lists).
@@ -113,7 +116,7 @@ fn read_track(
     context: Context<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Found, ContainerError> {
-    let Context { movie_timescale, fragmented, chapters } = context;
+    let Context { movie_timescale, fragmented, chapters, len } = context;
     let boxes = trak.children(0)?;
     let id = boxes.need(b"tkhd", trak)?.parse("a track header", track_id)?;
     let mdia = boxes.need(b"mdia", trak)?;
@@ -163,7 +166,7 @@ fn read_track(
     }
     // Fragmented files mostly leave the tables out or empty.
     let without_tables = fragmented && stbl.children(0)?.find(b"stsz").is_none();
-    let tables = if without_tables { Tables::empty() } else { Tables::read(stbl, descriptions[0].frame)? };
+    let tables = if without_tables { Tables::empty() } else { Tables::read(stbl, descriptions[0].frame, len)? };
     // A tick may also be a whole frame (AMR with 50 ticks a second).
     if tables.is_ticks() && audio && descriptions[0].frame.is_none() && timescale >= MIN_TICKS {
         return Ok(Found::Other("audio in single ticks of a codec that has no constant frames".into()));

@@ -134,11 +134,12 @@ impl Codec {
         }
     }
 
-    /// A packet as [`Format::store`] takes it; nothing where it is damaged.
-    pub fn access_unit(&self, packet: Bytes) -> Bytes {
+    /// A packet as [`Format::store`] takes it, only when it is given out: of FLAC it may be thousands of times as long. An
+    /// error says what is wrong with it.
+    pub fn unpack(&self, packet: Bytes) -> Result<Bytes, &'static str> {
         match self {
-            Codec::Flac { codec, .. } => codec.decode(&packet).unwrap_or_default(),
-            _ => packet,
+            Codec::Flac { codec, .. } => codec.decode(&packet),
+            _ => Ok(packet),
         }
     }
 

@@ -7,6 +7,22 @@ pub const HEADER: usize = 27;
 /// Bytes of a page at most: header, 255 lengths, 255 pieces of 255 bytes.
 pub const MAX_PAGE: usize = HEADER + 255 + 255 * 255;
 
+/// What each value of the upper byte adds to the checksum (RFC 3533 section 6).
+const SUMS: [u32; 256] = {
+    let mut sums = [0; 256];
+    let mut value = 0;
+    while value < 256 {
+        let (mut sum, mut bit) = ((value as u32) << 24, 0);
+        while bit < 8 {
+            sum = sum << 1 ^ if sum >> 31 == 1 { 0x04C1_1DB7 } else { 0 };
+            bit += 1;
+        }
+        sums[value] = sum;
+        value += 1;
+    }
+    sums
+};
+
 /// What a page says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -54,10 +70,8 @@ impl Page {
         let Some(sum) = bytes.get(22..26) else { return false };
         let zeros = [0; 4];
         let parts = [&bytes[..22], &zeros, &bytes[26..]];
-        let crc = parts.into_iter().flatten().fold(0u32, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| crc << 1 ^ if crc >> 31 == 1 { 0x04C1_1DB7 } else { 0 })
-        });
-        crc.to_le_bytes() == sum
+        let next = |crc: u32, byte: &u8| crc << 8 ^ SUMS[usize::from((crc >> 24) as u8 ^ byte)];
+        parts.into_iter().flatten().fold(0, next).to_le_bytes() == sum
     }
 
     /// The pieces of packets on the page, each with whether its packet ends here.

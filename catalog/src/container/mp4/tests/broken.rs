@@ -97,10 +97,11 @@ fn tables_that_point_to_the_same_bytes_over_and_over_end() {
     let mut tree = Tree::parse(&file("-faststart"));
     let stbl = tree.stbl(2);
     stbl.remove(b"stsz");
-    // Sixteen million samples of 100 KiB, all in one chunk at the file's start.
-    stbl.inner.push(Node::leaf(b"stsz", words(&[0, 10_000, 1 << 24])));
-    stbl.get(b"stsc").fields = words(&[0, 1, 1, 1, 1]);
+    // Ten thousand samples of as many bytes, all at the file's start.
     let chunks = 10_000;
+    let sizes = [words(&[0, 0, chunks]), words(&vec![chunks; chunks as usize])].concat();
+    stbl.inner.push(Node::leaf(b"stsz", sizes));
+    stbl.get(b"stsc").fields = words(&[0, 1, 1, 1, 1]);
     stbl.get(b"stco").fields = [words(&[0, chunks]), words(&vec![40; chunks as usize])].concat();
     let error = demux(&tree.bytes()).unwrap_err().to_string();
     assert!(error.contains("samples overlap"), "{error}");
