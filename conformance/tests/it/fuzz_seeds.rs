@@ -1,7 +1,7 @@
 //! What the fuzz targets begin with, and all that they ever found, through the same functions.
 
 #[path = "../../fuzz/src/entry/mod.rs"]
-mod entry;
+pub mod entry;
 
 use std::{
     collections::BTreeSet,

@@ -24,3 +24,4 @@ mod shift;
 mod simulator;
 mod suite;
 mod trick;
+mod worst;

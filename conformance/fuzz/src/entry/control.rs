@@ -1,17 +1,24 @@
-//! What players send: RTSP messages and their header fields, RTCP and RTP; and the index objects that nodes give.
+//! What players send: RTSP messages and their header fields, what tunnels them, RTCP and RTP; what others announce.
 
-use catalog::index::Index;
-use rtp::clock::ClockRate;
+use rtp::clock::{ClockRate, MediaTime};
 use rtp::packet::RtpPacket;
 use rtp::receiver::Receiver;
 use rtp::rtcp::{self, Packet};
+use rtsp::auth::{Auth, AuthOptions, Verdict, user};
+use rtsp::feed::ts::TsAddress;
 use rtsp::headers::{
-    Accept, Authorization, Blocksize, FeatureTags, MediaType, Range, RtpInfo, Scale, SessionField, Speed, Transport,
+    Accept, Authorization, Blocksize, ClockRange, FeatureTags, MediaType, Range, RtpInfo, Scale, SeekStyle,
+    SessionField, Speed, Transport, UtcTime,
 };
 use rtsp::message::{Framer, Incoming, MAX_BODY, MAX_HEADERS};
-use rtsp::sdp::{Lines, describe};
+use rtsp::multicast::{GroupRange, sap::SapPacket};
+use rtsp::net::tunnel::{Base64Decoder, Kind, http, websocket};
+use rtsp::server::Target;
 use std::fmt::{Debug, Display};
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 /// The same messages come out however the bytes were cut.
@@ -30,6 +37,7 @@ fn cut(input: &[u8], size: usize) -> Vec<Result<Incoming, (bool, bool)>> {
         while let Some(next) = framer.poll() {
             if let Ok(Incoming::Request(request)) = &next {
                 assert!(request.headers.len() <= MAX_HEADERS && request.body.len() <= MAX_BODY);
+                Target::parse(&request.uri).ok();
             }
             found.push(next.map_err(|error| (error.fatal, error.status.is_some())));
         }
@@ -40,11 +48,20 @@ fn cut(input: &[u8], size: usize) -> Vec<Result<Incoming, (bool, bool)>> {
 /// Whatever a field's parser accepts is written so that it reads back equal.
 pub fn headers(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    for transport in Transport::parse_list(text).into_iter().flatten() {
-        transport.plays();
-        reads_back(&transport.to_string(), |text| Transport::parse_list(text).into_iter().next().expect("one"));
+    for list in [Transport::parse_list, Transport::parse_strict_list] {
+        for transport in list(text).into_iter().flatten() {
+            transport.plays();
+            reads_back(&transport.to_string(), |text| list(text).into_iter().next().expect("one"));
+        }
     }
     reads_back(text, Range::parse);
+    if let Ok(range) = Range::parse(text) {
+        range.in_npt();
+        range.like(MediaTime(i64::MAX), Some(MediaTime::ZERO)).in_npt();
+    }
+    reads_back(text, ClockRange::parse);
+    reads_back(text, str::parse::<UtcTime>);
+    reads_back(text, |text| SeekStyle::parse(text).ok_or(()));
     reads_back(text, SessionField::parse);
     reads_back(text, RtpInfo::parse);
     reads_back(text, Accept::parse);
@@ -54,6 +71,25 @@ pub fn headers(input: &[u8]) {
     reads_back(text, Blocksize::parse);
     reads_back(text, Authorization::parse);
     reads_back(text, |text| Ok::<_, ()>(FeatureTags::parse(text)));
+    reads_back(text, str::parse::<GroupRange>);
+    reads_back(text, str::parse::<TsAddress>);
+    Target::parse(text).ok();
+    judged(text);
+}
+
+/// Nobody comes in by an `Authorization` that was made without the password.
+fn judged(text: &str) {
+    let now = Instant::now();
+    let auth = Auth::new(AuthOptions { basic: true, ..AuthOptions::default() }, now);
+    auth.set_users([user("ann", "mobidic", "\u{1}never sent")]);
+    let mut framer = Framer::new();
+    framer.handle(format!("DESCRIBE rtsp://h/a RTSP/1.0\r\nCSeq: 1\r\nAuthorization: {text}\r\n\r\n").as_bytes());
+    while let Some(Ok(next)) = framer.poll() {
+        if let Incoming::Request(request) = next {
+            let verdict = auth.judge(&request, Ipv4Addr::LOCALHOST.into(), false, now);
+            assert!(!matches!(verdict, Verdict::User(_) | Verdict::Open), "{text:?}: {verdict:?}");
+        }
+    }
 }
 
 fn reads_back<T: Display + PartialEq + Debug, E: Debug>(text: &str, parse: impl Fn(&str) -> Result<T, E>) {
@@ -84,24 +120,69 @@ pub fn rtcp(input: &[u8]) {
     assert!(receiver.received() <= input.len() as u64);
 }
 
-/// An index is read as it was written or not at all, and can be described.
-pub fn index(input: &[u8]) {
-    // Nobody finds the hash by chance: it is put behind what comes.
-    let mut sealed = b"mobidicX\x01\0\0\0".to_vec();
-    sealed.extend_from_slice(input);
-    let hash = blake3::hash(&sealed);
-    sealed.extend_from_slice(hash.as_bytes());
-    let Ok(index) = Index::decode(&sealed) else { return };
-    let text = describe(&index, IpAddr::V4(Ipv4Addr::LOCALHOST), Lines::Each);
-    assert!(!text.contains('\0'));
-    assert_eq!(Index::decode(&index.encode().expect("what was read")).as_ref(), Ok(&index));
+/// RTSP within HTTP and WebSocket: the same comes out however the bytes were cut.
+pub fn tunnel(input: &[u8]) {
+    Kind::of(input);
+    let head = |first: usize| {
+        let (first, mut rest) = input.split_at(first.min(input.len()));
+        at_once(http::read_head(&mut rest, first.to_vec())).ok().map(|read| (read, rest.len()))
+    };
+    let whole = head(0);
+    if let Some((Some((head, rest)), left)) = &whole {
+        // What is read behind the head is not lost.
+        assert_eq!(&input[input.len() - left - rest.len()..input.len() - left], rest);
+        head.get("x-sessioncookie");
+        websocket::accept(head);
+    }
+    let text = |read: &Option<(Option<(http::Head, Vec<u8>)>, usize)>| {
+        read.as_ref().map(|(read, left)| read.as_ref().map(|(head, rest)| (head.clone(), rest.len() + left)))
+    };
+    for first in [1, 3, input.len() / 2] {
+        assert_eq!(text(&head(first)), text(&whole), "another head where {first} bytes came before");
+    }
+    let (decoded, frames) = (base64(input, input.len()), websocket_frames(input, input.len()));
+    for size in [1, 7, 1400] {
+        assert_eq!(base64(input, size), decoded, "in pieces of {size}");
+        assert_eq!(websocket_frames(input, size), frames, "in pieces of {size}");
+    }
 }
 
-/// What a feed says of itself; what is learned of its tracks from the same bytes.
-pub fn description(bytes: &[u8]) {
-    let Ok(description) = rtsp::feed::description::Description::parse(bytes) else { return };
-    for mut track in description.media.iter().filter_map(|media| media.track()) {
-        track.format.learn(bytes);
-        let _ = (track.format.rtpmap(), track.format.fmtp());
+/// What a future says that has nothing to wait for.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("bytes that are there are waited for"),
+    }
+}
+
+/// What it says, if it is base64.
+fn base64(input: &[u8], size: usize) -> Option<Vec<u8>> {
+    let mut decoder = Base64Decoder::default();
+    let pieces: Result<Vec<_>, _> = input.chunks(size.max(1)).map(|piece| decoder.decode(piece)).collect();
+    pieces.ok().map(|pieces| pieces.concat())
+}
+
+/// The bytes within, the pings with how many bytes were before them, and whether it was closed.
+fn websocket_frames(input: &[u8], size: usize) -> (Vec<u8>, Vec<(usize, Vec<u8>)>, bool) {
+    let (mut frames, mut data, mut pings) = (websocket::Frames::default(), Vec::new(), Vec::new());
+    for piece in input.chunks(size.max(1)) {
+        frames.handle(piece);
+        while let Some(event) = frames.poll() {
+            match event {
+                websocket::Event::Data(bytes) => data.extend(bytes),
+                websocket::Event::Ping(payload) => pings.push((data.len(), payload)),
+                websocket::Event::Close => return (data, pings, true),
+            }
+        }
+    }
+    assert!(data.len() <= input.len());
+    (data, pings, false)
+}
+
+/// An announcement of a session.
+pub fn sap(input: &[u8]) {
+    if let Ok(packet) = SapPacket::parse(input) {
+        assert!(packet.sdp.is_none_or(|sdp| sdp.len() < input.len()) && packet.hash != 0);
+        assert!(packet.source != IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     }
 }

@@ -1,14 +1,16 @@
 //! What each fuzz target does with its input: nothing may panic, and what must hold is asserted.
 //!
 //! - `demux`: files; `elementary`: codecs' headers; `payload`: payload formats, both ways; `control`: what players
-//!   send by RTSP, RTP and RTCP
+//!   send by RTSP, RTP and RTCP; `feed`: what comes live from others; `stored`: what nodes and their clients say
 //!
 //! A new parser is one line in [`TARGETS`], one file in `targets` and one `[[bin]]` in the manifest.
 
 mod control;
-mod demux;
+pub mod demux;
 mod elementary;
+mod feed;
 mod payload;
+mod stored;
 
 /// A target's name and what it does.
 pub type Target = (&'static str, fn(&[u8]));
@@ -28,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("demux_es_video", demux::es_video),
     ("demux_es_audio", demux::es_audio),
     ("demux_probed", demux::probed),
+    ("lossless", demux::lossless),
     ("elementary_h264", elementary::h264),
     ("elementary_h265", elementary::h265),
     ("elementary_mpeg_video", elementary::mpeg_video),
@@ -38,9 +41,14 @@ pub const TARGETS: &[Target] = &[
     ("elementary_amr", elementary::amr),
     ("rtsp_messages", control::messages),
     ("rtsp_headers", control::headers),
-    ("feed_description", control::description),
+    ("tunnel", control::tunnel),
+    ("sap", control::sap),
     ("rtcp", control::rtcp),
-    ("index", control::index),
+    ("feed_description", feed::description),
+    ("feed_rtp", feed::rtp),
+    ("feed_ts", feed::ts),
+    ("index", stored::index),
+    ("manifest", stored::manifest),
     ("depay_nal", payload::nal),
     ("depay_mpeg", payload::mpeg),
     ("depay_audio", payload::audio),

@@ -5,6 +5,7 @@ use rtp::access_unit::AccessUnit;
 use rtp::clock::RtpTimestamp;
 use rtp::depacketizer::{Depacketizer, MAX_UNIT};
 use rtp::format::{Format, Media, PcmCoding};
+use rtp::mp2t::Program;
 use rtp::packet::{RtpPacket, write_header};
 use rtp::packetizer::Packetizer;
 use rtp::seq::Sequence;
@@ -31,7 +32,9 @@ pub fn mpeg(input: &[u8]) {
 
 pub fn audio(input: &[u8]) {
     let (sample_rate, channels) = (48_000, 2);
-    check(&Format::Aac { config: vec![0x12, 0x10], sample_rate: 44_100, channels }, input);
+    let aac = Format::Aac { config: vec![0x12, 0x10], sample_rate: 44_100, channels };
+    check(&aac, input);
+    receive(Depacketizer::latm(&aac), input);
     check(&Format::Ac3 { sample_rate, channels }, input);
     check(&Format::Eac3 { sample_rate, channels }, input);
     for coding in [PcmCoding::Mulaw, PcmCoding::Alaw, PcmCoding::L16, PcmCoding::L24] {
@@ -55,19 +58,20 @@ pub fn pictures(input: &[u8]) {
 pub fn asf(input: &[u8]) {
     let description = vec![0; 60];
     check(&Format::QuickTime { media: Media::Audio, description, clock: 22_050, codec: "nmos".into() }, input);
+    let program = Program { streams: Vec::new(), order: Vec::new() }.into();
+    receive(Depacketizer::new(&Format::Mp2t { program }), input);
     check(&Format::Asf { stream: 1, media: Media::Video, properties: vec![0; 80], codec: "WMV3".into() }, input);
 }
 
 fn check(format: &Format, input: &[u8]) {
-    receive(format, input);
+    receive(Depacketizer::new(format), input);
     if let Some((&first, unit)) = input.split_first() {
         there_and_back(format, unit, first & 1 == 1);
     }
 }
 
 /// The input as payloads: each begins with its length, its marker and timestamp, and whether one before it is lost.
-fn receive(format: &Format, input: &[u8]) {
-    let mut depacketizer = Depacketizer::new(format);
+fn receive(mut depacketizer: Depacketizer, input: &[u8]) {
     let (mut rest, mut sequence, mut timestamp) = (input, 65_530u16, 0u32);
     let mut packet = Vec::new();
     while let [low, high, flags, after @ ..] = rest {
