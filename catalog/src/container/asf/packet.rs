@@ -99,7 +99,7 @@ fn sub_payloads(
         if length > after.len() {
             return Err((at(after), "a sub-payload inside its payload expected"));
         }
-        let payload = Payload {
+        out.push(Payload {
             object: base.object.wrapping_add(number),
             offset: 0,
             size: u32::try_from(length).ok(),
@@ -107,9 +107,7 @@ fn sub_payloads(
             time_ms: Some(base.offset.saturating_add(number.saturating_mul(delta.into()))),
             data: at(after)..at(after) + length,
             ..base.clone()
-        };
-        // Those of nothing are no objects.
-        out.extend(Some(payload).filter(|_| length > 0));
+        });
         number += 1;
         data = &after[length..];
     }
