@@ -153,7 +153,9 @@ impl Mkv {
             _ => 0,
         };
         if most > 0 && size <= most {
-            let Some(bytes) = self.loader.whole_ahead(body, size, READ) else { return Ok(()) };
+            // With its head, which is read again when this comes back.
+            let Some(whole) = self.loader.whole_ahead(at, header + size, READ) else { return Ok(()) };
+            let bytes = whole.slice(header as usize..);
             match id {
                 INFO => self.info(&bytes),
                 TRACKS => self.tracks(at, &bytes)?,

@@ -121,8 +121,7 @@ impl OverLoader for Mp4Demuxer {
 
     fn unpack(&mut self, mut sample: DemuxedSample) -> Option<DemuxedSample> {
         let stream = self.streams.iter_mut().find(|stream| stream.number == sample.track)?;
-        let unpacked = stream.unpack(sample.data).map_err(|note| self.out.extend(note.map(Event::Note)));
-        sample.data = unpacked.ok()?;
+        sample.data = stream.unpack(sample.data).map_err(|note| self.out.extend(note.map(Event::Note))).ok()?;
         Some(sample)
     }
 }
@@ -383,8 +382,8 @@ impl Mp4Demuxer {
                 }
                 codec => codec.access_unit(data, sync && stream.codecs.len() > 1),
             };
-            let note = damaged.then(|| stream.damaged(Some(offset), "damage is cut off"));
-            self.out.extend(note.flatten().map(Event::Note));
+            self.out
+                .extend(damaged.then(|| stream.damaged(Some(offset), "damage is cut off")).flatten().map(Event::Note));
             if !data.is_empty() {
                 let track = stream.number;
                 self.out.push_back(Event::Sample(DemuxedSample { track, dts, pts, duration, sync, data }));

@@ -82,11 +82,9 @@ impl Tables {
         if u64::from(tables.count) > MAX_SAMPLES {
             return Err(stbl.error(0, format!("{} samples; at most {MAX_SAMPLES} are read", tables.count)));
         }
-        // Samples of one size need no table: sixteen bytes claim millions in each track. Those that the file has bytes for
-        // can be there.
+        // A few bytes claim millions of one size; those can be there that the file has bytes for, and some tell of the rest.
         if let Sizes::Equal(size) = tables.sizes {
-            let most = len / u64::from(size.max(1)) + 1;
-            tables.count = tables.count.min(u32::try_from(most).unwrap_or(u32::MAX));
+            tables.count = tables.count.min(u32::try_from(len / u64::from(size.max(1)) + 4096).unwrap_or(u32::MAX));
         }
         let offsets = (0..tables.compositions.count()).map(|row| tables.composition(row));
         tables.dts_shift = offsets.min().unwrap_or(0).min(0).saturating_neg();

@@ -117,8 +117,10 @@ impl Ogg {
         let Some(bytes) = self.loader.whole_ahead(at, length, READ) else { return Ok(()) };
         let found = Page::read(&bytes).filter(|page| page.len <= bytes.len());
         let found = found.filter(|page| {
-            self.summed += page.len as u64;
-            self.summed <= at.saturating_mul(SUMS).saturating_add(FIRST_BYTES) && Page::is_undamaged(&bytes[..page.len])
+            let summed = self.summed + page.len as u64;
+            let may = summed <= at.saturating_mul(SUMS).saturating_add(FIRST_BYTES);
+            self.summed = if may { summed } else { self.summed };
+            may && Page::is_undamaged(&bytes[..page.len])
         });
         let Some(page) = found else {
             self.junk.get_or_insert(at);
