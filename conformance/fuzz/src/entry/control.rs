@@ -124,21 +124,22 @@ pub fn rtcp(input: &[u8]) {
 pub fn tunnel(input: &[u8]) {
     Kind::of(input);
     let head = |first: usize| {
-        let (first, mut rest) = input.split_at(first.min(input.len()));
-        at_once(http::read_head(&mut rest, first.to_vec())).ok().map(|read| (read, rest.len()))
+        let (first, mut left) = input.split_at(first.min(input.len()));
+        let read = at_once(http::read_head(&mut left, first.to_vec())).ok()?;
+        Some(read.map(|(head, rest)| {
+            // What is read behind the head is not lost.
+            let behind = rest.len() + left.len();
+            assert_eq!(&input[input.len() - behind..input.len() - left.len()], rest);
+            (head, behind)
+        }))
     };
     let whole = head(0);
-    if let Some((Some((head, rest)), left)) = &whole {
-        // What is read behind the head is not lost.
-        assert_eq!(&input[input.len() - left - rest.len()..input.len() - left], rest);
+    if let Some(Some((head, _))) = &whole {
         head.get("x-sessioncookie");
         websocket::accept(head);
     }
-    let text = |read: &Option<(Option<(http::Head, Vec<u8>)>, usize)>| {
-        read.as_ref().map(|(read, left)| read.as_ref().map(|(head, rest)| (head.clone(), rest.len() + left)))
-    };
     for first in [1, 3, input.len() / 2] {
-        assert_eq!(text(&head(first)), text(&whole), "another head where {first} bytes came before");
+        assert_eq!(head(first), whole, "another head where {first} bytes came before");
     }
     let (decoded, frames) = (base64(input, input.len()), websocket_frames(input, input.len()));
     for size in [1, 7, 1400] {
@@ -162,21 +163,29 @@ fn base64(input: &[u8], size: usize) -> Option<Vec<u8>> {
     pieces.ok().map(|pieces| pieces.concat())
 }
 
-/// The bytes within, the pings with how many bytes were before them, and whether it was closed.
-fn websocket_frames(input: &[u8], size: usize) -> (Vec<u8>, Vec<(usize, Vec<u8>)>, bool) {
-    let (mut frames, mut data, mut pings) = (websocket::Frames::default(), Vec::new(), Vec::new());
+/// What WebSocket's frames held.
+#[derive(Debug, Default, PartialEq)]
+struct Held {
+    data: Vec<u8>,
+    /// With how many bytes were before each.
+    pings: Vec<(usize, Vec<u8>)>,
+    closed: bool,
+}
+
+fn websocket_frames(input: &[u8], size: usize) -> Held {
+    let (mut frames, mut held) = (websocket::Frames::default(), Held::default());
     for piece in input.chunks(size.max(1)) {
         frames.handle(piece);
         while let Some(event) = frames.poll() {
             match event {
-                websocket::Event::Data(bytes) => data.extend(bytes),
-                websocket::Event::Ping(payload) => pings.push((data.len(), payload)),
-                websocket::Event::Close => return (data, pings, true),
+                websocket::Event::Data(bytes) => held.data.extend(bytes),
+                websocket::Event::Ping(payload) => held.pings.push((held.data.len(), payload)),
+                websocket::Event::Close => return Held { closed: true, ..held },
             }
         }
     }
-    assert!(data.len() <= input.len());
-    (data, pings, false)
+    assert!(held.data.len() <= input.len());
+    held
 }
 
 /// An announcement of a session.

@@ -97,13 +97,13 @@ fn tables_that_point_to_the_same_bytes_over_and_over_end() {
     let mut tree = Tree::parse(&file("-faststart"));
     let stbl = tree.stbl(2);
     stbl.remove(b"stsz");
-    // Ten thousand samples of as many bytes, all at the file's start.
+    // Ten thousand samples of 100 KB, all at the file's start.
     let chunks = 10_000;
-    let sizes = [words(&[0, 0, chunks]), words(&vec![chunks; chunks as usize])].concat();
+    let sizes = [words(&[0, 0, chunks]), words(&vec![100_000; chunks as usize])].concat();
     stbl.inner.push(Node::leaf(b"stsz", sizes));
     stbl.get(b"stsc").fields = words(&[0, 1, 1, 1, 1]);
     stbl.get(b"stco").fields = [words(&[0, chunks]), words(&vec![40; chunks as usize])].concat();
-    let error = demux(&tree.bytes()).unwrap_err().to_string();
+    let error = demux(&tree.bytes()).map(|found| found.of(2).count()).unwrap_err().to_string();
     assert!(error.contains("samples overlap"), "{error}");
     // Edits that each show all of it.
     let mut tree = Tree::parse(&file("-faststart"));
