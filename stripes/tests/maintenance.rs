@@ -167,6 +167,23 @@ async fn nobody_but_maintenance_touches_a_sealed_object() {
 }
 
 #[tokio::test]
+async fn a_move_that_nobody_took_over_does_not_stand_in_the_way_of_repair() {
+    let nodes = nodes(4);
+    let cluster = cluster(&nodes);
+    let bytes = bytes(UNIT);
+    let layout = write_with(&cluster, &nodes, 3, 1, &bytes).await;
+    // One row of two units; by the newer layout they are on the two other nodes.
+    let turned = Layout { first: (layout.first + 2) % 4, generation: layout.generation + 1, ..(*layout).clone() };
+    cluster.move_object(&layout, &turned, &Limit::default(), drop).await.unwrap();
+    let first = UnitAddress { row: 0, position: 0 };
+    let holder = nodes.iter().find(|node| node.id == layout.node(first)).unwrap();
+    flip_first_unit(holder, &layout);
+    let report = cluster.repair(&layout, &Limit::default(), drop).await;
+    assert!(report.is_good() && report.rewritten_units == 1, "{report:?}");
+    assert_eq!(read(&cluster, &layout).await, bytes);
+}
+
+#[tokio::test]
 async fn a_node_reads_no_faster_than_it_is_told() {
     let limits = NodeLimits { read_limit: Some(100 * UNIT as u64), ..NodeLimits::default() };
     let node = TestNode::new(StoreOptions::default(), limits);

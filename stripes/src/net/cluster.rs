@@ -193,7 +193,21 @@ impl Cluster {
 
     /// The same for an object that is sealed: rewrites a unit, or brings it where a new layout wants it.
     pub async fn repair_unit(&self, layout: &Layout, address: UnitAddress, data: Bytes) -> Result<(), NodeError> {
-        self.put(layout, address, data, Some((GENERATION, layout.generation.to_string()))).await
+        let put = |generation: u32| {
+            let generation = Some((GENERATION, generation.to_string()));
+            self.put(layout, address, data.clone(), generation)
+        };
+        match put(layout.generation).await {
+            // The manifest of a move that was broken off says that the unit is not needed there: it is.
+            Err(refused) if matches!(refused.failure, NodeFailure::Refused(409, _)) => {
+                let here = self.manifest(layout.node(address), layout.object).await;
+                match here.map(|manifest| manifest.layout.generation) {
+                    Ok(newer) if newer > layout.generation => put(newer).await,
+                    _ => Err(refused),
+                }
+            }
+            done => done,
+        }
     }
 
     async fn put(

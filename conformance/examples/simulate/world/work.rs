@@ -164,22 +164,26 @@ pub async fn repair_all(world: &Rc<World>) -> bool {
 }
 
 async fn repair(world: &World, layout: &Layout) -> bool {
+    let mut whole = true;
     for row in 0..layout.rows() {
         let asks = layout.row_units(row).map(|at| world.ask(layout.node(at), Ask::Get(layout.object, at), WITHIN));
         let answers = join_all(asks).await;
         if answers.iter().all(|answer| matches!(answer, Answer::Unit(_))) {
             continue;
         }
-        let Some(all) = rebuild(layout, row, &answers) else { return false };
+        let Some(all) = rebuild(layout, row, &answers) else {
+            whole = false;
+            continue;
+        };
         for (address, answer) in layout.row_units(row).zip(answers) {
             if !matches!(answer, Answer::Unit(_)) {
                 let data = all[usize::from(address.position)].clone();
-                let put = Ask::Put(layout.object, address, data, Some(layout.generation));
-                if world.ask(layout.node(address), put, WITHIN).await != Answer::Done {
-                    return false;
-                }
+                whole &= repair_unit(world, layout, address, data).await;
             }
         }
+    }
+    if !whole {
+        return false;
     }
     for node in &layout.nodes {
         if let Answer::Layout(_) = world.ask(*node, Ask::Manifest(layout.object), WITHIN).await {
@@ -190,6 +194,21 @@ async fn repair(world: &World, layout: &Layout) -> bool {
         }
     }
     true
+}
+
+/// As `Cluster::repair_unit` does: once more on behalf of the newer layout that a move which broke off has sealed there.
+async fn repair_unit(world: &World, layout: &Layout, address: UnitAddress, data: Bytes) -> bool {
+    let node = layout.node(address);
+    let put = |generation| world.ask(node, Ask::Put(layout.object, address, data.clone(), Some(generation)), WITHIN);
+    match put(layout.generation).await {
+        Answer::Conflict => match world.ask(node, Ask::Manifest(layout.object), WITHIN).await {
+            Answer::Layout(newer) if newer.generation > layout.generation => {
+                put(newer.generation).await == Answer::Done
+            }
+            _ => false,
+        },
+        answer => answer == Answer::Done,
+    }
 }
 
 fn rebuild(layout: &Layout, row: u64, answers: &[Answer]) -> Option<Vec<Bytes>> {
