@@ -91,6 +91,9 @@ pub struct Snapshot {
     pub gone: Vec<usize>,
 }
 
+/// Whoever waits for what is not sealed yet asks so often.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
 impl Window {
     /// Of nothing yet. What comes is kept for `length`.
     pub fn new(length: Duration) -> Self {
@@ -170,9 +173,15 @@ impl Window {
     /// or the nodes have stopped), it is what there is.
     pub async fn reach(&self, at: MediaTime, patience: Duration) -> Option<Arc<Snapshot>> {
         let mut end = self.end.subscribe();
-        if *end.borrow() <= at {
+        let give_up = Instant::now() + patience;
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            if left.is_zero() || *end.borrow() > at {
+                break;
+            }
+            // What was sealed for the asking may end before it.
             self.wanted.notify_one();
-            let _ = tokio::time::timeout(patience, end.wait_for(|end| *end > at)).await;
+            let _ = tokio::time::timeout(left.min(ASK_AGAIN), end.wait_for(|end| *end > at)).await;
         }
         self.snapshot()
     }
