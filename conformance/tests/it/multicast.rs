@@ -325,6 +325,8 @@ fn groups_are_played_announced_and_never_taken_twice() {
         });
     });
     let mut listener = within(viewers, || listener(LOCAL));
+    // What it hears says that the bridge knows it to be there.
+    announced(&mut listener, false, origin(&news));
     front.stop("INT").unwrap();
     announced(&mut listener, true, origin(&news));
     let _ = std::fs::remove_dir_all(folder);
