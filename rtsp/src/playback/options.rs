@@ -49,7 +49,7 @@ impl Default for PlaybackOptions {
             window_bytes: 8 << 20,
             max_stall: Duration::from_secs(5),
             breakers: Breakers::default(),
-            goodbye: Duration::from_secs(1),
+            goodbye: Duration::from_secs(2),
             drops_at_goodbye: false,
         }
     }

@@ -35,7 +35,7 @@ fn the_whole_film_is_sent_in_order_and_ends() {
 #[test]
 fn who_drops_at_the_goodbye_what_was_not_shown_gets_it_later() {
     // The film, from where, and the seconds from its end to the goodbye.
-    for (drops, from, wait) in [(false, 0.0, 1.0), (true, 0.0, 2.5), (true, 4.0, 12.0), (false, 4.0, 1.0)] {
+    for (drops, from, wait) in [(false, 0.0, 2.0), (true, 0.0, 2.5), (true, 4.0, 12.0), (false, 4.0, 2.0)] {
         let options = PlaybackOptions { drops_at_goodbye: drops, ..Default::default() };
         let mut world = World::new(ordinary(), options);
         let (range, _) = world.play(Start::At(MediaTime::from_secs_f64(from)), None);

@@ -70,7 +70,7 @@ fn backwards_ends_at_the_start_and_a_stop_time_ends_earlier() {
     for (scale, end, last) in [(-8.0, None, 0), (-8.0, Some(5.0), 11), (8.0, Some(15.0), 31)] {
         let mut world = world(40);
         world.play_at(Start::At(MediaTime::from_secs_f64(9.7)), end, rate(scale, 1.0));
-        world.pass(3.0);
+        world.pass(4.0);
         assert_eq!(world.numbers(0).last(), Some(&sync(last)), "scale {scale} to {end:?}");
         assert_eq!(world.events.len(), 1, "scale {scale} to {end:?}: {:?}", world.events);
         assert_eq!(world.events[0].1, PlaybackEvent::Ended { presentation: end.is_none() });
