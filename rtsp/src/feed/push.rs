@@ -216,6 +216,16 @@ impl Publication {
         Ok(())
     }
 
+    /// It leaves: what it has sent before is still in the sockets where the machine is busy.
+    pub fn take_rest(&self) {
+        let Some(recording) = &self.recording else { return };
+        for (place, inlet) in self.inlets.values().enumerate() {
+            if let Inlet::Udp(sockets, _) = inlet {
+                sockets.take_rest(Senders::Only(self.address), &recording.intake, place);
+            }
+        }
+    }
+
     /// What comes from now on is passed over.
     pub fn pause(&mut self) {
         if let Some(recording) = &self.recording {

@@ -12,9 +12,9 @@ use super::outbox::Outbox;
 use super::udp::UdpPair;
 use crate::feed::intake::Intake;
 use bytes::Bytes;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::{
-    io,
+    io::{self, Read},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Weak},
     time::{Duration, Instant},
@@ -26,6 +26,9 @@ const MAX_DATAGRAM: usize = 65_535;
 
 /// Datagrams that are read before others get their turn.
 const MANY: usize = 64;
+
+/// Datagrams that are read of who leaves: more than a socket's buffer holds of a stream, and an end for a flood.
+const MANY_LEFT: usize = 4096;
 
 /// How often it is looked after what waits.
 const TICK: Duration = Duration::from_millis(20);
@@ -44,6 +47,19 @@ pub enum Senders {
     All,
     /// One address's.
     Only(IpAddr),
+}
+
+impl Senders {
+    fn has(self, from: SocketAddr) -> bool {
+        let has = match self {
+            Self::All => true,
+            Self::Only(sender) => from.ip().to_canonical() == sender.to_canonical(),
+        };
+        if !has {
+            tracing::debug!(%from, "a datagram of somebody else's");
+        }
+        has
+    }
 }
 
 /// Where receiver reports of a track go.
@@ -108,6 +124,19 @@ impl TrackSockets {
         let both = [(self.rtp.clone(), false), (self.rtcp.clone(), true)];
         both.map(|(socket, rtcp)| Task::spawn(read(socket, rtcp, senders, Arc::downgrade(intake), track)))
     }
+
+    /// Takes in the RTP that has come already: who says that it leaves has sent it before.
+    pub fn take_rest(&self, senders: Senders, intake: &Intake, track: usize) {
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        // Past the runtime, which may not have heard of it yet.
+        let socket = SockRef::from(&*self.rtp);
+        for _ in 0..MANY_LEFT {
+            let (Ok(from), Ok(count)) = (socket.peek_sender(), (&*socket).read(&mut buffer)) else { return };
+            if from.as_socket().is_some_and(|from| senders.has(from)) {
+                intake.rtp(track, Bytes::copy_from_slice(&buffer[..count]), Instant::now());
+            }
+        }
+    }
 }
 
 /// Looks after a feed while it is there: what waited too long, and receiver reports by the `ways` of its tracks.
@@ -148,8 +177,7 @@ async fn read(socket: Arc<UdpSocket>, rtcp: bool, senders: Senders, intake: Weak
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
                 Err(_) => break,
             };
-            if matches!(senders, Senders::Only(sender) if from.ip().to_canonical() != sender.to_canonical()) {
-                tracing::debug!(%from, "a datagram of somebody else's");
+            if !senders.has(from) {
                 continue;
             }
             let (packet, now) = (&buffer[..count], Instant::now());

@@ -44,6 +44,7 @@ impl Server {
             }
             (Method::Teardown, _) => {
                 tracing::info!(session = %id, channel = publication.name, "publisher tears down");
+                publication.take_rest();
                 publications.remove(&id);
                 Ok(Step::done(reply(StatusCode::Ok)))
             }
