@@ -66,9 +66,13 @@ fn begin(mut command: Command) -> Child {
 }
 
 /// Whether it ends well, and soon; else it is killed.
-fn ends_well(mut publisher: Child) -> bool {
+fn ends_well(publisher: Child) -> bool {
+    ends_well_within(publisher, LIMIT)
+}
+
+fn ends_well_within(mut publisher: Child, limit: Duration) -> bool {
     let begun = Instant::now();
-    while begun.elapsed() < LIMIT {
+    while begun.elapsed() < limit {
         if let Some(status) = publisher.try_wait().unwrap() {
             return status.success();
         }
@@ -134,13 +138,14 @@ fn what_is_published_plays_frame_for_frame() {
                 let expected = decode(&path.to_string_lossy(), &DecodeOptions::default(), LIMIT).unwrap();
                 let url = server.url(name);
                 let publish = if *by_gstreamer { gstreamer } else { ffmpeg };
-                let mut publisher = begin(publish(&path, &url, *transport));
+                let publisher = begin(publish(&path, &url, *transport));
+                // Over TCP GStreamer 1.22 may wait for ever: what it has sent is there long before half the time.
+                let hangs = name == "gst-tcp";
+                let limit = if hangs { LIMIT / 2 } else { LIMIT };
+                let publisher = scope.spawn(move || ends_well_within(publisher, limit));
                 // A viewer that asks before there is a description waits for it; UDP in and out, TCP in and out.
                 let received = decode(&url, &DecodeOptions::receive(*transport), LIMIT).unwrap();
-                match name == "gst-tcp" {
-                    true => drop((publisher.kill(), publisher.wait())),
-                    false => assert!(ends_well(publisher), "{name}"),
-                }
+                assert!(publisher.join().unwrap() || hangs, "{name}");
                 check(name, &received, &expected);
             });
         }
