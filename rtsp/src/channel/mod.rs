@@ -10,6 +10,7 @@
 //! | [`Line`] | the timeline of a channel that is kept, over all its descriptions |
 //! | [`Burst`] | the packets of units that came together: made once, for all |
 //! | [`Tap`] | who gets the bursts: a worker for its viewers, a multicast group, a recorder |
+//! | `Form` | what else a channel can be had as: one transport stream, smaller packets |
 //! | [`NotStreamed`] | why a channel can't be had as one transport stream |
 //! | [`Want`] | that somebody wants to watch: a feed on demand runs while there is one |
 //! | [`Watching`] | a channel that somebody watches, as it is described now |
@@ -21,6 +22,7 @@
 mod channels;
 mod cut;
 mod feeder;
+mod form;
 mod live;
 mod packets;
 mod stream;
@@ -86,10 +88,8 @@ pub struct Channel {
     described: watch::Sender<Option<Arc<Live>>>,
     /// How many want to watch.
     wanted: watch::Sender<usize>,
-    /// All its tracks as one, while somebody wants that.
-    stream: Mutex<Option<stream::Stream>>,
-    /// The same in smaller packets, while somebody wants them.
-    cuts: Mutex<Vec<cut::Cut>>,
+    /// The same in other forms, while somebody wants them.
+    forms: Mutex<form::Forms>,
 }
 
 #[derive(Default)]
@@ -177,8 +177,8 @@ impl Channel {
     /// Without a feed yet.
     pub fn new(name: impl Into<String>, options: ChannelOptions) -> Arc<Self> {
         let (described, wanted) = (watch::Sender::new(None), watch::Sender::new(0));
-        let (stream, cuts) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { name: name.into(), options, state: Mutex::default(), described, wanted, stream, cuts })
+        let (state, forms) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { name: name.into(), options, state, described, wanted, forms })
     }
 
     /// What is described from now on lies on that timeline: for channels that are kept.
@@ -293,8 +293,7 @@ impl Channel {
 
     /// Gives up waiting for a feed that has been gone for too long; call it about once a second.
     pub fn sweep(&self, now: Instant) {
-        self.sweep_stream();
-        self.sweep_cuts();
+        self.forms().sweep(self);
         let mut state = self.state();
         if let Fed::Until(until) = state.fed
             && now >= until

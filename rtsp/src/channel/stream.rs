@@ -1,6 +1,9 @@
-//! All tracks of a channel as one transport stream: a channel of its own, fed by a tap of the first.
+//! A channel as one transport stream: the units of all its tracks are multiplexed.
 
-use super::{Burst, Channel, Feeder, Joined, Live, LiveUnit, Tap, TapId, TrackDescription, Want, Watching};
+use super::{
+    Burst, Channel, Feeder, Live, LiveUnit, Tap, TrackDescription, Watching,
+    form::{Form, Maker},
+};
 use bytes::Bytes;
 use rtp::{
     clock::{ClockRate, RtpTimestamp, Ticks},
@@ -36,15 +39,6 @@ pub enum NotStreamed {
     Over,
 }
 
-/// A channel's transport stream, while somebody wants it.
-pub(super) struct Stream {
-    of: Arc<Live>,
-    channel: Arc<Channel>,
-    tap: TapId,
-    /// Who wants the stream wants the channel.
-    _want: Want,
-}
-
 impl Channel {
     /// The channel as one transport stream (MP2T): a channel of one track. Made when the first asks for it, the same for
     /// all, and gone with the last who wants it. One that is a transport stream as it is, is its own.
@@ -57,11 +51,9 @@ impl Channel {
         {
             return Ok(Watching::new(self.clone(), live.clone()));
         }
-        let mut stream = self.stream();
-        if let Some(stream) = stream.as_ref().filter(|stream| Arc::ptr_eq(&stream.of, live))
-            && let Some(live) = stream.channel.live()
-        {
-            return Ok(Watching::new(stream.channel.clone(), live));
+        let (form, mut forms) = (Form::TransportStream, self.forms());
+        if let Some(watching) = forms.find(form, live) {
+            return Ok(watching);
         }
         let track = TrackDescription {
             format: Format::Mp2t { program: Arc::new(program(live)?) },
@@ -71,42 +63,20 @@ impl Channel {
                 sum.saturating_add(track.bandwidth_bps).saturating_add(track.bandwidth_bps / 10)
             })),
         };
-        let began = self.newest(live).ok_or(NotStreamed::Over)?.kept.first().map(|burst| burst.arrived);
-        let channel = Channel::new(self.name(), self.options.clone());
-        let feeder = channel.feed(vec![track.clone()], began.unwrap_or_else(Instant::now));
-        // Nobody else feeds it.
-        let feeder = feeder.map_err(|_| NotStreamed::Over)?;
-        let ends = channel.live().ok_or(NotStreamed::Over)?;
-        let multiplexer = Arc::new(Multiplexer(Mutex::new(State {
-            clocks: live.sources.iter().map(|source| source.clock).collect(),
-            leader: live.index.tracks.iter().position(|track| track.format.media() == Media::Video),
-            reached: vec![None; live.sources.len()],
-            waiting: BTreeMap::new(),
-            counted: 0,
-            packetizer: Packetizer::new(&track.format, 0, 0, 0, self.options.max_packet),
-            feeder: Some(feeder),
-            caught_up: false,
-        })));
-        let Joined { tap, kept, .. } = self.join(live, multiplexer.clone()).ok_or(NotStreamed::Over)?;
-        multiplexer.catch_up(&kept);
-        let made = Stream { of: live.clone(), channel: channel.clone(), tap, _want: self.want() };
-        if let Some(before) = stream.replace(made) {
-            self.leave(before.tap);
-        }
-        Ok(Watching::new(channel, ends))
-    }
-
-    /// Lets the stream go that nobody wants any more.
-    pub(super) fn sweep_stream(&self) {
-        let mut stream = self.stream();
-        let unwanted = |stream: &mut Stream| *stream.channel.wanted().borrow() == 0;
-        if let Some(stream) = stream.take_if(unwanted) {
-            self.leave(stream.tap);
-        }
-    }
-
-    fn stream(&self) -> MutexGuard<'_, Option<Stream>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        let packetizer = Packetizer::new(&track.format, 0, 0, 0, self.options.max_packet);
+        let multiplexer = |feeder| {
+            Multiplexer(Mutex::new(State {
+                clocks: live.sources.iter().map(|source| source.clock).collect(),
+                leader: live.index.tracks.iter().position(|track| track.format.media() == Media::Video),
+                reached: vec![None; live.sources.len()],
+                waiting: BTreeMap::new(),
+                counted: 0,
+                packetizer,
+                feeder: Some(feeder),
+                caught_up: false,
+            }))
+        };
+        forms.make(form, self, live, vec![track], multiplexer).ok_or(NotStreamed::Over)
     }
 }
 
@@ -122,7 +92,7 @@ fn program(live: &Live) -> Result<Program, NotStreamed> {
     Ok(Program { streams: streams.collect::<Result<_, _>>()?, order: Vec::new() })
 }
 
-/// The tap. It only moves bytes, once for all who watch: that may be done with the channel locked.
+/// The tap.
 struct Multiplexer(Mutex<State>);
 
 struct State {
@@ -163,8 +133,8 @@ impl Tap for Multiplexer {
     }
 }
 
-impl Multiplexer {
-    /// What the channel had kept goes first; what came meanwhile lies behind it by its times.
+impl Maker for Multiplexer {
+    /// What came meanwhile lies behind it by its times.
     fn catch_up(&self, kept: &[Arc<Burst>]) {
         let mut state = self.state();
         state.caught_up = true;
@@ -173,7 +143,9 @@ impl Multiplexer {
             state.release(burst.arrived);
         }
     }
+}
 
+impl Multiplexer {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
