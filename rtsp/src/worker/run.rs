@@ -17,10 +17,9 @@ use crate::{
     net::udp::UdpPair,
     playback::{PlaybackEvent, Scratch},
 };
-use rtp::clock::NtpTimestamp;
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 use stripes::{reader::UnitFailure, scattered::PieceRequest};
 
@@ -182,9 +181,8 @@ impl Machine {
             }
             Command::Go(viewer) => {
                 if let Some(key) = self.viewers.key(viewer) {
-                    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                     if let Some(viewer) = self.viewers.get(key) {
-                        viewer.playback.go(now, NtpTimestamp::from_unix(wall));
+                        viewer.go(now);
                     }
                     self.serve(key, now);
                 }
@@ -326,8 +324,7 @@ impl Machine {
         let next = self.viewers.get(key).and_then(|viewer| viewer.play_next(&self.exit.udp, now));
         if let Some(event) = next {
             if let Some(viewer) = self.viewers.get(key) {
-                let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                viewer.playback.go(now, NtpTimestamp::from_unix(wall));
+                viewer.go(now);
                 viewer.tell(event);
             }
             return;
@@ -346,8 +343,7 @@ impl Machine {
         self.flush();
         let Some(viewer) = self.viewers.get(key) else { return };
         let Ok((range, rate, info)) = viewer.playback.slow_down(now) else { return };
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        viewer.playback.go(now, NtpTimestamp::from_unix(wall));
+        viewer.go(now);
         viewer.tell(ViewerEvent::Slowed(range, rate, info));
         self.request(key, now);
         self.transmit(key, now);

@@ -13,7 +13,7 @@ use crate::{
     playback::{Admission, Playback, Rate, TrackSetup},
 };
 use rtp::{
-    clock::MediaTime,
+    clock::{MediaTime, NtpTimestamp},
     format::{Format, Media},
     train::Framing,
 };
@@ -21,7 +21,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use stripes::layout::Layout;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
@@ -126,6 +126,12 @@ impl Viewer {
             Some(elsewhere) => self.arm(&elsewhere, udp, now),
             None => self.arm(request, udp, now),
         }
+    }
+
+    /// Lets what is armed go.
+    pub(super) fn go(&mut self, now: Instant) {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.playback.go(now, NtpTimestamp::from_unix(wall));
     }
 
     fn arm(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {
