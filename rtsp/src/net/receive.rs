@@ -201,28 +201,13 @@ fn open(at: SocketAddr, sources: &[IpAddr]) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
+/// From those `sources` alone that are of the group's family, where there are any.
 fn join(socket: &Socket, group: IpAddr, sources: &[IpAddr]) -> io::Result<()> {
+    let mut sources = sources.iter().filter(|source| source.is_ipv4() == group.is_ipv4()).peekable();
     match group {
-        IpAddr::V4(group) if group.is_multicast() => {
-            let sources: Vec<Ipv4Addr> = sources
-                .iter()
-                .filter_map(|source| match source {
-                    IpAddr::V4(source) => Some(*source),
-                    IpAddr::V6(_) => None,
-                })
-                .collect();
-            if sources.is_empty() {
-                return socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED);
-            }
-            sources.iter().try_for_each(|source| socket.join_ssm_v4(source, &group, &Ipv4Addr::UNSPECIFIED))
-        }
-        IpAddr::V6(group) if group.is_multicast() => match sources.is_empty() {
-            true => socket.join_multicast_v6(&group, 0),
-            false => sources
-                .iter()
-                .filter(|source| source.is_ipv6())
-                .try_for_each(|source| join_source(socket, IpAddr::V6(group), *source, 0)),
-        },
-        _ => Ok(()),
+        _ if !group.is_multicast() => Ok(()),
+        _ if sources.peek().is_some() => sources.try_for_each(|source| join_source(socket, group, *source, 0)),
+        IpAddr::V4(group) => socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(group) => socket.join_multicast_v6(&group, 0),
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn open(address: &TsAddress) -> io::Result<UdpSocket> {
 
 fn join(socket: &Socket, address: &TsAddress) -> io::Result<()> {
     let interface = address.interface.as_deref().map(Interface::find).transpose()?;
-    match (address.address.ip(), address.source) {
-        (IpAddr::V4(group), None) => {
+    match (address.address.ip(), address.source, interface) {
+        (IpAddr::V4(group), None, _) => {
             let at = match interface {
                 Some(Interface::Index(index)) => InterfaceIndexOrAddress::Index(index),
                 Some(Interface::Address(ip)) => InterfaceIndexOrAddress::Address(ip),
@@ -42,12 +42,11 @@ fn join(socket: &Socket, address: &TsAddress) -> io::Result<()> {
             };
             socket.join_multicast_v4_n(&group, &at)
         }
-        (IpAddr::V6(group), None) => socket.join_multicast_v6(&group, interface.map_or(0, |at| at.index())),
-        (IpAddr::V4(group), Some(IpAddr::V4(source))) if matches!(interface, None | Some(Interface::Address(_))) => {
-            let at = if let Some(Interface::Address(ip)) = interface { ip } else { Ipv4Addr::UNSPECIFIED };
-            socket.join_ssm_v4(&source, &group, &at)
+        (IpAddr::V6(group), None, _) => socket.join_multicast_v6(&group, interface.map_or(0, |at| at.index())),
+        (IpAddr::V4(group), Some(IpAddr::V4(source)), Some(Interface::Address(ip))) => {
+            socket.join_ssm_v4(&source, &group, &ip)
         }
-        (group, Some(source)) => join_source(socket, group, source, interface.map_or(0, |at| at.index())),
+        (group, Some(source), _) => join_source(socket, group, source, interface.map_or(0, |at| at.index())),
     }
 }
 
