@@ -293,9 +293,7 @@ impl Codec {
             _ => (data, false),
         }
     }
-}
 
-impl Codec {
     /// What of an access unit is told only when it is given out, as it may be thousands of times as long: an error says what
     /// is wrong with it.
     pub fn unpack(&self, data: Bytes) -> Result<Bytes, &'static str> {

@@ -24,9 +24,7 @@ mod tests;
 mod ticks;
 mod track;
 
-use super::limits::MAX_NOTES;
-use super::loader::OverLoader;
-use super::{ContainerError, DemuxedSample, Event, TrackInfo};
+use super::{ContainerError, DemuxedSample, Event, TrackInfo, limits::MAX_NOTES, loader::OverLoader};
 use boxes::{FourCc, Header, Piece};
 pub(super) use codec::{Codec, Foreign, Pcm};
 pub(super) use entry::{avc_codec, hevc_codec};
@@ -382,11 +380,12 @@ impl Mp4Demuxer {
                 }
                 codec => codec.access_unit(data, sync && stream.codecs.len() > 1),
             };
-            self.out
-                .extend(damaged.then(|| stream.damaged(Some(offset), "damage is cut off")).flatten().map(Event::Note));
+            if damaged && let Some(note) = stream.damaged(Some(offset), "damage is cut off") {
+                self.out.push_back(Event::Note(note));
+            }
             if !data.is_empty() {
-                let track = stream.number;
-                self.out.push_back(Event::Sample(DemuxedSample { track, dts, pts, duration, sync, data }));
+                let sample = DemuxedSample { track: stream.number, dts, pts, duration, sync, data };
+                self.out.push_back(Event::Sample(sample));
             }
         }
         self.loader.clear();
