@@ -141,8 +141,7 @@ impl Decoded {
     /// Pictures up to the last whose time doesn't come out of ffmpeg's guess at the end: in packets of ASF, which it counts
     /// in milliseconds, all but one.
     fn told(&self) -> usize {
-        const ASF_TICK: i64 = 1_000_000;
-        self.pictures.len() - usize::from(self.picture_tick == ASF_TICK && self.pictures.len() > 2)
+        self.pictures.len() - usize::from(self.picture_tick == MILLISECOND && self.pictures.len() > 2)
     }
 }
 
@@ -307,17 +306,13 @@ mod tests {
         let report = difference(&drifting, &file);
         assert!(report.is_exact() && report.notes.len() == 1, "{report}");
         // What comes after what the first packet can hold is no guess.
-        let even: Vec<_> = (0..30).map(|sample| (sample as usize, sample * ms)).collect();
-        let late = |from: usize| {
-            film(
-                &even
-                    .iter()
-                    .map(|(first, time)| (*first, time + i64::from(*first >= from) * 5 * ms))
-                    .collect::<Vec<_>>(),
-            )
+        let late_from = |from: i64| {
+            let time = |sample: i64| sample * ms + if sample >= from { 5 * ms } else { 0 };
+            film(&(0..30).map(|sample| (sample as usize, time(sample))).collect::<Vec<_>>())
         };
-        assert!(difference(&film(&even), &late(8)).is_exact());
-        assert!(!difference(&film(&even), &late(25)).is_exact());
+        let even = late_from(30);
+        assert!(difference(&even, &late_from(8)).is_exact());
+        assert!(!difference(&even, &late_from(25)).is_exact());
     }
 
     #[test]
