@@ -14,8 +14,9 @@
 mod common;
 
 use anyhow::{Context, Result, ensure};
-use common::{Viewer, many_descriptors, rss};
+use common::{Viewer, rss};
 use conformance::server::Server;
+use rtsp::net::descriptors::raise_limit;
 use std::{
     net::{TcpStream, UdpSocket},
     path::Path,
@@ -66,7 +67,7 @@ fn main() -> Result<()> {
             path => film = Some(path.to_owned()),
         }
     }
-    many_descriptors();
+    raise_limit()?;
     let film = film.context("give a film of pictures and sound")?;
     let folder = conformance::compare::tempdir()?;
     let config = folder.join("bench.toml");

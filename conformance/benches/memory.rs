@@ -13,8 +13,9 @@
 mod common;
 
 use anyhow::{Context, Result};
-use common::{Viewer, descriptors, many_descriptors, rss};
+use common::{Viewer, descriptors, rss};
 use conformance::server::Server;
+use rtsp::net::descriptors::raise_limit;
 use std::{net::UdpSocket, path::Path, thread::sleep, time::Duration};
 
 /// Sessions of one connection: fewer than a connection may have.
@@ -38,7 +39,7 @@ fn main() -> Result<()> {
             path => film = Some(path.to_owned()),
         }
     }
-    many_descriptors();
+    raise_limit()?;
     let film = film.context("give a film of a minute or more")?;
     let name = Path::new(&film).file_stem().context("no file")?.to_string_lossy().into_owned();
     let folder = conformance::compare::tempdir()?;

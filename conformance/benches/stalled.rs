@@ -16,8 +16,9 @@
 mod common;
 
 use anyhow::{Context, Result, ensure};
-use common::{Viewer, many_descriptors, rss, taskset};
+use common::{Viewer, rss, taskset};
 use conformance::server::Server;
+use rtsp::net::descriptors::raise_limit;
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -46,7 +47,7 @@ fn main() -> Result<()> {
             path => film = Some(path.to_owned()),
         }
     }
-    many_descriptors();
+    raise_limit()?;
     let load = load.context("give a load client by --load")?;
     let film = film.context("give a film that is longer than the run")?;
     let name = Path::new(&film).file_stem().context("no file")?.to_string_lossy().into_owned();

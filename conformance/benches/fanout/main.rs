@@ -16,8 +16,6 @@
 //! intent; groups' first pictures are such. Twice a second one more viewer joins, and leaves when it has its first picture.
 
 mod clock;
-#[path = "../common/mod.rs"]
-mod common;
 mod ears;
 
 use anyhow::{Context, Result, ensure};
@@ -31,7 +29,7 @@ use rtp::{
 use rtsp::{
     channel::{Channel, ChannelOptions, Feeder, LiveUnit, TrackDescription},
     headers::{Scale, SeekStyle, Speed},
-    net::{outbox::Outbox, wire::Wire},
+    net::{descriptors::raise_limit, outbox::Outbox, wire::Wire},
     worker::{
         Destination, Fetched, MediaSource, PlayRequest, PlayTrack, Start, ViewerId, WorkerId, WorkerOptions, Workers,
     },
@@ -74,7 +72,7 @@ impl MediaSource for Nothing {
 
 fn main() -> Result<()> {
     let options = options()?;
-    common::many_descriptors();
+    raise_limit()?;
     pin(0, options.cores.1)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _within = runtime.enter();

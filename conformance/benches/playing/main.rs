@@ -11,9 +11,12 @@
 //! CPU is the thread's own, so what other processes take is not in it, but what they do to its caches is: run two builds in
 //! turns. Instructions are the same every time, and stand for what no cache miss makes longer.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod film;
 
 use anyhow::{Context, Result, bail, ensure};
+use common::thread_time;
 use film::{Film, Kind};
 use rtp::{clock::NtpTimestamp, train::Framing};
 use rtsp::{
@@ -203,13 +206,6 @@ impl House {
             viewer.handle_bytes(piece, piece.of(&self.films[*film].unit(piece.unit)));
         }
     }
-}
-
-fn thread_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec that lives through the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 fn count(options: &Options) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use super::{
     Options,
+    common::thread_time,
     front::Cost,
     receivers::{Ports, Receivers, pin},
     record::{Recording, Send},
@@ -164,13 +165,6 @@ fn send(fd: RawFd, batch: &[(usize, Send)], targets: &[SockAddr], tracks: usize,
         done += sent.unsigned_abs() as usize;
     }
     done
-}
-
-fn thread_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to a timespec that lives through the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 fn user_time() -> Duration {

@@ -25,6 +25,7 @@ mod record;
 
 use anyhow::{Context, Result, ensure};
 use record::Recording;
+use rtsp::net::descriptors::raise_limit;
 use std::{path::PathBuf, time::Duration};
 
 /// What was asked.
@@ -40,7 +41,7 @@ pub struct Options {
 
 fn main() -> Result<()> {
     let options = options()?;
-    common::many_descriptors();
+    raise_limit()?;
     receivers::pin(options.cores.1);
     let way = if options.tcp { "TCP" } else { "UDP" };
     println!("{} {way} sessions, {:?} each, front on core {}", options.sessions, options.window, options.cores.0);
