@@ -1,14 +1,17 @@
 //! Media that comes live in a container: bytes in, tracks and access units out, and no container to be seen.
 //!
-//! - [`TransportStream`]: MPEG-2 transport streams; [`FeedEvent`]: what came of the bytes, [`FeedTrack`] and [`FeedUnit`];
+//! - [`TransportStream`]: MPEG-2 transport streams; [`PassedStream`]: those that are passed on whole; [`FeedEvent`]: what came of the bytes, [`FeedTrack`] and [`FeedUnit`];
 //!   [`FeedError`]: nothing will
 
-use crate::container::mpeg::{LiveEvent, LiveTs};
+use crate::container::mpeg::{LiveEvent, LiveTs, PassedTs};
 use crate::container::{DemuxedSample, TrackInfo};
 use crate::sample::MAX_SAMPLE_SIZE;
 use bytes::Bytes;
 use rtp::clock::Ticks;
 use rtp::format::Format;
+use rtp::mp2t::Program;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A transport stream (ISO 13818-1 2.4) that comes live.
@@ -21,6 +24,15 @@ pub struct TransportStream {
     tracks: Vec<TrackInfo>,
     units: u64,
     damaged: u64,
+}
+
+/// A transport stream that is passed on as it comes, with all its programs: one track ([`Format::Mp2t`]), whose units are
+/// whole packets. Give it the bytes, in pieces of any length, and poll until nothing more comes.
+#[derive(Debug)]
+pub struct PassedStream {
+    passed: PassedTs,
+    events: VecDeque<FeedEvent>,
+    begun: bool,
 }
 
 /// What came of the bytes.
@@ -136,6 +148,37 @@ impl TransportStream {
         let ticks = |time| clock.rescale(time, track.timescale);
         let (dts, pts) = (ticks(sample.dts), ticks(sample.pts));
         Some(FeedUnit { track: place, data: data.into(), dts, pts, sync: sample.sync })
+    }
+}
+
+impl Default for PassedStream {
+    fn default() -> Self {
+        Self { passed: PassedTs::new(), events: VecDeque::new(), begun: false }
+    }
+}
+
+impl PassedStream {
+    /// The next bytes; what lies between packets is left out.
+    pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) {
+        let Some(packets) = self.passed.handle_bytes(bytes, now) else { return };
+        if !std::mem::replace(&mut self.begun, true) {
+            let program = Arc::new(Program { streams: Vec::new(), order: Vec::new() });
+            let track = FeedTrack { format: Format::Mp2t { program }, language: None };
+            self.events.push_back(FeedEvent::Tracks(vec![track]));
+        }
+        let time = Ticks(packets.time);
+        let unit = FeedUnit { track: 0, data: packets.data.into(), dts: time, pts: time, sync: packets.sync };
+        self.events.push_back(FeedEvent::Unit(unit));
+    }
+
+    /// What came of the bytes.
+    pub fn poll(&mut self) -> Option<FeedEvent> {
+        self.events.pop_front()
+    }
+
+    /// Breaks in the packets' counters.
+    pub fn lost(&self) -> u64 {
+        self.passed.lost()
     }
 }
 

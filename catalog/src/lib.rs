@@ -16,7 +16,7 @@
 //!   [`ingest::IngestError`] at the end. [`ingest::find`]: the files of a folder. [`ingest::name`]: what names are like.
 //!
 //! What comes live:
-//! - [`feed::TransportStream`]: bytes in, [`feed::FeedTrack`]s and [`feed::FeedUnit`]s out.
+//! - [`feed::TransportStream`], [`feed::PassedStream`]: bytes in, [`feed::FeedTrack`]s and [`feed::FeedUnit`]s out.
 //!
 //! What a channel keeps of itself, beside [`segment`]'s own page:
 //! - [`segment::SegmentWriter`]: writes a [`db::Segment`], a stretch of its time in a sealed object.

@@ -191,3 +191,22 @@ proptest::proptest! {
         proptest::prop_assert!(units < 1_000);
     }
 }
+
+#[test]
+fn a_stream_that_is_passed_on_is_one_track_of_the_same_bytes() {
+    let (mut stream, mut data) = (PassedStream::default(), Vec::new());
+    FILM.chunks(1_316).for_each(|piece| stream.handle_bytes(piece, Instant::now()));
+    let Some(FeedEvent::Tracks(tracks)) = stream.poll() else { panic!("no track") };
+    assert!(matches!(tracks[..], [FeedTrack { format: Format::Mp2t { .. }, .. }]));
+    while let Some(event) = stream.poll() {
+        let FeedEvent::Unit(unit) = event else { panic!("another track") };
+        assert_eq!((unit.track, unit.dts), (0, unit.pts));
+        data.push(unit);
+    }
+    // Where decoding begins in the middle, the tables come once more before it.
+    let (first, rest) = data.split_first().unwrap();
+    assert!(first.sync && FILM.starts_with(&first.data) && rest.iter().any(|unit| unit.sync));
+    let tail = |unit: &FeedUnit| unit.data[unit.data.len() - 1_316.min(unit.data.len())..].to_vec();
+    let sent: Vec<u8> = data.iter().flat_map(tail).collect();
+    assert!(sent == *FILM && stream.lost() == 0);
+}

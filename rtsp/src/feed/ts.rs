@@ -4,13 +4,11 @@
 //! | --- | --- |
 //! | [`TsAddress`] | the datagrams that a transport stream comes in, as a URL |
 //! | `TsFeed` | datagrams in, tracks and units out |
-//! | `Passed` | one that is passed on as it comes |
 //! | `Reorder` | RTP packets in their order |
 //! | `socket` | the port, and the group joined |
 
 mod address;
 mod intake;
-mod passed;
 mod reorder;
 mod socket;
 

@@ -29,7 +29,7 @@ mod tests;
 pub use ps::Ps;
 pub use ts::Ts;
 pub(super) use ts::is_transport_stream;
-pub(crate) use ts::{LiveEvent, LiveTs};
+pub(crate) use ts::{LiveEvent, LiveTs, PassedTs};
 
 use bytes::BytesMut;
 

@@ -143,7 +143,7 @@ fn difference(a: u64, b: u64) -> i64 {
 }
 
 /// `time` moved by whole wraps to be as near as can be to `expected`.
-fn nearest(time: i64, expected: i64) -> i64 {
+pub(super) fn nearest(time: i64, expected: i64) -> i64 {
     let ahead = (time - expected).rem_euclid(WRAP);
     expected + if ahead >= WRAP / 2 { ahead - WRAP } else { ahead }
 }

@@ -1,14 +1,14 @@
 //! Datagrams to tracks and units, without sockets.
 
-use super::{TsAddress, passed::Passed, reorder::Reorder};
+use super::{TsAddress, reorder::Reorder};
 use bytes::Bytes;
-use catalog::feed::{FeedError, FeedEvent, TransportStream};
+use catalog::feed::{FeedError, FeedEvent, PassedStream, TransportStream};
 use rtp::packet::RtpPacket;
 use std::time::Instant;
 
 /// Bytes of a transport packet, and what each begins with (ISO 13818-1 2.4.3.2).
-pub(super) const PACKET_LEN: usize = 188;
-pub(super) const SYNC: u8 = 0x47;
+const PACKET_LEN: usize = 188;
+const SYNC: u8 = 0x47;
 
 /// A transport stream that comes in datagrams: give it those, and poll until nothing more comes.
 #[derive(Debug)]
@@ -29,13 +29,13 @@ enum Stream {
     /// Tracks and access units.
     Apart(Box<TransportStream>),
     /// One track.
-    Passed(Box<Passed>),
+    Passed(Box<PassedStream>),
 }
 
 impl TsFeed {
     pub fn new(address: &TsAddress) -> Self {
         let stream = match address.passed {
-            true => Stream::Passed(Box::new(Passed::new())),
+            true => Stream::Passed(Box::default()),
             false => Stream::Apart(Box::new(TransportStream::new(address.program))),
         };
         let rtp = address.rtp;

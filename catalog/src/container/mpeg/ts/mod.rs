@@ -1,6 +1,7 @@
 //! MPEG-2 transport streams (ISO 13818-1 2.4), with packets of 188, 192 (M2TS) or 204 bytes.
 //!
 //! - [`Ts`]: the demuxer; [`LiveTs`]: the same for a stream that comes live
+//! - [`PassedTs`]: such a stream that is passed on as it comes
 //! - `packet`: transport packets by their sync bytes, over junk and damage
 //! - `psi`: program lists and maps; `kind`: what a stream in one is
 //! - `scout`: which program to take; `guess`: what is in a file without tables
@@ -16,6 +17,7 @@ mod latm_es;
 mod live;
 mod nal_es;
 mod packet;
+mod passed;
 mod pes_reader;
 mod program;
 mod psi;
@@ -31,6 +33,7 @@ mod tests;
 pub use demuxer::Ts;
 pub(super) use elementary::Elementary;
 pub(crate) use live::{LiveEvent, LiveTs};
+pub(crate) use passed::PassedTs;
 
 /// For a stream of a program stream that is neither MPEG-1 nor MPEG-2: by what its first packet holds.
 pub(super) fn newer_video(payload: &[u8], track: u32) -> Option<Box<dyn Elementary>> {

@@ -3,7 +3,7 @@
 use super::super::timeline;
 
 pub(super) const PACKET_LEN: usize = 188;
-const SYNC: u8 = 0x47;
+pub(super) const SYNC: u8 = 0x47;
 /// Bytes from one sync byte to the next: plain, behind four bytes of time stamp (M2TS), before sixteen of Reed-Solomon
 /// code. What lies between packets needs no look: a packet goes from its sync byte on.
 const STRIDES: [usize; 3] = [PACKET_LEN, 192, 204];
@@ -24,6 +24,8 @@ pub(super) struct Packet<'a> {
     pub counter: u8,
     /// Whether counter and clock may have jumped.
     pub discontinuity: bool,
+    /// Whether decoding may begin here.
+    pub random_access: bool,
     /// Program clock reference, 90 kHz modulo 2^33.
     pub clock: Option<u64>,
     pub payload: Option<&'a [u8]>,
@@ -43,6 +45,7 @@ impl<'a> Packet<'a> {
             _ => return None,
         };
         let field = adaptation.get(1..).filter(|_| adaptation.first().is_some_and(|len| *len > 0)).unwrap_or(&[]);
+        let flagged = |bit| field.first().is_some_and(|flags| flags & bit != 0);
         let clock = match field {
             [flags, a, b, c, d, e, ..] if flags & 0x10 != 0 => {
                 Some(u64::from(u32::from_be_bytes([*a, *b, *c, *d])) << 1 | u64::from(e >> 7))
@@ -54,7 +57,8 @@ impl<'a> Packet<'a> {
             starts: high & 0x40 != 0,
             scrambled: flags & 0xC0 != 0,
             counter: flags & 0xF,
-            discontinuity: field.first().is_some_and(|flags| flags & 0x80 != 0),
+            discontinuity: flagged(0x80),
+            random_access: flagged(0x40),
             clock: clock.map(|clock| clock & (timeline::WRAP as u64 - 1)),
             payload,
         })
@@ -214,17 +218,17 @@ mod tests {
             packet.resize(PACKET_LEN, 9);
             packet
         };
-        // The bytes; then PID, start, scrambled, counter, discontinuity, clock and bytes of payload.
-        type Case<'a> = (&'a [u8], Option<(u16, bool, bool, u8, bool, Option<u64>, Option<usize>)>);
+        // The bytes; then PID, start, scrambled, counter, discontinuity, random access, clock and bytes of payload.
+        type Case<'a> = (&'a [u8], Option<(u16, bool, bool, u8, bool, bool, Option<u64>, Option<usize>)>);
         let cases: &[Case] = &[
-            (&[0x47, 0x41, 0x00, 0x1F], Some((0x100, true, false, 15, false, None, Some(184)))),
-            (&[0x47, 0x1F, 0xFF, 0x90], Some((0x1FFF, false, true, 0, false, None, Some(184)))),
-            (&[0x47, 0x01, 0x00, 0x20, 183, 0x80], Some((0x100, false, false, 0, true, None, None))),
+            (&[0x47, 0x41, 0x00, 0x1F], Some((0x100, true, false, 15, false, false, None, Some(184)))),
+            (&[0x47, 0x1F, 0xFF, 0x90], Some((0x1FFF, false, true, 0, false, false, None, Some(184)))),
+            (&[0x47, 0x01, 0x00, 0x20, 183, 0xC0], Some((0x100, false, false, 0, true, true, None, None))),
             (
                 &[0x47, 0x01, 0x00, 0x31, 7, 0x10, 0xFF, 0xFF, 0xFF, 0xFF, 0x80, 0],
-                Some((0x100, false, false, 1, false, Some((1 << 33) - 1), Some(176))),
+                Some((0x100, false, false, 1, false, false, Some((1 << 33) - 1), Some(176))),
             ),
-            (&[0x47, 0x01, 0x00, 0x30, 0], Some((0x100, false, false, 0, false, None, Some(183)))),
+            (&[0x47, 0x01, 0x00, 0x30, 0], Some((0x100, false, false, 0, false, false, None, Some(183)))),
             (&[0x47, 0x01, 0x00, 0x30, 184], None),
             (&[0x47, 0x01, 0x00, 0x00], None),
             (&[0x48, 0x01, 0x00, 0x10], None),
@@ -232,8 +236,8 @@ mod tests {
         for (head, expected) in cases {
             let bytes = packet(head);
             let seen = Packet::parse(&bytes).map(|packet| {
-                let Packet { pid, starts, scrambled, counter, discontinuity, clock, payload } = packet;
-                (pid, starts, scrambled, counter, discontinuity, clock, payload.map(<[u8]>::len))
+                let Packet { pid, starts, scrambled, counter, discontinuity, random_access, clock, payload } = packet;
+                (pid, starts, scrambled, counter, discontinuity, random_access, clock, payload.map(<[u8]>::len))
             });
             assert_eq!(seen, *expected, "{head:02x?}");
         }
