@@ -36,6 +36,7 @@ fn still_there(c: &Context, after: &str) -> Verdict {
         if took < SOON {
             return Ok(());
         }
+        ensure(took < AT_LAST, format!("an answer within {AT_LAST:?} after {after}"), format!("{took:?}"))?;
         all.push(took);
     }
     Err(fail(format!("an answer within {SOON:?} after {after}"), format!("{all:?} for {VIEWERS} viewers")))
@@ -43,6 +44,9 @@ fn still_there(c: &Context, after: &str) -> Verdict {
 
 /// Within this a new viewer is to be answered.
 const SOON: Duration = Duration::from_millis(100);
+
+/// And within this each one that is tried.
+const AT_LAST: Duration = Duration::from_secs(1);
 
 /// So many are tried: a machine that is busy with something else keeps some of them waiting, a server that is kept busy
 /// by what it was sent keeps all.
