@@ -87,7 +87,7 @@ fn measure(
         // SAFETY: sets one number of this thread.
         unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_u64) };
         let bytes = vec![0x5a; 80 << 10];
-        let (start, cpu, user) = (Instant::now(), thread_time(), user_time());
+        let (start, cpu) = (Instant::now(), thread_time());
         let (mut sends, mut failed, mut slot) = (0, 0, 0_u32);
         while start.elapsed() < window {
             let due = &plan.slots[slot as usize % plan.slots.len()];
@@ -99,13 +99,7 @@ fn measure(
                 (start + Duration::from_millis(u64::from(slot))).saturating_duration_since(Instant::now()),
             );
         }
-        let cost = Cost {
-            cpu: thread_time() - cpu,
-            user: user_time() - user,
-            sends: sends as f64,
-            sessions,
-            window: start.elapsed(),
-        };
+        let cost = Cost { cpu: thread_time() - cpu, sends: sends as f64, sessions, window: start.elapsed() };
         (cost, failed)
     });
     let (cost, failed) = thread.join().map_err(|_| anyhow::anyhow!("the bare sender broke down"))?;
@@ -165,14 +159,4 @@ fn send(fd: RawFd, batch: &[(usize, Send)], targets: &[SockAddr], tracks: usize,
         done += sent.unsigned_abs() as usize;
     }
     done
-}
-
-fn user_time() -> Duration {
-    // SAFETY: zero bytes are a valid rusage, and the pointer lives through the call.
-    let usage = unsafe {
-        let mut usage = std::mem::zeroed::<libc::rusage>();
-        libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage);
-        usage
-    };
-    Duration::new(usage.ru_utime.tv_sec.unsigned_abs(), usage.ru_utime.tv_usec as u32 * 1_000)
 }

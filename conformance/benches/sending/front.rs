@@ -23,7 +23,6 @@ const RECORDERS: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     pub cpu: Duration,
-    pub user: Duration,
     pub sends: f64,
     pub sessions: usize,
     pub window: Duration,
@@ -33,11 +32,6 @@ impl Cost {
     /// Microseconds.
     pub fn per_train(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.sends
-    }
-
-    /// Microseconds.
-    pub fn user_per_train(&self) -> f64 {
-        self.user.as_secs_f64() * 1e6 / self.sends
     }
 
     /// Seconds.
@@ -50,9 +44,8 @@ impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:6.2} us a train ({:.2} of them user), {:.3} ms a stream-second, {:.0} trains/s, core {:.0} %",
+            "{:6.2} us a train, {:.3} ms a stream-second, {:.0} trains/s, core {:.0} %",
             self.per_train(),
-            self.user_per_train(),
             self.per_stream_second() * 1e3,
             self.sends / self.window.as_secs_f64(),
             self.cpu.as_secs_f64() / self.window.as_secs_f64() * 100.0
@@ -87,9 +80,9 @@ pub fn run(options: &Options) -> Result<(Cost, Recording)> {
         Load::Ours(_) => Duration::from_secs(3),
     });
     let taken = if let Load::Ours((receivers, _)) = &load { receivers.bytes() } else { 0 };
-    let (start, cpu, user) = (Instant::now(), cpu_time(pid)?, user_time(pid)?);
+    let (start, cpu) = (Instant::now(), cpu_time(pid)?);
     let recording = record::record(&viewers, options.window)?;
-    let (window, cpu, user) = (start.elapsed(), cpu_time(pid)? - cpu, user_time(pid)? - user);
+    let (window, cpu) = (start.elapsed(), cpu_time(pid)? - cpu);
     let sessions = options.sessions + RECORDERS;
     let sends = match &load {
         Load::Ours((receivers, _)) => {
@@ -105,7 +98,7 @@ pub fn run(options: &Options) -> Result<(Cost, Recording)> {
     }
     server.stop()?;
     let _ = std::fs::remove_dir_all(folder);
-    Ok((Cost { cpu, user, sends, sessions, window }, recording))
+    Ok((Cost { cpu, sends, sessions, window }, recording))
 }
 
 enum Load {
@@ -233,12 +226,4 @@ fn cpu_time(pid: u32) -> Result<Duration> {
         nanos += text.split_whitespace().next().and_then(|first| first.parse::<u64>().ok()).unwrap_or(0);
     }
     Ok(Duration::from_nanos(nanos))
-}
-
-/// All threads' time outside the kernel, by ticks of 10 ms.
-fn user_time(pid: u32) -> Result<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields = text.rsplit_once(')').context("a strange stat")?.1;
-    let ticks: u64 = fields.split_whitespace().nth(11).context("a short stat")?.parse()?;
-    Ok(Duration::from_millis(ticks * 10))
 }

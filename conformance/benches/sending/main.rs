@@ -14,7 +14,8 @@
 //! time. What they saw is the bare sender's script. It runs directly before the front (with a script of another start
 //! of the same front) and directly after, to the same number of receivers on loopback; the lower of its two figures
 //! is the measure. CPU is the kernel's count of scheduled time, so what other processes on the core take is not in it,
-//! but what they do to its caches is: compare ratios, not times of different runs.
+//! but what they do to its caches is: compare ratios, not times of different runs. The kernel counts time outside of it
+//! by ticks that fall in step with the slots, so our own part is told by the benchmark `playing`, not here.
 
 mod bare;
 #[path = "../common/mod.rs"]
@@ -55,7 +56,6 @@ fn main() -> Result<()> {
     println!("bare after   {after}");
     let bare = before.per_train().min(after.per_train());
     println!("ratio        {:.2} of the bare sender's CPU a train (goal: at most 1.6)", cost.per_train() / bare);
-    println!("             {:.2} us of user time a train (goal: at most 1)", cost.user_per_train());
     println!("             {:.3} ms of CPU a stream-second (goal: at most 0.35)", cost.per_stream_second() * 1e3);
     print_shares(&seen);
     Ok(())
