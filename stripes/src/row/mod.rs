@@ -42,8 +42,8 @@ pub struct RowRead {
     begun: Instant,
     deadline: Instant,
     sources: Vec<Source>,
-    /// Positions that were asked for once more.
-    tried_again: Vec<u8>,
+    /// Positions that have failed in passing before.
+    failed_before: Vec<u8>,
     /// The rest of the row is being read.
     rebuilding: bool,
 }
@@ -59,12 +59,15 @@ enum Source {
     Here(Bytes),
     /// The connection broke, or the node had too much to do: once more then, if there is nobody else.
     Again { after: Instant },
-    /// Can't be had.
-    Failed,
+    /// Not to be counted on. Where others don't answer and there is nobody else it is asked for again then: the node may
+    /// be back, or the unit written anew.
+    Failed { after: Instant },
 }
 
 /// Before a unit is asked for once more.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Before one that is not counted on any more is asked for again.
+const LONG_PAUSE: Duration = Duration::from_millis(500);
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +92,7 @@ impl RowRead {
             if nothing { Source::Here(Bytes::new()) } else { Source::Idle }
         };
         let sources = (0..layout.row_width() as u8).map(source).collect();
-        Self { layout, wanted, begun: now, deadline, sources, tried_again: Vec::new(), rebuilding: false }
+        Self { layout, wanted, begun: now, deadline, sources, failed_before: Vec::new(), rebuilding: false }
     }
 
     /// A unit of the row came. Its length must be the right one.
@@ -98,13 +101,14 @@ impl RowRead {
     }
 
     /// A unit of the row can't be had from its node. What `passes`, as a connection that broke does, is tried once more
-    /// when nobody else is left to ask.
+    /// when nobody else is left to ask, before the unit is lost; whatever failed is tried again as long as others, whose
+    /// answers would do, don't come.
     pub fn handle_failure(&mut self, address: UnitAddress, passes: bool, now: Instant) {
-        if passes && !self.tried_again.contains(&address.position) {
-            self.tried_again.push(address.position);
+        if passes && !self.failed_before.contains(&address.position) {
+            self.failed_before.push(address.position);
             self.settle(address, Source::Again { after: now + PAUSE });
         } else {
-            self.settle(address, Source::Failed);
+            self.settle(address, Source::Failed { after: now + LONG_PAUSE });
         }
     }
 
@@ -113,7 +117,7 @@ impl RowRead {
         let own = usize::from(self.wanted.position);
         match &self.sources[own] {
             Source::Here(data) => return RowStep::Done(data.clone(), Vec::new()),
-            Source::Failed | Source::Again { .. } => self.rebuilding = true,
+            Source::Failed { .. } | Source::Again { .. } => self.rebuilding = true,
             Source::Idle if !self.rebuilding => {
                 let node = self.layout.node(self.wanted);
                 if !nodes.is_avoided(node) || !self.can_rebuild(nodes) {
@@ -136,8 +140,8 @@ impl RowRead {
             self.rebuilding = true;
         }
         if self.rebuilding {
-            let possible = self.sources.iter().filter(|source| !matches!(source, Source::Failed)).count();
-            let own_failed = matches!(self.sources[own], Source::Failed);
+            let possible = self.sources.iter().filter(|source| !matches!(source, Source::Failed { .. })).count();
+            let own_failed = matches!(self.sources[own], Source::Failed { .. });
             if own_failed && possible < usize::from(self.layout.policy.data) {
                 return RowStep::Lost;
             }
@@ -176,7 +180,7 @@ impl RowRead {
             *at != usize::from(self.wanted.position)
                 && match &self.sources[*at] {
                     Source::Here(_) => true,
-                    Source::Failed | Source::Again { .. } => false,
+                    Source::Failed { .. } | Source::Again { .. } => false,
                     Source::Idle | Source::Asked { .. } => !nodes.is_avoided(self.layout.node(self.address(*at))),
                 }
         };
@@ -189,7 +193,7 @@ impl RowRead {
         let promised = |(at, source): &(usize, &Source)| match source {
             Source::Here(_) => true,
             Source::Asked { .. } => *at != own && !self.is_late(*at, now, nodes),
-            Source::Idle | Source::Again { .. } | Source::Failed => false,
+            Source::Idle | Source::Again { .. } | Source::Failed { .. } => false,
         };
         self.sources.iter().enumerate().filter(promised).count()
     }
@@ -201,8 +205,11 @@ impl RowRead {
         idle.min_by_key(|at| nodes.is_avoided(self.layout.node(self.address(*at))))
     }
 
+    /// What failed and may be asked for again, first what is more likely to come.
     fn next_again(&self, now: Instant) -> Option<usize> {
-        self.sources.iter().position(|source| matches!(source, Source::Again { after } if *after <= now))
+        let again = |source: &Source| matches!(source, Source::Again { after } if *after <= now);
+        let failed = |source: &Source| matches!(source, Source::Failed { after } if *after <= now);
+        self.sources.iter().position(again).or_else(|| self.sources.iter().position(failed))
     }
 
     fn should_hedge(&self, now: Instant, nodes: &mut impl Nodes) -> bool {
@@ -244,8 +251,8 @@ impl RowRead {
             Source::Asked { since, .. } => {
                 [nodes.patience(node(position)), nodes.late_after(node(position))].map(|time| Some(*since + time))
             }
-            Source::Again { after } => [Some(*after), None],
-            Source::Idle | Source::Here(_) | Source::Failed => [None, None],
+            Source::Again { after } | Source::Failed { after } => [Some(*after), None],
+            Source::Idle | Source::Here(_) => [None, None],
         });
         let times = times.flatten();
         times.chain([self.half_time()]).filter(|time| *time > now).min()

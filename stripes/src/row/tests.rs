@@ -5,7 +5,7 @@ use crate::{
     parity::Sums,
 };
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const MS: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -222,6 +222,27 @@ fn what_failed_in_passing_is_tried_once_more_when_nobody_is_left() {
 }
 
 #[test]
+fn what_failed_is_tried_again_while_others_do_not_answer() {
+    // Passing or not, once or more often: the node may be back, or the unit written anew.
+    for (passes, pauses) in [(false, [LONG_PAUSE, LONG_PAUSE]), (true, [PAUSE, LONG_PAUSE])] {
+        let mut world = World::new(layout(3, 1, 9), 0, Fake::default());
+        assert_eq!(world.asked(), [0]);
+        world.nodes = avoiding(&[0]);
+        assert_eq!(world.asked(), [1, 2, 3]);
+        [1, 2].iter().for_each(|position| world.bring(*position));
+        for pause in pauses {
+            world.core.handle_failure(UnitAddress { row: 0, position: 3 }, passes, world.now);
+            world.now += pause - MS;
+            assert_eq!(world.asked(), [0u8; 0]);
+            world.now += MS;
+            assert_eq!(world.asked(), [3]);
+        }
+        world.bring(3);
+        world.done(&[0]);
+    }
+}
+
+#[test]
 fn what_lies_past_the_end_is_here() {
     let mut world = World::new(layout(3, 1, 1), 0, avoiding(&[0]));
     assert_eq!(world.asked(), [3]);
@@ -251,14 +272,17 @@ proptest! {
         let avoided = (0..8).filter(|bit| avoided >> bit & 1 == 1).map(NodeId).collect();
         let mut world = World::new(layout.clone(), position, Fake { avoided, probes: pick > 100, budget });
         let (mut under_way, mut order) = (Vec::new(), order);
+        let mut failed = BTreeMap::new();
         let mut asked = BTreeSet::new();
         let mut steps = 0;
+        let end = world.now + 1000 * MS;
         let done = loop {
             steps += 1;
             prop_assert!(steps < 200, "no end");
             match world.poll() {
                 RowStep::Fetch(address) => {
-                    prop_assert!(asked.insert(address) && layout.unit_length(address) > 0);
+                    let again = failed.remove(&address).is_some_and(|then| world.now >= then + LONG_PAUSE);
+                    prop_assert!((asked.insert(address) || again) && layout.unit_length(address) > 0);
                     under_way.push(address);
                 }
                 RowStep::Late(_) => {}
@@ -273,7 +297,7 @@ proptest! {
                     order = order.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     let soon: Vec<_> = (0..under_way.len()).filter(|at| {
                         let address: &UnitAddress = &under_way[*at];
-                        late >> address.position & 1 == 0
+                        late >> address.position & 1 == 0 || world.now >= end
                     }).collect();
                     let next = match (soon.is_empty(), until) {
                         (false, _) => soon[(order >> 33) as usize % soon.len()],
@@ -288,6 +312,7 @@ proptest! {
                     };
                     let address = under_way.swap_remove(next);
                     if failing >> address.position & 1 == 1 {
+                        failed.insert(address, world.now);
                         world.fail(address.position);
                     } else {
                         world.bring(address.position);
