@@ -33,7 +33,8 @@ fn no_seed_breaks_an_invariant() {
 
 #[test]
 fn a_seed_replays() {
-    let run = || world::run(1, Duration::from_secs(300));
+    // One in which work is cut off often.
+    let run = || world::run(3, Duration::from_secs(300));
     let summary = run().unwrap();
     assert_eq!(Ok(summary), run());
     // Work goes on after a crash.

@@ -135,7 +135,8 @@ pub async fn view(world: Rc<World>, number: u64) {
                 let Some((unit, data)) = ahead.next().await else { return };
                 here.insert(unit, data);
             }
-            let Some(Some(data)) = here.remove(&next) else { return };
+            // Removed, or an invariant is broken.
+            let Some(Some(data)) = here.remove(&next) else { break };
             if *data != world.bytes(layout.object, layout.unit_bytes(next)) {
                 return world.broken(format!("unit {next} of {} has wrong bytes", layout.object));
             }
@@ -146,7 +147,7 @@ pub async fn view(world: Rc<World>, number: u64) {
     }
 }
 
-/// A unit within the deadline, tried again where it fails, as a worker does.
+/// A unit within the deadline, tried again where it fails, as a worker does. `None` if its film was removed.
 async fn get(world: &Rc<World>, layout: &Arc<Layout>, unit: u64) -> Option<Bytes> {
     let give_up = world.clock.elapsed() + DEADLINE;
     loop {
@@ -161,6 +162,10 @@ async fn get(world: &Rc<World>, layout: &Arc<Layout>, unit: u64) -> Option<Bytes
             return read;
         }
         if world.clock.elapsed() >= give_up {
+            // What was removed is promised to nobody, whoever began to watch it before: no repair cares for it any more.
+            if !world.films.borrow().contains_key(&layout.object) {
+                return None;
+            }
             let unreliable = world.unreliable();
             world.broken(format!("unit {unit} of {} did not come, with {unreliable:?} not well", layout.object));
             return None;

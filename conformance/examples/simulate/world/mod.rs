@@ -78,9 +78,13 @@ pub struct World {
     /// Nodes that are harmed, or have not all their units again since; and those that objects lack.
     at_risk: RefCell<BTreeSet<NodeId>>,
     lacking: RefCell<BTreeSet<(ObjectId, NodeId)>>,
+    /// Whom each harm was done to, in their order.
+    harmed: RefCell<Vec<NodeId>>,
     front: Front,
     /// One works on stored films at a time.
     working: Cell<bool>,
+    /// Whoever adds, moves and removes films.
+    busy: Cell<bool>,
     over: Cell<bool>,
     broken: RefCell<Option<String>>,
     summary: Cell<Summary>,
@@ -103,8 +107,10 @@ impl World {
             films: RefCell::default(),
             at_risk: RefCell::default(),
             lacking: RefCell::default(),
+            harmed: RefCell::default(),
             front,
             working: Cell::default(),
+            busy: Cell::new(true),
             over: Cell::default(),
             broken: RefCell::default(),
             summary: Cell::default(),
@@ -170,8 +176,9 @@ async fn live(world: Rc<World>, time: Duration) {
         world.clock.sleep(Duration::from_secs(1)).await;
     }
     world.over.set(true);
-    // Whoever works or harms ends what it does.
-    while world.broken.borrow().is_none() && (!world.at_risk.borrow().is_empty() || world.working.get()) {
+    // Whoever works or harms ends what it does: what is added while the sweep goes on would not be swept.
+    let goes_on = |world: &World| !world.at_risk.borrow().is_empty() || world.working.get() || world.busy.get();
+    while world.broken.borrow().is_none() && goes_on(&world) {
         world.clock.sleep(Duration::from_secs(1)).await;
     }
     work::sweep(&world).await;
@@ -194,6 +201,7 @@ async fn harm(world: Rc<World>) {
             continue;
         }
         world.at_risk.borrow_mut().insert(victim);
+        world.harmed.borrow_mut().push(victim);
         world.count(|summary| summary.harms += 1);
         let kind = world.pick(0..6);
         let harm =

@@ -41,8 +41,11 @@ impl Drop for Turn<'_> {
 
 /// Adds, moves and removes films until the world is over; now and then one of these is cut off by a crash.
 pub async fn keep_working(world: Rc<World>) {
-    while !world.over.get() {
+    loop {
         world.clock.sleep(Duration::from_millis(world.pick(500..15_000))).await;
+        if world.over.get() {
+            return world.busy.set(false);
+        }
         let work = world.pick(0..8);
         let doing = world.clone();
         let done = Rc::new(std::cell::Cell::new(false));
@@ -78,7 +81,7 @@ pub async fn keep_working(world: Rc<World>) {
 
 /// The `Writer` core driven, and the catalog last.
 pub async fn add(world: &Rc<World>) {
-    let nodes = world.ids();
+    let (nodes, harms_before) = (world.ids(), world.harmed.borrow().len());
     let object = ObjectId(u128::from(world.pick(1..u64::MAX)));
     let length = world.pick(1..40 * u64::from(world.policy.unit_size));
     let first = world.pick(0..nodes.len() as u16);
@@ -121,8 +124,13 @@ pub async fn add(world: &Rc<World>) {
             world.lacking.borrow_mut().insert((object, node));
         }
     }
+    // Whoever was harmed meanwhile may lack what it said it has, or have it wrong; and the repair that follows a harm makes
+    // whole what the catalog named when it began, which this film was not yet.
+    for node in world.harmed.borrow()[harms_before..].iter().filter(|node| layout.nodes.contains(node)) {
+        world.lacking.borrow_mut().insert((object, *node));
+    }
     let lacks = world.lacking.borrow().iter().filter(|(other, _)| *other == object).count();
-    // Whoever is harmed now may lack what it said it has.
+    // Whoever is harmed now is one more.
     if lacks > usize::from(world.policy.parity) || !world.is_safe() {
         world.lacking.borrow_mut().retain(|(other, _)| *other != object);
         return;
@@ -159,6 +167,8 @@ pub async fn repair_all(world: &Rc<World>) -> bool {
             move_one(world, &layout, (*layout).clone()).await;
             return false;
         }
+        // Whoever added it may have been cut off before it did this itself.
+        world.lacking.borrow_mut().retain(|(other, _)| *other != layout.object);
     }
     true
 }
