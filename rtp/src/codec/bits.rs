@@ -163,6 +163,37 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// Writes what [`Bits`] reads, for tests of the structures made of it.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(super) struct Writer(Vec<bool>);
+
+#[cfg(test)]
+impl Writer {
+    pub fn bits(mut self, value: u32, count: u32) -> Self {
+        self.0.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
+        self
+    }
+
+    pub fn ue(self, value: u32) -> Self {
+        let len = (value + 1).ilog2();
+        self.bits(0, len).bits(value + 1, len + 1)
+    }
+
+    pub fn se(self, value: i32) -> Self {
+        let code = if value > 0 { value * 2 - 1 } else { -value * 2 };
+        self.ue(code as u32)
+    }
+
+    /// A NAL unit behind its header, with its trailing bits and without emulation prevention.
+    pub fn bytes(self, header: &[u8]) -> Vec<u8> {
+        let mut bits = self.0;
+        bits.push(true);
+        let body = bits.chunks(8).map(|byte| byte.iter().enumerate().map(|(at, &bit)| u8::from(bit) << (7 - at)).sum());
+        header.iter().copied().chain(body).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

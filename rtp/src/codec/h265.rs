@@ -1,12 +1,19 @@
-//! H.265: NAL unit types, the sizes in its sequence parameter set, and where decoding may begin (ITU-T H.265 7.3).
+//! H.265: NAL unit types, the sizes in its sequence parameter set, the order in which pictures are shown, and where
+//! decoding may begin (ITU-T H.265 7.3).
 //! All take NAL units without start code or length.
 
 use super::bits::{Bits, CodecError};
 
+mod order;
 mod sps;
-pub use sps::Sps;
+pub use order::{PictureOrder, Slice, pps_id};
+pub use sps::{Sps, Timing};
 
-/// `nal_unit_type`: the first that is a slice where decoding may begin (BLA_W_LP); the last is [`CRA`].
+/// `nal_unit_type`: the first picture that is skipped where decoding begins with the random access point before it
+/// (RASL_N); RASL_R is one more. Leading pictures that can be decoded (RADL) come before.
+pub const RASL: u8 = 8;
+
+/// The first that is a slice where decoding may begin (BLA_W_LP); the last is [`CRA`].
 pub const BLA: u8 = 16;
 /// An IDR picture that leading pictures may follow (IDR_W_RADL).
 pub const IDR_W_RADL: u8 = 19;
@@ -44,6 +51,27 @@ pub fn unit_type(unit: &[u8]) -> u8 {
 /// Whether a unit is a slice of a picture.
 pub fn is_slice(unit: &[u8]) -> bool {
     unit_type(unit) < VPS
+}
+
+/// `nuh_layer_id`: zero for the pictures themselves, more for what adds to them (7.4.2.2).
+pub fn layer(unit: &[u8]) -> u8 {
+    unit.first_chunk().map_or(0, |[first, second]| (first & 1) << 5 | second >> 3)
+}
+
+/// Whether a unit behind a slice ends the access unit, as it comes before the next one's first slice (7.4.2.4.4); that
+/// slice itself does, too.
+pub fn begins_unit(unit: &[u8]) -> bool {
+    // Layers above the first belong to its pictures.
+    layer(unit) == 0
+        && match unit_type(unit) {
+            VPS | SPS | PPS | AUD | PREFIX_SEI | 41..=44 | 48..=55 => unit.len() >= HEADER_LEN,
+            _ => begins_picture(unit),
+        }
+}
+
+/// Whether a unit ends the coded video sequence or the stream: it is a header alone.
+pub fn ends(unit: &[u8]) -> bool {
+    matches!(unit_type(unit), END_OF_SEQUENCE | END_OF_STREAM)
 }
 
 /// Whether a slice begins a picture: `first_slice_segment_in_pic_flag`.

@@ -1,38 +1,29 @@
-//! H.264 in byte stream format (annex B): access units, shown in the order of their counts at the rate that the
-//! parameter sets tell.
+//! H.264 in byte stream format (annex B): access units, shown in the order of their counts.
 
-use super::ranks::Ranks;
-use super::sections::{MAX_SECTION, Sections};
-use super::{Stream, TRACK, unit_of};
+use super::gather::{self, Gather};
+use super::{Stream, unit_of};
 use crate::container::DemuxedSample;
 use rtp::codec::h264::{
     self, AUD, END_OF_SEQUENCE, END_OF_STREAM, IDR_SLICE, PPS, PictureId, PictureOrder, SEI, SLICE, SLICE_A, SPS,
     SliceType, Sps,
 };
-use rtp::codec::nal::push_prefixed;
 use rtp::format::Format;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Frames per second where no parameter set tells.
-const DEFAULT_RATE: (u32, u64) = (25, 1);
-
 #[derive(Debug, Default)]
 pub(super) struct Avc {
-    sections: Sections,
+    gather: Gather,
     order: PictureOrder,
     /// Parameter sets by id, as they came last.
     sps: BTreeMap<u8, Sps>,
     sps_units: BTreeMap<u8, Vec<u8>>,
     pps_units: BTreeMap<u8, Vec<u8>>,
-    /// The access unit that comes together.
-    unit: Vec<u8>,
+    /// Of the access unit that comes together.
     picture: Option<Picture>,
-    /// Whether `unit` has a recovery point that is right at once.
+    /// Whether that has a recovery point that is right at once.
     recovers: bool,
     /// Whether the stream tells where decoding may begin.
     tells_sync: bool,
-    begun: Option<Begun>,
-    junk: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,21 +36,10 @@ struct Picture {
     second_field: bool,
 }
 
-/// What the first picture settles.
-#[derive(Debug)]
-struct Begun {
-    format: Format,
-    timescale: u32,
-    ranks: Ranks,
-}
-
 impl Avc {
-    fn take_sections(&mut self, at_end: bool, out: &mut VecDeque<DemuxedSample>) {
-        while let Some(section) = self.sections.next(at_end) {
-            let unit = unit_of(&section);
-            if !unit.is_empty() {
-                self.handle_unit(unit, out);
-            }
+    fn take_units(&mut self, at_end: bool, out: &mut VecDeque<DemuxedSample>) {
+        while let Some(section) = self.gather.next(at_end) {
+            self.handle_unit(unit_of(&section), out);
         }
     }
 
@@ -87,12 +67,12 @@ impl Avc {
             AUD => return,
             SEI => self.recovers |= h264::recovery_point(unit) == Some(0),
             SPS => {
-                let Ok(sps) = Sps::parse(unit) else { return self.junk += unit.len() as u64 };
+                let Ok(sps) = Sps::parse(unit) else { return self.gather.pass_over(unit) };
                 self.sps.insert(sps.id, sps);
                 self.sps_units.insert(sps.id, unit.to_vec());
             }
             PPS => {
-                let Ok(pps) = h264::Pps::parse(unit) else { return self.junk += unit.len() as u64 };
+                let Ok(pps) = h264::Pps::parse(unit) else { return self.gather.pass_over(unit) };
                 self.pps_units.insert(pps.id, unit.to_vec());
             }
             _ => {}
@@ -103,7 +83,7 @@ impl Avc {
     }
 
     fn handle_slice(&mut self, kind: u8, unit: &[u8], out: &mut VecDeque<DemuxedSample>) {
-        let Ok(slice) = self.order.slice(unit) else { return self.junk += unit.len() as u64 };
+        let Ok(slice) = self.order.slice(unit) else { return self.gather.pass_over(unit) };
         let intra = matches!(slice.slice_type, SliceType::I | SliceType::Si);
         match &mut self.picture {
             Some(picture) if picture.id == slice.picture => picture.intra &= intra,
@@ -122,49 +102,26 @@ impl Avc {
     }
 
     fn append(&mut self, unit: &[u8]) {
-        // Sections are far shorter than what the length can say.
-        let _ = push_prefixed(&mut self.unit, unit);
-        if self.unit.len() > 2 * MAX_SECTION {
-            self.junk += self.unit.len() as u64;
+        if !self.gather.append(unit) {
             (self.picture, self.recovers) = (None, false);
-            self.unit.clear();
         }
     }
 
     /// The access unit is over, if it has a picture.
     fn emit(&mut self, out: &mut VecDeque<DemuxedSample>) {
         let Some(picture) = self.picture.take() else { return };
-        let (unit, recovers) = (std::mem::take(&mut self.unit), std::mem::take(&mut self.recovers));
-        let Some(sps) = self.sps.get(&picture.sps_id).copied() else { return };
+        let recovers = std::mem::take(&mut self.recovers);
+        let Some(sps) = self.sps.get(&picture.sps_id) else { return self.gather.leave_out() };
         self.tells_sync |= picture.idr || recovers;
         let sync = picture.idr || recovers || picture.intra && !self.tells_sync;
-        if self.begun.is_none() {
-            if !sync {
-                return self.junk += unit.len() as u64;
-            }
+        let (count, begins, rate, depth) = (picture.count, picture.idr, sps.frame_rate(), depth(sps));
+        let format = || {
             let sets = |units: &BTreeMap<u8, Vec<u8>>| units.values().cloned().collect();
             let (sps_units, pps_units) = (sets(&self.sps_units), sets(&self.pps_units));
-            let format = Format::H264 { sps: sps_units, pps: pps_units, width: sps.width, height: sps.height };
-            self.begun = Some(Begun { format, timescale: rate(&sps).0, ranks: Ranks::new(depth(&sps)) });
-        }
-        let Some(begun) = &mut self.begun else { return };
-        let (numerator, denominator) = rate(&sps);
-        let duration = u64::from(begun.timescale) * denominator / u64::from(numerator);
-        let duration = i64::try_from(duration).unwrap_or(i64::MAX).clamp(1, i64::from(begun.timescale) * 60);
-        if picture.idr {
-            begun.ranks.begin_sequence(depth(&sps));
-        }
-        let sample = DemuxedSample { track: TRACK, dts: 0, pts: 0, duration, sync, data: unit.into() };
-        begun.ranks.push(sample, picture.count, out);
+            Some(Format::H264 { sps: sps_units, pps: pps_units, width: sps.width, height: sps.height })
+        };
+        self.gather.emit(gather::Picture { count, sync, begins, rate, depth }, format, out);
     }
-}
-
-/// Frames per second as told, if that is a rate that films have.
-fn rate(sps: &Sps) -> (u32, u64) {
-    let told = sps.frame_rate().filter(|&(numerator, denominator)| {
-        u64::from(numerator) <= denominator * 1000 && denominator <= u64::from(numerator) * 10
-    });
-    told.unwrap_or(DEFAULT_RATE)
 }
 
 /// How many pictures at most are decoded before one that is shown earlier: as told, else as many as the level lets be
@@ -197,23 +154,21 @@ pub(in crate::container) fn depth(sps: &Sps) -> usize {
 
 impl Stream for Avc {
     fn handle(&mut self, bytes: &[u8], out: &mut VecDeque<DemuxedSample>) {
-        self.sections.push(bytes);
-        self.take_sections(false, out);
+        self.gather.handle(bytes);
+        self.take_units(false, out);
     }
 
     fn finish(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.take_sections(true, out);
+        self.take_units(true, out);
         self.emit(out);
-        if let Some(begun) = &mut self.begun {
-            begun.ranks.finish(out);
-        }
+        self.gather.finish(out);
     }
 
     fn track(&self) -> Option<(Format, u32)> {
-        self.begun.as_ref().map(|begun| (begun.format.clone(), begun.timescale))
+        self.gather.track()
     }
 
     fn take_junk(&mut self) -> u64 {
-        self.sections.take_junk() + std::mem::take(&mut self.junk)
+        self.gather.take_junk()
     }
 }

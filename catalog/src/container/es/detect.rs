@@ -3,10 +3,10 @@
 use super::{Codec, tags, unit_of};
 use rtp::codec::aac::AdtsHeader;
 use rtp::codec::frames::{FrameHeader, Frames};
-use rtp::codec::h264::{self, PictureOrder};
 use rtp::codec::mpeg4_visual::{self, FIRST_LAYER, LAST_LAYER, Layer, Vop};
 use rtp::codec::start_code::start_codes;
 use rtp::codec::{ac3, mpeg_audio, mpeg_video};
+use rtp::codec::{h264, h265};
 
 /// Files of other kinds begin so, and what lies in them looks like elementary streams.
 const OTHERS: &[&[u8]] = &[
@@ -87,7 +87,10 @@ fn video(head: &[u8]) -> Option<Codec> {
     if visual_begins(head) {
         return Some(Codec::Mpeg4Visual);
     }
-    avc_begins(head).then_some(Codec::H264)
+    if avc_begins(head) {
+        return Some(Codec::H264);
+    }
+    hevc_begins(head).then_some(Codec::H265)
 }
 
 /// A sequence header, a picture and a slice, in this order, and nothing of the system layer.
@@ -121,24 +124,62 @@ fn visual_begins(head: &[u8]) -> bool {
     picture
 }
 
+/// What a NAL unit speaks for.
+enum Unit {
+    Slice,
+    Right,
+    Wrong,
+}
+
+impl Unit {
+    fn right_if(right: bool) -> Self {
+        if right { Unit::Right } else { Unit::Wrong }
+    }
+}
+
 /// Parameter sets and a slice of theirs, and hardly a unit that can't be one.
 fn avc_begins(head: &[u8]) -> bool {
-    let (mut order, mut slices, mut wrong, mut count) = (PictureOrder::default(), 0, 0, 0);
+    let mut order = h264::PictureOrder::default();
+    units_begin(head, |unit| match h264::unit_type(unit) {
+        h264::SPS => Unit::right_if(h264::Sps::parse(unit).is_ok() && order.handle_set(unit).is_ok()),
+        h264::PPS => Unit::right_if(order.handle_set(unit).is_ok()),
+        h264::SLICE | h264::IDR_SLICE => order.slice(unit).map_or(Unit::Wrong, |_| Unit::Slice),
+        kind => Unit::right_if((1..22).contains(&kind)),
+    })
+}
+
+/// The same for H.265.
+fn hevc_begins(head: &[u8]) -> bool {
+    let mut order = h265::PictureOrder::default();
+    units_begin(head, |unit| match h265::unit_type(unit) {
+        // No unit has a temporal id of -1.
+        _ if unit.get(1).is_none_or(|second| second & 7 == 0) => Unit::Wrong,
+        _ if h265::layer(unit) > 0 => Unit::Right,
+        h265::SPS | h265::PPS => Unit::right_if(order.handle_set(unit).is_ok()),
+        0..=9 | h265::BLA..=h265::CRA if h265::begins_picture(unit) => {
+            order.slice(unit).map_or(Unit::Wrong, |_| Unit::Slice)
+        }
+        kind => Unit::right_if(kind < h265::UNSPECIFIED),
+    })
+}
+
+/// Whether the NAL units of `head` are those of a stream, by what `judge` says of each.
+fn units_begin(head: &[u8], mut judge: impl FnMut(&[u8]) -> Unit) -> bool {
+    let (mut slices, mut wrong, mut count) = (0, 0, 0);
     let found: Vec<_> = start_codes(head).map(|found| found.offset).collect();
     let ends = found.iter().skip(1).copied().chain([head.len()]);
     for (&start, end) in found.iter().zip(ends) {
         let unit = unit_of(&head[start..end]);
         count += 1;
-        match h264::unit_type(unit) {
-            _ if unit.first().is_none_or(|first| first & 0x80 != 0) => wrong += 1,
-            h264::SPS => wrong += usize::from(h264::Sps::parse(unit).is_err() || order.handle_set(unit).is_err()),
-            h264::PPS => wrong += usize::from(order.handle_set(unit).is_err()),
-            h264::SLICE | h264::IDR_SLICE => match order.slice(unit) {
-                Ok(_) => slices += 1,
-                Err(_) => wrong += 1,
-            },
-            0 | 22.. => wrong += 1,
-            _ => {}
+        // The first bit is zero in both.
+        if unit.first().is_none_or(|first| first & 0x80 != 0) {
+            wrong += 1;
+            continue;
+        }
+        match judge(unit) {
+            Unit::Slice => slices += 1,
+            Unit::Right => {}
+            Unit::Wrong => wrong += 1,
         }
     }
     slices > 0 && wrong * 10 <= count

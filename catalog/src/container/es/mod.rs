@@ -3,13 +3,15 @@
 //! - [`Es`]: the demuxer; [`Codec`]: which stream
 //! - `detect`: which one a file is; `tags`: what lies around the frames of audio files
 //! - `plain`: MPEG video and audio, which program streams share
-//! - `visual`, `avc`: MPEG-4 visual and H.264, cut by `sections`
+//! - `visual`, `avc`, `hevc`: MPEG-4 visual, H.264 and H.265, cut by `sections`; `gather`: what the latter two share
 //! - `order`, `ranks`: decode times, and times of showing, for pictures
 //!
 //! A further stream is one variant of [`Codec`], one `Stream` and its rule in `detect`.
 
 mod avc;
 mod detect;
+mod gather;
+mod hevc;
 mod order;
 mod plain;
 mod ranks;
@@ -39,6 +41,8 @@ pub enum Codec {
     Mpeg4Visual,
     /// H.264, annex B.
     H264,
+    /// H.265, annex B.
+    H265,
     /// MPEG audio, layers I to III.
     MpegAudio,
     /// AAC with ADTS headers.
@@ -55,6 +59,7 @@ impl Codec {
             Codec::MpegVideo => "mpegvideo",
             Codec::Mpeg4Visual => "m4v",
             Codec::H264 => "h264",
+            Codec::H265 => "h265",
             Codec::MpegAudio => "mpegaudio",
             Codec::Adts => "adts",
             Codec::Ac3 => "ac3",
@@ -71,6 +76,7 @@ impl Codec {
             Codec::MpegVideo => Box::new(plain::Video::new()),
             Codec::Mpeg4Visual => Box::new(visual::Visual::new()),
             Codec::H264 => Box::<avc::Avc>::default(),
+            Codec::H265 => Box::<hevc::Hevc>::default(),
             Codec::MpegAudio => Box::new(plain::Audio::<rtp::codec::mpeg_audio::FrameHeader>::new()),
             Codec::Adts => Box::new(plain::Audio::<rtp::codec::aac::AdtsHeader>::new()),
             Codec::Ac3 => Box::new(plain::Audio::<rtp::codec::ac3::FrameHeader>::new()),

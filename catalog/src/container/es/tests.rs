@@ -72,7 +72,7 @@ fn stream(demuxed: &Demuxed) -> Vec<u8> {
     let mut out = Vec::new();
     for sample in &demuxed.samples {
         match demuxed.tracks[0].format {
-            Format::H264 { .. } => prefixed_to_annex_b(&sample.data, 4, &mut out).unwrap(),
+            Format::H264 { .. } | Format::H265 { .. } => prefixed_to_annex_b(&sample.data, 4, &mut out).unwrap(),
             _ => out.extend_from_slice(&sample.data),
         }
     }
@@ -124,6 +124,8 @@ static VISUAL: LazyLock<Vec<u8>> =
     LazyLock::new(|| made(PICTURE_25, &["-c:v", "mpeg4", "-bf", "2", "-g", "15", "-f", "m4v"]));
 static AVC: LazyLock<Vec<u8>> =
     LazyLock::new(|| made(PICTURE_25, &["-c:v", "libx264", "-g", "20", "-pix_fmt", "yuv420p", "-f", "h264"]));
+static HEVC: LazyLock<Vec<u8>> =
+    LazyLock::new(|| made(PICTURE_25, &["-c:v", "libx265", "-x265-params", "log-level=error:keyint=10", "-f", "hevc"]));
 static MP3: LazyLock<Vec<u8>> = LazyLock::new(|| made(SOUND_44, &["-c:a", "libmp3lame", "-f", "mp3"]));
 static ADTS: LazyLock<Vec<u8>> = LazyLock::new(|| made(SOUND_44, &["-c:a", "aac", "-f", "adts"]));
 
@@ -167,6 +169,40 @@ fn avc() {
         let codec = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-f", "h264"];
         check_video(name, &made(picture, &[arguments, &codec[..]].concat()), Codec::H264, "h264");
     }
+}
+
+#[test]
+fn hevc() {
+    let demuxed = check_video("B pyramid", &HEVC, Codec::H265, "hevc");
+    let Format::H265 { vps, sps, pps, width: 176, height: 144 } = &demuxed.tracks[0].format else { panic!() };
+    assert_eq!((vps.len(), sps.len(), pps.len()), (1, 1, 1));
+    assert_eq!(demuxed.samples.iter().filter(|sample| sample.sync).count(), 8);
+    let cases: &[(&str, &str, &str)] = &[
+        ("no B pictures", PICTURE_30, "bframes=0"),
+        ("slices", PICTURE_25, "slices=3:bframes=2"),
+        ("open groups", PICTURE_25, "open-gop=1:keyint=12:min-keyint=12:bframes=3"),
+        ("delimiters, sets with each", PICTURE_25, "aud=1:repeat-headers=1:keyint=10"),
+        ("temporal layers", PICTURE_25, "temporal-layers=3:b-pyramid=1"),
+        ("intra refresh", PICTURE_30, "intra-refresh=1:bframes=0"),
+        ("hashes behind", PICTURE_25, "hash=1"),
+        ("end of sequence", PICTURE_25, "eos=1:eob=1"),
+    ];
+    for (name, picture, parameters) in cases {
+        let parameters = format!("log-level=error:{parameters}");
+        let arguments = ["-c:v", "libx265", "-preset", "veryfast", "-x265-params", &parameters, "-f", "hevc"];
+        check_video(name, &made(picture, &arguments), Codec::H265, "hevc");
+    }
+}
+
+/// Where a stream begins at a clean random access picture, those that lead it refer to what is not there.
+#[test]
+fn leading_pictures_of_a_cut_are_left_out() {
+    let parameters = "log-level=error:open-gop=1:keyint=12:min-keyint=12:bframes=3:repeat-headers=1";
+    let whole = made(PICTURE_25, &["-c:v", "libx265", "-x265-params", parameters, "-f", "hevc"]);
+    // The second video parameter set.
+    let second = whole.windows(5).enumerate().filter(|(_, bytes)| bytes == &[0, 0, 1, 0x40, 1]).nth(1).unwrap().0;
+    let demuxed = demux("cut", &whole[second..], Codec::H265);
+    assert_eq!((demuxed.samples[0].pts, hashes(&whole[second..], "hevc").len()), (0, demuxed.samples.len()));
 }
 
 #[test]
@@ -257,6 +293,7 @@ fn cut_files_give_what_they_have() {
         ("MPEG-2", &MPEG2, Codec::MpegVideo),
         ("MPEG-4", &VISUAL, Codec::Mpeg4Visual),
         ("H.264", &AVC, Codec::H264),
+        ("H.265", &HEVC, Codec::H265),
         ("MP3", &MP3, Codec::MpegAudio),
         ("ADTS", &ADTS, Codec::Adts),
     ];
@@ -301,9 +338,10 @@ proptest! {
 
     /// Whatever is changed in a file, it ends, and what comes out keeps the rules.
     #[test]
-    fn damage_is_passed_over(which in 0usize..5, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..60)) {
-        let cases: [(&[u8], Codec); 5] = [
-            (&MPEG2, Codec::MpegVideo), (&VISUAL, Codec::Mpeg4Visual), (&AVC, Codec::H264), (&MP3, Codec::MpegAudio), (&ADTS, Codec::Adts),
+    fn damage_is_passed_over(which in 0usize..6, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..60)) {
+        let cases: [(&[u8], Codec); 6] = [
+            (&MPEG2, Codec::MpegVideo), (&VISUAL, Codec::Mpeg4Visual), (&AVC, Codec::H264), (&HEVC, Codec::H265),
+            (&MP3, Codec::MpegAudio), (&ADTS, Codec::Adts),
         ];
         let (bytes, codec) = cases[which];
         let mut bytes = bytes.to_vec();

@@ -213,48 +213,20 @@ impl PictureId {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::bits::Writer;
     use super::*;
-
-    /// Writes bits, most significant first.
-    #[derive(Default)]
-    struct Writer(Vec<bool>);
-
-    impl Writer {
-        fn bits(mut self, value: u32, count: u32) -> Self {
-            self.0.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
-            self
-        }
-
-        fn ue(self, value: u32) -> Self {
-            let len = (value + 1).ilog2();
-            self.bits(0, len).bits(value + 1, len + 1)
-        }
-
-        fn se(self, value: i32) -> Self {
-            let code = if value > 0 { value * 2 - 1 } else { -value * 2 };
-            self.ue(code as u32)
-        }
-
-        fn bytes(self, first: u8) -> Vec<u8> {
-            let mut bits = self.0;
-            bits.push(true);
-            let body =
-                bits.chunks(8).map(|byte| byte.iter().enumerate().map(|(at, &bit)| u8::from(bit) << (7 - at)).sum());
-            [first].into_iter().chain(body).collect()
-        }
-    }
 
     /// A baseline set of 4 bits of `frame_num` whose order counts are what `order` writes.
     fn sps(order: impl Fn(Writer) -> Writer) -> Vec<u8> {
         let head = Writer::default().bits(66, 8).bits(0, 8).bits(30, 8).ue(0).ue(0);
         // References, no gaps, 11x9 macroblocks, fields allowed.
-        order(head).ue(2).bits(0, 1).ue(10).ue(8).bits(0, 2).bits(1, 1).bits(0, 2).bytes(0x67)
+        order(head).ue(2).bits(0, 1).ue(10).ue(8).bits(0, 2).bits(1, 1).bits(0, 2).bytes(&[0x67])
     }
 
     fn order(sps: &[u8]) -> PictureOrder {
         let mut order = PictureOrder::default();
         order.handle_set(sps).unwrap();
-        order.handle_set(&Writer::default().ue(0).ue(0).bits(0, 2).bytes(0x68)).unwrap();
+        order.handle_set(&Writer::default().ue(0).ue(0).bits(0, 2).bytes(&[0x68])).unwrap();
         order
     }
 
@@ -262,7 +234,7 @@ mod tests {
     fn slice(idr: bool, reference: bool, frame_num: u32, count: impl Fn(Writer) -> Writer) -> Vec<u8> {
         let head = Writer::default().ue(0).ue(7).ue(0).bits(frame_num, 4).bits(0, 1);
         let head = if idr { head.ue(3) } else { head };
-        count(head).bits(0x55, 8).bytes(if reference { 0x60 } else { 0 } | if idr { IDR_SLICE } else { SLICE })
+        count(head).bits(0x55, 8).bytes(&[if reference { 0x60 } else { 0 } | if idr { IDR_SLICE } else { SLICE }])
     }
 
     fn counts(sps: &[u8], slices: &[Vec<u8>]) -> Vec<i64> {

@@ -1,8 +1,10 @@
-//! The sequence parameter set up to its picture order (7.3.2.2.1).
+//! The sequence parameter set (7.3.2.2.1).
 
 use super::super::bits::{Bits, CodecError};
 use super::super::nal::unescape;
-use super::{SPS, begin};
+use super::{SPS, VPS, begin};
+
+mod vui;
 
 /// A sequence parameter set: what a container or a description needs of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,51 @@ pub struct Sps {
     /// `sps_max_num_reorder_pics` of the highest sub-layer: how many pictures at most come before one that is shown
     /// earlier.
     pub reorder_pictures: u8,
+    /// `separate_colour_plane_flag`: each colour's slices come by themselves.
+    pub separate_planes: bool,
+    /// How fast pictures follow each other, where told.
+    pub timing: Option<Timing>,
+}
+
+/// `vui_timing_info` (E.2.1), or the video parameter set's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// `num_units_in_tick`, never zero.
+    pub units_in_tick: u32,
+    /// `time_scale` in Hz, never zero. A picture takes one tick.
+    pub time_scale: u32,
+}
+
+impl Timing {
+    fn read(bits: &mut Bits<'_>) -> Result<Option<Self>, CodecError> {
+        let units_in_tick = bits.read("num_units_in_tick", 32)?;
+        let time_scale = bits.read("time_scale", 32)?;
+        Ok((units_in_tick > 0 && time_scale > 0).then_some(Self { units_in_tick, time_scale }))
+    }
+
+    /// Pictures per second as numerator and denominator.
+    pub fn rate(&self) -> (u32, u64) {
+        (self.time_scale, self.units_in_tick.into())
+    }
+
+    /// Of a video parameter set (7.3.2.1); `None` where it tells none, or can't be read.
+    pub fn of_vps(unit: &[u8]) -> Option<Self> {
+        Self::read_vps(unit).ok().flatten()
+    }
+
+    fn read_vps(unit: &[u8]) -> Result<Option<Self>, CodecError> {
+        let unit = unescape(unit);
+        let mut bits = begin("video parameter set", &unit, VPS)?;
+        bits.skip("vps_video_parameter_set_id to vps_max_layers_minus1", 4 + 2 + 6)?;
+        let sub_layers = sub_layers(&mut bits, "vps_max_sub_layers_minus1")?;
+        bits.skip("vps_temporal_id_nesting_flag and vps_reserved_0xffff_16bits", 1 + 16)?;
+        profile_tier_level(&mut bits, sub_layers)?;
+        sub_layer_ordering(&mut bits, sub_layers)?;
+        let layers = usize::from(bits.small("vps_max_layer_id", 6)?) + 1;
+        let sets = bits.ue("vps_num_layer_sets_minus1")?;
+        bits.skip("layer_id_included_flag", usize::try_from(sets).unwrap_or(usize::MAX).saturating_mul(layers))?;
+        if bits.flag("vps_timing_info_present_flag")? { Self::read(&mut bits) } else { Ok(None) }
+    }
 }
 
 /// Pixels in one direction at most: what level 6.2 lets be is 16888 (A.4.1). It keeps sizes far from overflow whatever
@@ -41,10 +88,7 @@ impl Sps {
         let unit = unescape(unit);
         let mut bits = begin("sequence parameter set", &unit, SPS)?;
         bits.skip("sps_video_parameter_set_id", 4)?;
-        let sub_layers = bits.small("sps_max_sub_layers_minus1", 3)?;
-        if sub_layers > 6 {
-            return Err(bits.forbidden("sps_max_sub_layers_minus1", u32::from(sub_layers)));
-        }
+        let sub_layers = sub_layers(&mut bits, "sps_max_sub_layers_minus1")?;
         bits.skip("sps_temporal_id_nesting_flag", 1)?;
         let (profile, level) = profile_tier_level(&mut bits, sub_layers)?;
         let id = bounded(&mut bits, "sps_seq_parameter_set_id", 15)?;
@@ -65,15 +109,43 @@ impl Sps {
         let luma_bits = bounded(&mut bits, "bit_depth_luma_minus8", 8)? + 8;
         bounded(&mut bits, "bit_depth_chroma_minus8", 8)?;
         let order_count_bits = bounded(&mut bits, "log2_max_pic_order_cnt_lsb_minus4", 12)? + 4;
-        let all_layers = bits.flag("sps_sub_layer_ordering_info_present_flag")?;
-        let mut reorder_pictures = 0;
-        for _ in if all_layers { 0 } else { sub_layers }..=sub_layers {
-            bounded(&mut bits, "sps_max_dec_pic_buffering_minus1", 15)?;
-            reorder_pictures = bounded(&mut bits, "sps_max_num_reorder_pics", 15)?;
-            bits.ue("sps_max_latency_increase_plus1")?;
-        }
-        Ok(Self { id, profile, level, chroma_format, luma_bits, width, height, order_count_bits, reorder_pictures })
+        let reorder_pictures = sub_layer_ordering(&mut bits, sub_layers)?;
+        // What comes before is enough to decode; many encoders' usability information is cut short.
+        let timing = vui::timing(&mut bits, order_count_bits).ok().flatten();
+        Ok(Self {
+            id,
+            profile,
+            level,
+            chroma_format,
+            luma_bits,
+            width,
+            height,
+            order_count_bits,
+            reorder_pictures,
+            separate_planes,
+            timing,
+        })
     }
+}
+
+/// The highest sub-layer.
+fn sub_layers(bits: &mut Bits<'_>, field: &'static str) -> Result<u8, CodecError> {
+    match bits.small(field, 3)? {
+        value @ 0..=6 => Ok(value),
+        value => Err(bits.forbidden(field, u32::from(value))),
+    }
+}
+
+/// How many pictures at most come before one that is shown earlier, in the highest sub-layer.
+fn sub_layer_ordering(bits: &mut Bits<'_>, sub_layers: u8) -> Result<u8, CodecError> {
+    let all_layers = bits.flag("sub_layer_ordering_info_present_flag")?;
+    let mut reorder_pictures = 0;
+    for _ in if all_layers { 0 } else { sub_layers }..=sub_layers {
+        bounded(bits, "max_dec_pic_buffering_minus1", 15)?;
+        reorder_pictures = bounded(bits, "max_num_reorder_pics", 15)?;
+        bits.ue("max_latency_increase_plus1")?;
+    }
+    Ok(reorder_pictures)
 }
 
 /// `general_profile_idc` and `general_level_idc`; passes over the rest (7.3.3).
@@ -139,6 +211,8 @@ mod tests {
             height: 242,
             order_count_bits: 8,
             reorder_pictures: 2,
+            separate_planes: false,
+            timing: Some(Timing { units_in_tick: 1, time_scale: 25 }),
         };
         assert_eq!(sps, expected);
     }

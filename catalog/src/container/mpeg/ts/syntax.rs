@@ -18,7 +18,7 @@ pub(super) struct Syntax {
 #[derive(Debug)]
 enum Codec {
     H264 { order: Box<PictureOrder>, last: Option<Shown> },
-    H265,
+    H265(Box<h265::PictureOrder>),
 }
 
 /// A picture of H.264 that was counted.
@@ -37,8 +37,10 @@ pub(super) struct UnitInfo {
     /// It is one field, and the second one of a frame.
     pub field: bool,
     pub second_field: bool,
-    /// Its place in the order of showing, counted in fields, and whether the count begins with it.
+    /// Its place in the order of showing, by how much that usually counts on from frame to frame, and whether the count
+    /// begins with it.
     pub order: Option<i64>,
+    pub frame_counts: i64,
     pub begins_order: bool,
     /// When it is shown by a clock of the stream's own, in 90 kHz.
     pub time: Option<i64>,
@@ -62,7 +64,7 @@ impl Syntax {
     }
 
     pub fn h265() -> Self {
-        Self { codec: Codec::H265, sets: Default::default() }
+        Self { codec: Codec::H265(Box::default()), sets: Default::default() }
     }
 
     /// Whether `unit` belongs to the access unit of `current` or begins the next.
@@ -80,12 +82,7 @@ impl Syntax {
                     }
                     _ => false,
                 },
-                // Layers above the first belong to its pictures.
-                Codec::H265 if layer(unit) > 0 => false,
-                Codec::H265 => match h265::unit_type(unit) {
-                    h265::VPS | h265::SPS | h265::PPS | h265::AUD | h265::PREFIX_SEI | 41..=44 | 48..=55 => true,
-                    _ => h265::begins_picture(unit),
-                },
+                Codec::H265(_) => h265::begins_unit(unit),
             };
         if begins { Begin::Unit } else { Begin::Nothing }
     }
@@ -111,7 +108,8 @@ impl Syntax {
                         && let Ok(slice) = order.slice(unit)
                     {
                         let picture = slice.picture;
-                        info.order = Some(order.count(&slice));
+                        // Counts usually go by fields.
+                        (info.order, info.frame_counts) = (Some(order.count(&slice)), 2);
                         info.begins_order = picture.idr.is_some();
                         info.picture = Some(picture);
                         info.field = picture.field.is_some();
@@ -125,10 +123,22 @@ impl Syntax {
                 }
                 _ => {}
             },
-            Codec::H265 => match h265::unit_type(unit) {
-                _ if layer(unit) > 0 => {}
-                kind @ (h265::VPS..=h265::PPS) => keep(&mut self.sets[usize::from(kind - h265::VPS)], unit),
+            Codec::H265(order) => match h265::unit_type(unit) {
+                _ if h265::layer(unit) > 0 => {}
+                kind @ (h265::VPS..=h265::PPS) => {
+                    let _ = order.handle_set(unit);
+                    keep(&mut self.sets[usize::from(kind - h265::VPS)], unit);
+                }
+                _ if h265::ends(unit) => {
+                    let _ = order.handle_set(unit);
+                }
                 kind if h265::is_slice(unit) => {
+                    if !info.has_slice
+                        && let Ok(slice) = order.slice(unit)
+                    {
+                        let (count, begins) = order.count(&slice);
+                        (info.order, info.frame_counts, info.begins_order) = (Some(count), 1, begins);
+                    }
                     info.has_slice = true;
                     info.sync |= (h265::BLA..=h265::CRA).contains(&kind);
                 }
@@ -149,17 +159,12 @@ impl Syntax {
                 let h264::Sps { width, height, .. } = h264::Sps::parse(first).ok()?;
                 Some(Format::H264 { sps, pps, width, height })
             }
-            Codec::H265 => {
+            Codec::H265(_) => {
                 let h265::Sps { width, height, .. } = h265::Sps::parse(first).ok()?;
                 Some(Format::H265 { vps, sps, pps, width, height })
             }
         }
     }
-}
-
-/// `nuh_layer_id`
-fn layer(unit: &[u8]) -> u8 {
-    unit.first_chunk().map_or(0, |[first, second]| (first & 1) << 5 | second >> 3)
 }
 
 fn keep(sets: &mut Vec<Vec<u8>>, unit: &[u8]) {

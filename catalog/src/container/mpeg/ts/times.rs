@@ -20,6 +20,8 @@ pub(super) struct Times {
     last: Option<Placed>,
     /// Of one frame, as the stream's own times show it.
     step: Option<i64>,
+    /// By how much the order of showing counts on from one frame to the next, likewise.
+    counts: Option<i64>,
     /// Waits for the next one, which ends it.
     waiting: Option<DemuxedSample>,
 }
@@ -39,7 +41,7 @@ struct Placed {
 
 impl Times {
     pub fn new(track: u32) -> Self {
-        Self { track, place: Place::default(), last: None, step: None, waiting: None }
+        Self { track, place: Place::default(), last: None, step: None, counts: None, waiting: None }
     }
 
     /// The next access unit in decode order, with the time of its packet if that told one.
@@ -81,7 +83,9 @@ impl Times {
                 {
                     self.step = Some(self.step.map_or(dts - last.dts, |step| step.min(dts - last.dts)));
                 }
-                (dts, dts + stamp.delay)
+                let pts = dts + stamp.delay;
+                self.learn_counts(pts, info);
+                (dts, pts)
             }
             (None, Some(last)) => {
                 let dts = expected.unwrap_or(last.dts);
@@ -89,9 +93,8 @@ impl Times {
                 let pts = match (info.order, last.order) {
                     _ if let Some(step) = step.filter(|step| step.abs() <= MAX_DURATION) => last.pts + step,
                     _ if info.second_field => last.pts + (dts - last.dts),
-                    // Counts go by fields.
                     (Some(order), Some(before)) if !info.begins_order => {
-                        last.pts + (order - before) * self.duration() / 2
+                        last.pts + (order - before) * self.duration() / self.counts.unwrap_or(info.frame_counts).max(1)
                     }
                     // All before are shown before it.
                     _ => last.highest + (dts - last.dts),
@@ -107,6 +110,21 @@ impl Times {
         let highest = self.last.map_or(pts, |last| last.highest.max(pts));
         self.last = Some(Placed { dts, pts, order: info.order, time: info.time, field: info.field, highest, since });
         (dts, pts)
+    }
+
+    /// Two pictures with times of their own show how the order counts, where that is as any encoder does it.
+    fn learn_counts(&mut self, pts: i64, info: &UnitInfo) {
+        let Some(last) = self.last.filter(|last| last.since == 0 && !info.begins_order) else { return };
+        let Some(counts) = info.order.zip(last.order).map(|(order, before)| order - before) else { return };
+        let time = pts - last.pts;
+        if time.abs() > MAX_DURATION || time.signum() * counts.signum() != 1 {
+            return;
+        }
+        let (time, counts) = (time.abs(), counts.abs());
+        let found = (counts * self.duration() + time / 2) / time;
+        if matches!(found, 1 | 2 | 4) {
+            self.counts = Some(found);
+        }
     }
 
     /// Of a frame.
