@@ -77,7 +77,7 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::Flv => Box::new(Wrapping::new(flv::FlvDemuxer::new(len))),
         Kind::Mkv => Box::new(Wrapping::new(mkv::Mkv::new(len))),
         Kind::Ogg => Box::new(Wrapping::new(ogg::Ogg::new(len))),
-        Kind::Wav => Box::new(wav::Wav::new(len)),
+        Kind::Wav => Box::new(Wrapping::new(wav::Wav::new(len))),
         Kind::Mp4 => Box::new(Wrapping::new(mp4::Mp4Demuxer::new(len))),
     }
 }

@@ -1,5 +1,6 @@
 //! WAV: one track of sound in a RIFF file (Multimedia Programming Interface and Data Specifications 1.0), and RF64 and
-//! BW64, which are the same over 4 GiB (EBU Tech 3306).
+//! BW64, which are the same over 4 GiB (EBU Tech 3306). What has no payload format is for ASF: ADPCM, floating point and
+//! whatever else has a format tag and blocks of constant length.
 
 use super::avi::riff::{HEADER_LEN, LIST_HEADER_LEN, header, padded};
 use super::avi::sound::{self, FIRST_BYTES, Opened, Refused, Sound};
@@ -139,7 +140,7 @@ impl Wav {
             self.state = State::First { wave, at, end };
             return Ok(());
         };
-        let Opened { sound, format, sample_rate } = sound::open(&wave, &[bytes]).map_err(|refused| {
+        let Opened { sound, format, sample_rate } = sound::open_unbroken(&wave, &[bytes]).map_err(|refused| {
             let (Refused::NoPayload(reason) | Refused::Broken(reason)) = refused;
             error(at, format!("no track that can be sent: {reason}"))
         })?;

@@ -1,10 +1,12 @@
 //! From the bytes of a track of sound to access units, whose samples are its clock: what headers say of rates is
 //! often wrong, and chunks begin and end anywhere.
 
+mod blocks;
 mod pcm;
 
 use super::wave::{self, WaveFormat};
 use crate::container::mpeg::sound::Sound as Header;
+use blocks::Blocks;
 use bytes::{Buf, Bytes, BytesMut};
 use pcm::Pcm;
 use rtp::codec::aac::{AdtsHeader, AudioSpecificConfig};
@@ -23,6 +25,7 @@ pub(in crate::container) enum Sound {
     /// Each chunk is one, with so many samples.
     Chunks(u32),
     Pcm(Pcm),
+    Blocks(Blocks),
 }
 
 /// A track of sound as far as its first chunks tell.
@@ -63,6 +66,15 @@ pub(in crate::container) fn open(wave: &WaveFormat, first: &[Bytes]) -> Result<O
     }
 }
 
+/// The same for sound whose bytes follow each other without chunks: what has no payload format is announced as it is in
+/// ASF, and its access units are to be wrapped.
+pub(in crate::container) fn open_unbroken(wave: &WaveFormat, first: &[Bytes]) -> Result<Opened, Refused> {
+    open(wave, first).or_else(|refused| match refused {
+        Refused::NoPayload(_) => Blocks::open(wave),
+        broken @ Refused::Broken(_) => Err(broken),
+    })
+}
+
 fn is_adts(first: &[Bytes]) -> bool {
     first.iter().any(|chunk| AdtsHeader::parse(chunk).is_ok())
 }
@@ -100,6 +112,7 @@ impl Sound {
             Sound::Adts(frames) => frames.handle(&chunk, each),
             Sound::Chunks(samples) => each(chunk, *samples),
             Sound::Pcm(pcm) => pcm.handle(&chunk, each),
+            Sound::Blocks(blocks) => blocks.handle(&chunk, each),
         }
     }
 
@@ -111,6 +124,7 @@ impl Sound {
             Sound::Adts(frames) => frames.finish(each),
             Sound::Chunks(_) => {}
             Sound::Pcm(pcm) => pcm.finish(each),
+            Sound::Blocks(blocks) => blocks.finish(each),
         }
     }
 }

@@ -5,10 +5,20 @@ use nom::number::complete::{le_u16, le_u32};
 
 /// PCM: 8 bits are unsigned, more are signed and little-endian.
 pub(in crate::container) const PCM: u16 = 0x0001;
+/// Microsoft ADPCM.
+pub(in crate::container) const MS_ADPCM: u16 = 0x0002;
+/// Floating point of 32 or 64 bits, little-endian.
+pub(in crate::container) const FLOAT: u16 = 0x0003;
 /// G.711 A-law.
 pub(in crate::container) const ALAW: u16 = 0x0006;
 /// G.711 mu-law.
 pub(in crate::container) const MULAW: u16 = 0x0007;
+/// IMA ADPCM, as Intel and Digital Video Interactive have it.
+pub(in crate::container) const IMA_ADPCM: u16 = 0x0011;
+/// Yamaha's ADPCM.
+pub(in crate::container) const YAMAHA_ADPCM: u16 = 0x0020;
+/// GSM 06.10, two frames a block.
+pub(in crate::container) const GSM: u16 = 0x0031;
 /// MPEG audio layers I and II.
 pub(in crate::container) const MPEG: u16 = 0x0050;
 /// MPEG audio layer III.
@@ -59,6 +69,21 @@ impl WaveFormat {
         }
         Some(format)
     }
+
+    /// The description written again, never with an extension for the tag.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(18 + self.extra.len());
+        for word in [self.tag, self.channels] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(self.sample_rate.to_le_bytes());
+        out.extend(self.byte_rate.to_le_bytes());
+        for word in [self.block, self.bits, u16::try_from(self.extra.len()).unwrap_or(u16::MAX)] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(&self.extra);
+        out
+    }
 }
 
 fn fixed(input: &[u8]) -> IResult<&[u8], WaveFormat> {
@@ -68,4 +93,28 @@ fn fixed(input: &[u8]) -> IResult<&[u8], WaveFormat> {
     let (input, byte_rate) = le_u32(input)?;
     let (input, block) = le_u16(input)?;
     Ok((input, WaveFormat { tag, channels, sample_rate, byte_rate, block, ..WaveFormat::default() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let plain = WaveFormat {
+            tag: IMA_ADPCM,
+            channels: 2,
+            sample_rate: 44_100,
+            byte_rate: 44_251,
+            block: 2048,
+            bits: 4,
+            extra: vec![0xF9, 7],
+        };
+        assert_eq!(WaveFormat::read(&plain.to_bytes()), Some(plain.clone()));
+        // 24 bits in 32, a channel mask, and the GUID whose first two bytes are the tag.
+        let mut extensible = WaveFormat { tag: EXTENSIBLE, ..plain.clone() };
+        extensible.extra = [&[24, 0, 3, 0, 0, 0, 3, 0][..], &[0; 14], &[1, 2]].concat();
+        let read = WaveFormat::read(&extensible.to_bytes());
+        assert_eq!(read, Some(WaveFormat { tag: FLOAT, extra: vec![1, 2], ..plain }));
+    }
 }
