@@ -76,7 +76,7 @@ pub fn compare(file: &Path, url: &str, transport: Transport, limit: Duration) ->
 
 /// The same where the file is decoded already.
 pub fn compare_with(file: &Decoded, url: &str, transport: Transport, limit: Duration) -> Result<Report> {
-    let received = decode(url, &DecodeOptions::receive(transport), limit)
+    let received = decode(url, &DecodeOptions::receive(transport).like(file), limit)
         .with_context(|| format!("decoding {url} over {transport}"))?;
     Ok(difference(file, &received))
 }

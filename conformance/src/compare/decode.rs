@@ -91,6 +91,8 @@ pub struct Decoded {
     pub sound: Option<Sound>,
     /// The errors that ffmpeg told.
     pub messages: String,
+    /// The decoder that ffmpeg took for the file's sound, where it may take another for what it receives.
+    pub sound_decoder: Option<&'static str>,
 }
 
 impl Decoded {
@@ -148,6 +150,14 @@ impl DecodeOptions {
             input.extend(["-buffer_size".to_owned(), "8388608".to_owned()]);
         }
         Self { input, only: None }
+    }
+
+    /// The same, with the decoder that ffmpeg took for the sound of `file`.
+    #[must_use]
+    pub fn like(mut self, file: &Decoded) -> Self {
+        let decoder = file.sound_decoder.iter().flat_map(|decoder| ["-c:a", decoder]);
+        self.input.extend(decoder.map(str::to_owned));
+        self
     }
 
     /// The same, from `second` on.
@@ -214,6 +224,7 @@ pub fn decode(source: &str, options: &DecodeOptions, limit: Duration) -> Result<
         && !source.contains("://")
     {
         sound.samples_of_amr(source, &folder, limit);
+        decoded.sound_decoder = sound_decoder(source);
     }
     let _ = std::fs::remove_dir_all(&folder);
     Ok(decoded)
@@ -236,6 +247,14 @@ impl Sound {
             self.times.truncate(1);
         }
     }
+}
+
+/// MP4 has one name for all layers of MPEG audio, and ffmpeg takes it for the third, whose decoder reads the second as
+/// well but rounds otherwise than the second's own.
+fn sound_decoder(file: &str) -> Option<&'static str> {
+    let entries = ["-v", "error", "-select_streams", "a:0", "-show_entries", "stream=codec_name", "-of", "csv=p=0"];
+    let output = Command::new("ffprobe").args(entries).arg(file).stdin(Stdio::null()).output().ok()?;
+    output.stdout.starts_with(b"mp3").then_some("mp3float")
 }
 
 /// Runs it to its end and gives what it printed on standard error; a failure or `limit` is an error.

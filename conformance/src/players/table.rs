@@ -160,7 +160,7 @@ impl Film {
     }
 
     fn ffmpeg(&self, transport: Transport) -> Result<Report> {
-        let options = DecodeOptions::receive(transport);
+        let options = DecodeOptions::receive(transport).like(&self.expected);
         let mut report = if self.is_long() {
             let received = decode(&self.url, &options.at_most(PART), self.limit())?;
             difference_of_start(&self.expected, &received, PART)
@@ -179,7 +179,7 @@ impl Film {
 
     fn seek(&self, transport: Transport) -> Result<Report> {
         let to = if self.is_long() { self.span() - TAIL } else { self.span() * 0.6 };
-        let options = DecodeOptions::receive(transport).after_seek(to);
+        let options = DecodeOptions::receive(transport).like(&self.expected).after_seek(to);
         Ok(difference_after_seek(&self.expected, &decode(&self.url, &options, self.limit())?, to))
     }
 
