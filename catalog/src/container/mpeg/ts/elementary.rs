@@ -43,8 +43,17 @@ pub(in crate::container::mpeg) trait Elementary: Send + std::fmt::Debug {
     fn take_junk(&mut self) -> u64;
 }
 
-/// For a stream of `kind`, whose samples are of `track`.
+/// For a stream that is called `kind`, whose samples are of `track`.
 pub(super) fn new(kind: Kind, track: u32) -> Box<dyn Elementary> {
+    match kind {
+        // Some multiplexers call AAC so.
+        Kind::MpegAudio | Kind::Adts => Box::new(Sniffed::new(track, Some(kind))),
+        kind => plain(kind, track),
+    }
+}
+
+/// For a stream of `kind`, which it is.
+pub(super) fn plain(kind: Kind, track: u32) -> Box<dyn Elementary> {
     match kind {
         Kind::MpegVideo => Box::new(VideoEs::new(track)),
         Kind::H264 => Box::new(NalEs::new(track, Syntax::h264())),
@@ -55,7 +64,7 @@ pub(super) fn new(kind: Kind, track: u32) -> Box<dyn Elementary> {
         Kind::Latm => Box::new(LatmEs::new(track)),
         Kind::Ac3 | Kind::Eac3 => Box::new(AudioEs::<ac3::FrameHeader>::new(track)),
         Kind::Dts => Box::new(AudioEs::<dts::FrameHeader>::new(track)),
-        Kind::Unknown => Box::new(Sniffed::new(track)),
+        Kind::Unknown => Box::new(Sniffed::new(track, None)),
     }
 }
 

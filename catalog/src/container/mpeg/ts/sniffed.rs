@@ -1,4 +1,5 @@
-//! Private data that no descriptor names: sound, where its first bytes are frames of a kind that we know.
+//! Sound that is known by its content: private data that no descriptor names, where its first bytes are frames of a kind
+//! that we know, and what calls itself MPEG audio or AAC and may be the other.
 
 use super::super::CLOCK;
 use super::super::timeline::{Stamp, Timeline};
@@ -18,6 +19,8 @@ const MAX_PIECES: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Sniffed {
     track: u32,
+    /// What it is called, and is where its content says nothing.
+    expected: Option<Kind>,
     state: State,
     junk: u64,
 }
@@ -30,8 +33,19 @@ enum State {
 }
 
 impl Sniffed {
-    pub fn new(track: u32) -> Self {
-        Self { track, state: State::Looking(Vec::new()), junk: 0 }
+    pub fn new(track: u32, expected: Option<Kind>) -> Self {
+        Self { track, expected, state: State::Looking(Vec::new()), junk: 0 }
+    }
+
+    /// It is of `kind`; what came goes there.
+    fn begin(&mut self, kind: Kind, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        let mut es = elementary::plain(kind, self.track);
+        if let State::Looking(pieces) = &mut self.state {
+            for (bytes, stamp) in pieces.drain(..) {
+                es.handle_payload(&bytes, stamp, timeline, out);
+            }
+        }
+        self.state = State::Found(es);
     }
 }
 
@@ -61,21 +75,27 @@ impl Elementary for Sniffed {
         };
         pieces.push((payload.to_vec(), stamp));
         let all: Vec<u8> = pieces.iter().flat_map(|(bytes, _)| bytes.iter().copied()).collect();
-        if let Some(kind) = tell(&all) {
-            let mut es = elementary::new(kind, self.track);
-            for (bytes, stamp) in pieces.drain(..) {
-                es.handle_payload(&bytes, stamp, timeline, out);
-            }
-            self.state = State::Found(es);
-        } else if all.len() > MAX_LOOK || pieces.len() > MAX_PIECES {
+        let enough = all.len() > MAX_LOOK || pieces.len() > MAX_PIECES;
+        if let Some(kind) = tell(&all).or(self.expected.filter(|_| enough)) {
+            self.begin(kind, timeline, out);
+        } else if enough {
             self.junk += all.len() as u64;
             self.state = State::Nothing;
         }
     }
 
     fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        if let (State::Looking(_), Some(kind)) = (&self.state, self.expected) {
+            self.begin(kind, timeline, out);
+        }
         if let State::Found(es) = &mut self.state {
             es.finish(timeline, out);
+        }
+    }
+
+    fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
+        if let State::Found(es) = &mut self.state {
+            es.release_held(out);
         }
     }
 

@@ -78,6 +78,8 @@ fn the_same_in_other_packets() {
             "77 bytes that belong to no packet",
         ),
         ("a stream that moves", moved(), ""),
+        ("AAC that is called MPEG-1 audio", called(3), ""),
+        ("AAC that is called MPEG-2 audio", called(4), ""),
         (
             "late tables",
             changed(|_, packet| {
@@ -115,17 +117,11 @@ fn moved() -> Vec<u8> {
     let packets: Vec<_> = H264_FILM.chunks(PACKET_LEN).collect();
     let begins = |packet: &[u8]| u32::from(pid(packet)) == AUDIO && packet[1] & 0x40 != 0;
     let from = (middle..).find(|&number| begins(packets[number])).unwrap();
-    let map = packets.iter().find(|packet| pid(packet) == MAP).unwrap();
-    let section = 5 + usize::from(map[4]);
-    let len = 3 + usize::from(map[section + 1] & 0xF) * 256 + usize::from(map[section + 2]);
-    let mut new = map.to_vec();
-    new[section + 5] ^= 0b10;
-    // The streams begin after twelve bytes; the sound is the second.
-    let second = section + 12 + 5 + usize::from(new[section + 12 + 4]);
-    assert_eq!(new[second + 2], 1);
-    new[second + 2] = 9;
-    let crc = crc(&new[section..section + len - 4]).to_be_bytes();
-    new[section + len - 4..section + len].copy_from_slice(&crc);
+    let new = map(|section, sound| {
+        section[5] ^= 0b10;
+        assert_eq!(section[sound + 2], 1);
+        section[sound + 2] = 9;
+    });
     changed(|number, packet| {
         let mut packet = packet.to_vec();
         if number >= from && pid(&packet) == MAP {
@@ -136,6 +132,26 @@ fn moved() -> Vec<u8> {
         }
         if number == from { [new.clone(), packet].concat() } else { packet }
     })
+}
+
+/// The packet of the map, changed: its section, and where the sound begins in that.
+fn map(change: impl Fn(&mut [u8], usize)) -> Vec<u8> {
+    let mut packet = H264_FILM.chunks(PACKET_LEN).find(|packet| pid(packet) == MAP).unwrap().to_vec();
+    let start = 5 + usize::from(packet[4]);
+    let section = &mut packet[start..];
+    let len = 3 + usize::from(section[1] & 0xF) * 256 + usize::from(section[2]);
+    // The streams begin after twelve bytes; the sound is the second.
+    let second = 12 + 5 + usize::from(section[12 + 4]);
+    change(section, second);
+    let crc = crc(&section[..len - 4]).to_be_bytes();
+    section[len - 4..len].copy_from_slice(&crc);
+    packet
+}
+
+/// The film with its sound called another kind.
+fn called(kind: u8) -> Vec<u8> {
+    let new = map(|section, sound| section[sound] = kind);
+    changed(|_, packet| if pid(packet) == MAP { new.clone() } else { packet.to_vec() })
 }
 
 #[test]
@@ -254,16 +270,20 @@ fn dts_is_taken_where_it_is_the_only_sound() {
 /// Pictures after the first in a packet have no time of their own; their order of showing gives it.
 #[test]
 fn one_time_for_many_pictures() {
-    let demuxed = demux(&H264_FILM);
-    let (stream, _) = elementary(&demuxed, &demuxed.tracks[0]);
-    let expected: Vec<_> = demuxed.of(VIDEO).map(|sample| (sample.dts, sample.pts)).collect();
-    let (mut es, mut timeline, mut out) = (NalEs::new(1, Syntax::h264()), Timeline::default(), VecDeque::new());
-    let delay = (expected[0].1 - expected[0].0) as u64;
-    let stamp = timeline.stamp_both(900_000 + delay, Some(900_000));
-    es.handle_payload(&stream, Some(stamp), &mut timeline, &mut out);
-    es.finish(&mut timeline, &mut out);
-    let seen: Vec<_> = out.iter().map(|sample| (sample.dts + expected[0].0, sample.pts + expected[0].0)).collect();
-    assert_eq!(seen, expected);
+    let pyramid = ["-c:v", "libx265", "-x265-params", "log-level=none:pools=1:bframes=4:keyint=20", "-c:a", "ac3"];
+    let hevc = film(PICTURE_25, SOUND_48, &pyramid, &["-f", "mpegts"]);
+    for (name, film, syntax) in [("H.264", H264_FILM.as_slice(), Syntax::h264()), ("H.265", &hevc, Syntax::h265())] {
+        let demuxed = demux(film);
+        let (stream, _) = elementary(&demuxed, &demuxed.tracks[0]);
+        let expected: Vec<_> = demuxed.of(VIDEO).map(|sample| (sample.dts, sample.pts)).collect();
+        let (mut es, mut timeline, mut out) = (NalEs::new(1, syntax), Timeline::default(), VecDeque::new());
+        let delay = (expected[0].1 - expected[0].0) as u64;
+        let stamp = timeline.stamp_both(900_000 + delay, Some(900_000));
+        es.handle_payload(&stream, Some(stamp), &mut timeline, &mut out);
+        es.finish(&mut timeline, &mut out);
+        let seen: Vec<_> = out.iter().map(|sample| (sample.dts + expected[0].0, sample.pts + expected[0].0)).collect();
+        assert_eq!(seen, expected, "{name}");
+    }
 }
 
 proptest! {

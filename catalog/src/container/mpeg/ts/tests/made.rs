@@ -37,8 +37,11 @@ fn films_made_by_ffmpeg() {
 fn program_streams_with_what_transport_streams_have() {
     let codecs: &[(&str, &[&str])] = &[
         ("H.264", &["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-c:a", "mp2"]),
-        // Its pictures don't say where they are shown when their packet doesn't.
         ("H.265", &["-c:v", "libx265", "-x265-params", "log-level=none:pools=1:bframes=0", "-c:a", "ac3"]),
+        (
+            "H.265 and B pictures",
+            &["-c:v", "libx265", "-x265-params", "log-level=none:pools=1:bframes=4", "-c:a", "mp2"],
+        ),
         ("MPEG-4 visual", &["-c:v", "mpeg4", "-bf", "2", "-c:a", "libmp3lame"]),
     ];
     for (name, codec) in codecs {
