@@ -79,6 +79,8 @@ pub const MORE: &[Recipe] = &[
     film("msmpeg4v2.avi", "-c:v msmpeg4v2 -c:a adpcm_ms"),
     film("cinepak.avi", "-s 160x120 -c:v cinepak -c:a pcm_u8"),
     film("mjpeg.avi", "-c:v mjpeg -pix_fmt yuvj420p -q:v 4 -c:a pcm_s16le"),
+    film("rgb-top.avi", "-s 160x120 -c:v rawvideo -pix_fmt bgr24 -c:a pcm_u8"),
+    film("rgb-bottom.avi", "-s 162x120 -c:v rawvideo -pix_fmt bgr24 -flipped_raw_rgb 1 -c:a pcm_u8"),
     film("aac.avi", "-c:v mpeg4 -c:a aac"),
     film("wmv1.asf", "-c:v wmv1 -c:a wmav1"),
     film("msmpeg4v2.asf", "-c:v msmpeg4v2 -c:a libmp3lame"),

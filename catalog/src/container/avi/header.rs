@@ -1,5 +1,6 @@
 //! The list of headers, `hdrl`: one list of stream headers, `strl`, a stream.
 
+use super::bitmap;
 use super::limits::{MAX_CHILDREN, MAX_INDEX_PIECES};
 use super::riff::{Chunk, FourCc, chunks, four_cc};
 use super::wave::WaveFormat;
@@ -91,7 +92,7 @@ fn read_stream(list: &[Chunk], frame_us: u32) -> Stream {
                 if picture.compression == FourCc::default() {
                     picture.compression = head.handler;
                 }
-                picture.extra = strf.slice(strf.len().min(PICTURE_LEN)..);
+                picture.extra = strf.slice(strf.len().min(bitmap::HEADER_LEN)..);
                 Media::Video(picture)
             }
             Err(_) => Media::Other("video without a description (strf)".into()),
@@ -138,25 +139,6 @@ fn head(input: &[u8]) -> IResult<&[u8], Head> {
     Ok((input, Head { kind, handler, start, scale, rate, sample_size }))
 }
 
-/// Bytes of `BITMAPINFOHEADER`.
-const PICTURE_LEN: usize = 40;
-
-/// A description whose palette, if it has one, says of each colour that it hides what is behind it. AVI leaves that byte
-/// at zero (`rgbReserved`), which players of AVI know; those of ASF take it for how opaque the colour is.
-pub(super) fn opaque(description: &Bytes) -> Bytes {
-    /// The palette of 256 colours, four bytes each.
-    const MAX_PALETTE: usize = 4 * 256;
-    let bits = description.get(14..16).and_then(|bits| bits.first_chunk()).map_or(0, |bits| u16::from_le_bytes(*bits));
-    if !(1..=8).contains(&bits) || description.len() <= PICTURE_LEN {
-        return description.clone();
-    }
-    let mut description = description.to_vec();
-    for colour in description[PICTURE_LEN..].chunks_exact_mut(4).take(MAX_PALETTE / 4) {
-        colour[3] = 0xFF;
-    }
-    description.into()
-}
-
 fn picture(input: &[u8]) -> IResult<&[u8], Picture> {
     let (input, _size) = le_u32(input)?;
     let (input, width) = le_u32(input)?;
@@ -190,28 +172,4 @@ fn piece(input: &[u8]) -> IResult<&[u8], (u64, u32)> {
     let (input, size) = le_u32(input)?;
     let (input, _duration) = le_u16(input)?;
     Ok((input, (offset, size)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn palettes_are_opaque_and_all_else_stays() {
-        let described = |bits: u8, behind: &[u8]| {
-            let mut description = [0; PICTURE_LEN];
-            description[14] = bits;
-            Bytes::from([&description[..], behind].concat())
-        };
-        let cases: &[(u8, &[u8], &[u8])] = &[
-            (8, &[1, 2, 3, 0, 4, 5, 6, 0], &[1, 2, 3, 0xFF, 4, 5, 6, 0xFF]),
-            (4, &[1, 2, 3, 0, 4, 5], &[1, 2, 3, 0xFF, 4, 5]),
-            (24, &[1, 2, 3, 0], &[1, 2, 3, 0]),
-            (8, &[], &[]),
-        ];
-        for (bits, behind, expected) in cases {
-            assert_eq!(opaque(&described(*bits, behind)), described(*bits, expected), "{bits} bits");
-        }
-        assert_eq!(opaque(&Bytes::from_static(&[8; 20])).len(), 20);
-    }
 }

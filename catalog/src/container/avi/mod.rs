@@ -2,9 +2,10 @@
 //!
 //! The file's own index says where the chunks lie, where it can be believed (`index`); what it doesn't lead to is
 //! found by going through the file (`scan`); `find` puts both together. `track` makes samples of a track's chunks, through `picture`
-//! and `order` or through `sound`; here the tracks are merged by time, and what lies together in the file is
+//! and `order` or through `sound`, or leaves them to ASF, described as `bitmap` does; here the tracks are merged by time, and what lies together in the file is
 //! read together. If a codec has no payload format of its own, all tracks travel in packets of ASF.
 
+mod bitmap;
 mod find;
 mod header;
 mod index;

@@ -1,6 +1,7 @@
 //! One track on its way: which chunks are its next, when they are due, and what becomes of their bytes.
 
-use super::header::{Media, Stream, opaque};
+use super::bitmap::{self, Lines};
+use super::header::{Media, Stream};
 use super::index::{Entry, Key};
 use super::order::Order;
 use super::picture::{self, Codec};
@@ -54,8 +55,8 @@ enum Maker {
         sound: Sound,
         at: i64,
     },
-    /// They stay as they are.
-    Chunks,
+    /// They stay as they are, but for pictures whose lines are turned.
+    Chunks(Option<Lines>),
 }
 
 /// A track before it is decided how all tracks travel.
@@ -92,7 +93,7 @@ impl Candidate {
     pub fn wrap(&self) -> Result<Track, Refused> {
         let stream = self.number + 1;
         let (wrapper, opened) = match &self.stream.media {
-            Media::Video(_) => (Wrapper::video(stream, &opaque(&self.stream.description)), None),
+            Media::Video(_) => (Wrapper::video(stream, &bitmap::for_asf(&self.stream.description)), None),
             Media::Audio(wave) => {
                 // Frames have better times than chunks; samples of PCM stay as they lie.
                 let opened = sound::open(wave, &self.first).ok().filter(|opened| opened.sound.is_framed());
@@ -105,7 +106,11 @@ impl Candidate {
             Some(sound::Opened { sound, sample_rate, .. }) => {
                 (sample_rate, Maker::Sound { sound, at: self.start(sample_rate) })
             }
-            None => (self.timescale().0, Maker::Chunks),
+            None => {
+                let video = matches!(self.stream.media, Media::Video(_));
+                let lines = Lines::of(&self.stream.description).filter(|_| video);
+                (self.timescale().0, Maker::Chunks(lines))
+            }
         };
         let mut track = self.track(wrapper.format(), timescale, maker);
         track.info.timescale = TIMESCALE;
@@ -198,7 +203,8 @@ impl Track {
             Maker::Sound { sound, at } => sound.handle(data, &mut |data, samples| {
                 out.push_back(sound_sample(number, at, data, samples));
             }),
-            Maker::Chunks => {
+            Maker::Chunks(lines) => {
+                let data = if let Some(lines) = lines { lines.turn(data) } else { data };
                 let audio = matches!(self.stream.media, Media::Audio(_));
                 let sync = audio || first || planned.key == Key::Yes;
                 out.push_back(DemuxedSample { track: number, dts: before, pts: before, duration, sync, data });
@@ -215,7 +221,7 @@ impl Track {
             Maker::Sound { sound, at } => sound.finish(&mut |data, samples| {
                 out.push_back(sound_sample(number, at, data, samples));
             }),
-            Maker::Chunks => {}
+            Maker::Chunks(_) => {}
         }
         self.place(from, out);
     }
