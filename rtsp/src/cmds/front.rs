@@ -137,17 +137,14 @@ impl Front {
             timeout: Duration::from_secs(u64::from(config.front.session_timeout_s)),
             ..SessionOptions::default()
         };
-        let limits = ListenerLimits {
+        let mut limits = ListenerLimits {
             connections: config.front.max_connections,
             connections_of_address: config.front.max_connections_per_address,
             outbox: config.front.tcp_queue_kib << 10,
             ..ListenerLimits::default()
         };
         match raise_limit() {
-            Ok(most) if most < config.front.max_connections as u64 => {
-                tracing::warn!(most, "fewer files may be open than front.max_connections: see ulimit -Hn");
-            }
-            Ok(_) => {}
+            Ok(most) => limits.fit(usize::try_from(most).unwrap_or(usize::MAX)),
             Err(error) => tracing::warn!(%error, "the limit on open files stays as it is"),
         }
         let channels = Channels::default();

@@ -2,13 +2,18 @@
 
 use super::{ALONE, still_there};
 use crate::suite::{
+    carry::Carry,
     case::{Case, Verdict, fail, skip},
     context::Context,
     message::Request,
     session::Lower,
     wire::Wire,
 };
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 pub(super) const CASES: &[Case] = &[
     Case::interop(
@@ -55,12 +60,17 @@ pub(super) const CASES: &[Case] = &[
         "viewers are answered while 10,000 connections have said half a request",
         ALONE,
         |c| {
-            let half = format!("OPTIONS {} RTSP/1.0\r\nCSeq: 1\r\n", c.url());
+            // Of whatever comes first on a connection.
+            let half = match (&c.offer.tls, c.options.carry) {
+                (Some(_), _) => "\u{16}\u{3}\u{1}\u{2}".to_owned(),
+                (None, Carry::Plain) => format!("OPTIONS {} RTSP/1.0\r\nCSeq: 1\r\n", c.url()),
+                (None, Carry::Http | Carry::WebSocket) => "GET / HTTP/1.1\r\nHost: a\r\n".to_owned(),
+            };
             let mut wires = Vec::new();
             let most = descriptors().min(CROWD);
             while wires.len() < most {
-                let Ok(mut wire) = c.connect_bare() else { break };
-                let _ = wire.send_quietly(half.as_bytes());
+                let Ok(mut wire) = TcpStream::connect_timeout(&c.offer.address, c.options.patience) else { break };
+                let _ = wire.write_all(half.as_bytes());
                 wires.push(wire);
             }
             c.record.remark(0, &format!("{} connections are open", wires.len()));

@@ -2,6 +2,7 @@
 
 use super::Front;
 use super::connection::{ConnectionTask, LAST_WORDS};
+use super::limits::Guest;
 use crate::net::tunnel::{Base64Decoder, Kind, http, websocket};
 use crate::net::wire::Wire;
 use crate::session::ConnectionId;
@@ -58,12 +59,22 @@ impl Front {
         }
     }
 
+    /// The two ends over which a connection is carried, and their places.
+    fn pair(&self, caller: Caller) -> io::Result<(Guest, UnixStream, UnixStream)> {
+        let Some(places) = self.guests.clone().admit_carried(caller.peer.ip().to_canonical(), &self.limits) else {
+            tracing::warn!(peer = %caller.peer, "too many connections");
+            return Err(io::Error::other("too many connections"));
+        };
+        let (inner, outer) = UnixStream::pair()?;
+        Ok((places, inner, outer))
+    }
+
     /// Carries bytes as they are.
     async fn carry<S>(&self, mut stream: S, first: Vec<u8>, caller: Caller) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (inner, mut outer) = UnixStream::pair()?;
+        let (_places, inner, mut outer) = self.pair(caller)?;
         let carry = async move {
             outer.write_all(&first).await?;
             tokio::io::copy_bidirectional(&mut stream, &mut outer).await.map(drop)
@@ -107,7 +118,7 @@ impl Front {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (inner, outer) = UnixStream::pair()?;
+        let (_places, inner, outer) = self.pair(caller)?;
         let (mut said, feed) = outer.into_split();
         let Some(open) = self.tunnels.open(cookie, caller.peer.ip().to_canonical(), Arc::new(Mutex::new(feed))) else {
             return self.refuse(stream, "400 Bad Request").await;
@@ -160,7 +171,7 @@ impl Front {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let (inner, outer) = UnixStream::pair()?;
+        let (_places, inner, outer) = self.pair(caller)?;
         let (mut said, mut feed) = outer.into_split();
         let (mut from, to) = tokio::io::split(stream);
         let to = Mutex::new(to);
