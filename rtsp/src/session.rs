@@ -128,7 +128,7 @@ pub struct Session {
     pub watching: Option<Watching>,
     /// Of a channel what is kept plays, or did last: not the channel as it is.
     pub behind: bool,
-    /// Where a channel was paused.
+    /// Where it was paused, or its range ended.
     pub paused_at: Option<MediaTime>,
     /// The thread that sends, or will.
     pub worker: WorkerId,
@@ -260,6 +260,7 @@ impl Session {
             tracks: self.play_tracks(),
             start,
             style: SeekStyle::default(),
+            counts_halts: false,
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: self.blocksize,
@@ -319,6 +320,12 @@ impl Session {
         let position = playing.rate.onward(playing.from, played);
         let backward = playing.rate.is_backward();
         Some((if backward { position.max(playing.end) } else { position.min(playing.end) }, playing.end))
+    }
+
+    /// The pause point (RFC 7826 13.4.1): where it plays, or where PLAY goes on.
+    pub fn stands_at(&self, now: Instant) -> MediaTime {
+        let position = self.position(now).map(|(position, _)| position);
+        position.or(self.paused_at).unwrap_or(MediaTime::ZERO)
     }
 
     /// A PAUSE at a later time has succeeded: what plays ends there.
@@ -386,6 +393,8 @@ impl Session {
                 }
                 // A.2: Ready at the end of the range; the session stays until TEARDOWN or its timeout.
                 Ok(ViewerEvent::EndOfStream) => {
+                    let end = self.playing.map(|playing| playing.end);
+                    self.paused_at = end.filter(|end| *end < MediaTime(i64::MAX)).or(self.paused_at);
                     self.stop();
                     self.ended = true;
                 }

@@ -222,6 +222,7 @@ async fn watch(workers: &Workers, channel: &Arc<Channel>, viewer: u64, to: [Dest
         start: Start::Resume,
         behind: None,
         style: SeekStyle::default(),
+        counts_halts: false,
         end: None,
         rate: (Scale::NORMAL, Speed::NORMAL),
         blocksize: None,

@@ -15,7 +15,7 @@
 //! A range starts at a presentation time. Its first sample is due when it [goes](Playback::go), every other one as much
 //! later as it is decoded later. Timestamps go on over seeks as if one range followed the other without a gap
 //! (RFC 2326 appendix B): each range lies on a line that starts where what was sent before ended, the same for all
-//! tracks. A pause does not touch the line. Sender reports pair whole ticks of that line with the wall clock.
+//! tracks. In RTSP 1.0 a pause does not touch the line, in 2.0 the line goes on meanwhile (RFC 7826 C.4). Sender reports pair whole ticks of that line with the wall clock.
 //!
 //! At another scale than 1 the line counts the time in which the pictures are shown, not the film's: it runs as fast as
 //! ever while presentation time runs `scale` times as fast.
@@ -79,6 +79,10 @@ pub struct Playback {
     state: State,
     rate: Rate,
     style: SeekStyle,
+    /// Timestamps count the time in which nothing is delivered (RFC 7826 C.4).
+    counts_halts: bool,
+    /// Since when nothing is, and that isn't counted yet.
+    halted: Option<Instant>,
     /// The presentation time at which the range began, or where it stands while it does not play.
     start: MediaTime,
     end: MediaTime,
@@ -217,6 +221,8 @@ impl Playback {
             state: State::Rewound,
             rate: Rate::NORMAL,
             style: SeekStyle::Rap,
+            counts_halts: false,
+            halted: None,
             start: MediaTime::ZERO,
             origin: now,
             decode_start: MediaTime::ZERO,

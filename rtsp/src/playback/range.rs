@@ -61,9 +61,10 @@ impl Playback {
             true => end.unwrap_or(MediaTime::ZERO),
             false => end.map_or(duration, |end| end.min(duration)),
         };
+        self.count_halt(asked.is_none(), now);
         let before = std::mem::replace(&mut self.rate, rate);
         match asked {
-            Some(asked) => self.seek(asked.min(duration)),
+            Some(asked) => self.seek(asked.min(duration), start == Start::Resume && !backward),
             None if before != rate || rate.scale() != 1.0 => self.change_rate(),
             None => {}
         }
@@ -92,6 +93,22 @@ impl Playback {
     /// How the next range is to be sought.
     pub fn set_style(&mut self, style: SeekStyle) {
         self.style = style;
+    }
+
+    /// Whether timestamps count from now on the time in which nothing is delivered: so RTSP 2.0 has it (RFC 7826 C.4),
+    /// while in 1.0 they go on as if there had been no pause (RFC 2326 appendix B).
+    pub fn set_counts_halts(&mut self, counts: bool) {
+        self.counts_halts = counts;
+    }
+
+    /// Lets the lines go on for as long as nothing was delivered; `here`: so that it goes on where it stands.
+    fn count_halt(&mut self, here: bool, now: Instant) {
+        let Some(since) = self.halted.filter(|_| self.counts_halts) else { return };
+        let halt = now.saturating_duration_since(since);
+        self.halted = Some(now);
+        for track in &mut self.tracks {
+            track.halt(halt, here);
+        }
     }
 
     /// How the range was sought.
@@ -128,6 +145,7 @@ impl Playback {
             return;
         }
         self.state = State::Playing;
+        self.halted = None;
         self.origin = now;
         self.went = now;
         self.began = self.start;
@@ -143,6 +161,9 @@ impl Playback {
     /// sample. Answers the presentation time reached.
     pub fn pause(&mut self, now: Instant) -> MediaTime {
         self.start = self.position(now);
+        if self.state == State::Playing {
+            self.halted = Some(now);
+        }
         if matches!(self.state, State::Playing | State::Armed) {
             self.state = State::Paused;
             self.stall = None;
@@ -191,11 +212,12 @@ impl Playback {
         }
     }
 
-    fn seek(&mut self, asked: MediaTime) {
+    /// `on`: it goes on from where it stands, and may go ahead to a picture as well as back.
+    fn seek(&mut self, asked: MediaTime, on: bool) {
         let numbers: Vec<usize> = self.tracks.iter().map(|track| track.setup.track).collect();
         let sparse = self.rate.selection() == Selection::SyncPictures;
         let place = match self.style {
-            _ if sparse => seek::place_sync(&self.index, &numbers, asked),
+            _ if sparse => seek::place_sync(&self.index, &numbers, asked, on),
             SeekStyle::Rap | SeekStyle::CoRap => seek::place(&self.index, &numbers, asked),
             style => seek::place_exact(&self.index, &numbers, asked, style == SeekStyle::Next),
         };

@@ -85,16 +85,22 @@ fn within(asked: Ticks) -> impl FnMut(&Ticks) -> bool {
     }
 }
 
-/// The same where only sync pictures are sent: each track of pictures begins at its own. Where the others begin is of no
-/// meaning.
-pub(super) fn place_sync(index: &Index, tracks: &[usize], asked: MediaTime) -> Place {
+/// The same where only sync pictures are sent: each track of pictures begins at its own, or with the `nearest`.
+/// Where the others begin is of no meaning.
+pub(super) fn place_sync(index: &Index, tracks: &[usize], asked: MediaTime, nearest: bool) -> Place {
+    let sync = |track: &Track, time: MediaTime| {
+        let (before, time) = (sync_at_or_before(track, time), track.clock().ticks(time));
+        let far = |at: usize| track.samples.get(at).map_or(i64::MAX, |sample| (sample.pts.0 - time.0).abs());
+        let after = track.samples.sync_at_or_after(time).filter(|after| nearest && far(*after) < far(before));
+        after.unwrap_or(before)
+    };
     let known = || tracks.iter().filter_map(|track| index.tracks.get(*track));
     let leader = known().find(|track| track.format.media() == Media::Video).or_else(|| known().next());
     let first = leader.and_then(|leader| {
-        let sample = leader.samples.get(sync_at_or_before(leader, asked))?;
+        let sample = leader.samples.get(sync(leader, asked))?;
         Some(leader.clock().time(sample.pts))
     });
-    let places = known().map(|track| (sync_at_or_before(track, asked), None));
+    let places = known().map(|track| (sync(track, asked), None));
     Place { start: first.unwrap_or(MediaTime::ZERO).max(MediaTime::ZERO), tracks: places.collect() }
 }
 

@@ -119,6 +119,7 @@ impl Playback {
         if !self.is_waiting() && self.is_drained() && self.tracks.iter().all(|track| track.done) && now >= self.over() {
             let presentation = self.ends_presentation();
             self.start = self.end;
+            self.halted = Some(self.due(self.finish).min(now));
             self.state = if presentation { State::Rewound } else { State::Paused };
             self.release();
             self.event = Some(PlaybackEvent::Ended { presentation });

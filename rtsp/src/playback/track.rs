@@ -137,6 +137,15 @@ impl TrackPlay {
         }
     }
 
+    /// So long nothing was sent, which the line counts; `here`: what comes next comes later by that.
+    pub(super) fn halt(&mut self, halt: Duration, here: bool) {
+        let ticks = self.clock.ticks(MediaTime::ZERO.plus(halt)).0;
+        self.reached = self.reached.map(|reached| reached.saturating_add(ticks));
+        if here {
+            self.move_line(self.line.saturating_add(ticks));
+        }
+    }
+
     /// Takes a line over on which presentation time zero is `zero` and all up to `reached` was sent.
     pub(super) fn take_line(&mut self, zero: RtpTimestamp, reached: MediaTime) {
         (self.zero, self.line, self.anchor) = (zero, 0, Ticks(0));

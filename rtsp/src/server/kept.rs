@@ -41,7 +41,7 @@ impl Server {
         let Some(window) = watching.window.clone() else { return Err(Refusal::no_session()) };
         let position = watching.live.position(now);
         let (place, end) = asked(request, session.has_played(), position, &window)
-            .map_err(|refusal| if v2::speaks(request) { v2::with_media_range(refusal, session) } else { refusal })?;
+            .map_err(|refusal| v2::refused_range(request, refusal, session, now))?;
         let playing = session.position(now);
         let at = match (place, playing) {
             (Place::Now, _) => None,
@@ -67,7 +67,8 @@ impl Server {
             return self.play_live(request, session, id, NptRange { start: Some(Npt::Now), end: None }, now);
         };
         if end.is_some_and(|end| end <= at) {
-            return Err(invalid_range("the range ends before it starts"));
+            let refusal = invalid_range("the range ends before it starts");
+            return Err(v2::refused_range(request, refusal, session, now));
         }
         let rate = rate.unwrap_or((Scale::NORMAL, Speed::NORMAL));
         let tracks = session.tracks().iter().map(|track| track.track);
@@ -80,6 +81,7 @@ impl Server {
             behind: Some(Behind { window, at, snapshot: None }),
             end,
             rate,
+            counts_halts: v2::speaks(request),
             ..session.request(start)
         };
         Ok(Step::Play(session.worker, Box::new(play), id))

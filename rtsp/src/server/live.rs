@@ -10,7 +10,7 @@ use crate::playback::Rate;
 use crate::session::{Session, SessionId};
 use crate::worker::Start;
 use rtp::clock::MediaTime;
-use rtsp_types::headers::{MEDIA_RANGE, RANGE};
+use rtsp_types::headers::RANGE;
 use std::time::{Duration, Instant};
 
 /// All that can be had of a channel that keeps nothing.
@@ -31,11 +31,7 @@ impl Server {
         let Some(watching) = &session.watching else { return Err(Refusal::no_session()) };
         if !is_now(range.start, watching.live.position(now)) {
             let refusal = invalid_range("a channel can only be watched as it is now");
-            return Err(if v2::speaks(request) {
-                refusal.field(MEDIA_RANGE, range_of_all(watching, now))
-            } else {
-                refusal
-            });
+            return Err(v2::refused_range(request, refusal, session, now));
         }
         if let Some((position, _)) = session.position(now) {
             // It is watched already: nothing changes.

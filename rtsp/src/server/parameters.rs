@@ -71,8 +71,7 @@ impl Server {
         let body: String = names.iter().map(line).collect();
         let mut reply = reply(StatusCode::Ok);
         if asks_fields(request) {
-            let position = session.position(now).map(|(position, _)| position);
-            let position = position.or(counted.as_ref().map(|counted| counted.position)).unwrap_or(MediaTime::ZERO);
+            let position = position(session, counted.as_ref(), now);
             let info = counted.as_ref().map(|counted| counted.info.as_slice()).unwrap_or_default();
             v2::fill_fields(request, &mut reply, session, position, info);
         }
@@ -100,14 +99,17 @@ pub(super) fn set(request: &Request) -> Outcome {
     Err(refusal)
 }
 
+/// Where it is: the worker knows of waits for bytes, which the session hears nothing of.
+fn position(session: &Session, counted: Option<&ViewerStatistics>, now: Instant) -> MediaTime {
+    counted.map_or_else(|| session.stands_at(now), |counted| counted.position)
+}
+
 fn value(name: &str, session: &Session, counted: Option<&ViewerStatistics>, now: Instant) -> String {
+    let position = position(session, counted, now);
     let counted = counted.cloned().unwrap_or_default();
     let told = |seconds: f64| if counted.reports > 0 { format!("{seconds:.6}") } else { "unknown".to_owned() };
     match name {
-        "position" => {
-            let position = session.position(now).map_or(counted.position, |(position, _)| position);
-            format!("{:.3}", position.as_secs_f64())
-        }
+        "position" => format!("{:.3}", position.as_secs_f64()),
         "duration" if session.watching.is_some() => "unknown".to_owned(),
         "duration" => format!("{:.3}", session.index.duration.as_secs_f64()),
         "state" => format!("{:?}", session.state()),

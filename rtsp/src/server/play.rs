@@ -11,7 +11,7 @@ use crate::session::{Session, SessionId, State};
 use crate::worker::{PlayError, PlayReply, PlayRequest, Start, TrackInfo};
 use rtp::clock::MediaTime;
 use rtp::format::Media;
-use rtsp_types::headers::{MEDIA_RANGE, RANGE, RTP_INFO, SCALE, SPEED, USER_AGENT};
+use rtsp_types::headers::{RANGE, RTP_INFO, SCALE, SPEED, USER_AGENT};
 use std::time::{Duration, Instant};
 
 /// Players round the end of `a=range`: a start or end this close to the film's end is the end.
@@ -60,10 +60,12 @@ impl Server {
         let rate = rate.unwrap_or((Scale::NORMAL, Speed::NORMAL));
         let backward = rate.0.0 < 0.0;
         let duration = session.index.duration;
-        check_range(start, end, duration, backward).map_err(|refusal| match v2::speaks(request) {
-            true => refusal.field(MEDIA_RANGE, v2::media_range(session)),
-            false => refusal,
-        })?;
+        check_range(start, end, duration, backward)
+            .and_then(|()| match start {
+                Start::Resume => v2::check_resume(request, session, backward, now),
+                Start::At(_) => Ok(()),
+            })
+            .map_err(|refusal| v2::refused_range(request, refusal, session, now))?;
         let end = end.filter(|end| backward || end.plus(ROUNDING) < duration);
         // 10.5: it waits for what plays, where that will end by itself.
         // RFC 7826 13.4.3 has it replaced.
@@ -76,7 +78,8 @@ impl Server {
             .promise(&self.admission, &index.media.nodes, demand)
             .map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?;
         let style = v2::seek_style(request);
-        let play = PlayRequest { style, end, rate, queue, ..session.request(start) };
+        let counts_halts = v2::speaks(request);
+        let play = PlayRequest { style, counts_halts, end, rate, queue, ..session.request(start) };
         Ok(Step::Play(session.worker, Box::new(play), id))
     }
 
@@ -93,7 +96,9 @@ impl Server {
             session.not_played();
         }
         let played = played.map_err(|error| match error {
-            PlayError::Range { .. } => invalid_range("the range starts behind the end"),
+            PlayError::Range { .. } => {
+                v2::refused_range(request, invalid_range("the range starts behind the end"), session, now)
+            }
             PlayError::Queue(_) => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),
             PlayError::Full(_) => Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()),
             PlayError::Over | PlayError::Stopped => Refusal::new(StatusCode::ServiceUnavailable, error.to_string()),

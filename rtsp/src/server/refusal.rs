@@ -11,17 +11,17 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) reason: Cow<'static, str>,
     /// What would have been allowed.
-    pub(super) field: Option<(HeaderName, String)>,
+    pub(super) fields: Vec<(HeaderName, String)>,
     pub(super) body: Option<(&'static str, String)>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Box<Self> {
-        Box::new(Self { status, reason: reason.into(), field: None, body: None })
+        Box::new(Self { status, reason: reason.into(), fields: Vec::new(), body: None })
     }
 
     pub(super) fn field(mut self: Box<Self>, name: HeaderName, value: impl Into<String>) -> Box<Self> {
-        self.field = Some((name, value.into()));
+        self.fields.push((name, value.into()));
         self
     }
 
@@ -48,7 +48,7 @@ impl Refusal {
     pub(super) fn into_step(self) -> Step {
         tracing::info!(status = u16::from(self.status), reason = %self.reason, "refused");
         let mut reply = reply(self.status);
-        if let Some((name, value)) = self.field {
+        for (name, value) in self.fields {
             reply.insert_header(name, value);
         }
         if let Some((kind, body)) = self.body {

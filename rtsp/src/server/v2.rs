@@ -114,9 +114,31 @@ fn film_properties(index: &Index) -> String {
     format!("Random-Access={gap:.3}, Immutable, Unlimited, Scales=\"{scales}\"")
 }
 
-/// A refused range (13.4.1).
-pub(super) fn with_media_range(refusal: Box<Refusal>, session: &Session) -> Box<Refusal> {
-    refusal.field(MEDIA_RANGE, media_range(session))
+/// A refused range: in 2.0 it says what there is, and where it stands (13.4.1).
+pub(super) fn refused_range(request: &Request, refusal: Box<Refusal>, session: &Session, now: Instant) -> Box<Refusal> {
+    if !speaks(request) || refusal.status != StatusCode::InvalidRange {
+        return refusal;
+    }
+    let stands = match &session.watching {
+        Some(watching) if session.position(now).is_none() => watching.live.position(now),
+        _ => session.stands_at(now),
+    };
+    refusal.field(MEDIA_RANGE, media_range(session)).field(RANGE, Range::npt(stands, None).to_string())
+}
+
+/// Who asks to go on from where nothing is left is refused (13.4.1); 1.0 lets it begin anew.
+pub(super) fn check_resume(
+    request: &Request,
+    session: &Session,
+    backward: bool,
+    now: Instant,
+) -> Result<(), Box<Refusal>> {
+    let stands = session.stands_at(now);
+    let over = if backward { stands <= MediaTime::ZERO } else { stands >= session.index.duration };
+    match speaks(request) && over && session.watching.is_none() {
+        true => Err(Refusal::new(StatusCode::InvalidRange, "nothing is left to play from here")),
+        false => Ok(()),
+    }
 }
 
 /// All that there is.

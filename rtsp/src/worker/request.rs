@@ -46,6 +46,8 @@ pub struct PlayRequest {
     pub start: Start,
     /// How near to a time that was asked for it begins.
     pub style: SeekStyle,
+    /// Whether timestamps count the time of a pause (RFC 7826 C.4).
+    pub counts_halts: bool,
     /// Where it ends, half-open; `None` is the end of the presentation.
     pub end: Option<MediaTime>,
     /// How fast; what can't be had becomes the nearest that can.

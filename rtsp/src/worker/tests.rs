@@ -77,6 +77,7 @@ impl Stage {
             tracks: tracks.collect(),
             start,
             style: SeekStyle::Rap,
+            counts_halts: false,
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: None,

@@ -137,6 +137,7 @@ impl Viewer {
     fn arm(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {
         let rate = self.rate(request);
         self.playback.set_style(request.style);
+        self.playback.set_counts_halts(request.counts_halts);
         let (range, info) = self.playback.play(request.start, request.end, rate, now)?;
         self.ways = ways(request, udp);
         self.events = request.events.clone();

@@ -84,7 +84,7 @@ fn a_session_in_one_go_and_to_its_end() {
             > 2.0 PLAY film | Session: $S | Range: npt=10-15 \n < 200
             > 2.0 PLAY film | Session: $S | Range: npt=20-25 \n < 200 | RTP-Info: url=
             = pause, play At(MediaTime(10000000000)) Some(MediaTime(15000000000)) 2 tracks, go, play At(MediaTime(20000000000)) Some(MediaTime(25000000000)) 2 tracks, go
-            > 2.0 PLAY film | Session: $S | Range: npt=99- \n < 457 | Media-Range: npt=0.000-60.000
+            > 2.0 PLAY film | Session: $S | Range: npt=99- \n < 457 | Media-Range: npt=0.000-60.000 | Range: npt=20.
             > 2.0 PLAY film/track1 | Session: $S \n < 460
             > 2.0 TEARDOWN film/track1 | Session: $S \n < 455
             > 2.0 GET_PARAMETER film | Session: $S | Range: | Media-Range: \n < 200 | Range: npt=20. | Media-Range: = npt=0.000-60.000

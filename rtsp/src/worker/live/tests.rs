@@ -101,6 +101,7 @@ impl Stage {
             tracks: tracks.into_iter().map(track).collect(),
             start: Start::Resume,
             style: SeekStyle::Rap,
+            counts_halts: false,
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: None,
