@@ -133,6 +133,11 @@ impl Captured {
             .collect()
     }
 
+    /// Whether it only repeats what was lost (RFC 4588, [MS-RTSP] 2.2.3), so that nothing of it may come.
+    pub fn repeats(&self) -> bool {
+        ["RTX", "X-WMS-RTX"].contains(&self.encoding.0.as_str())
+    }
+
     /// `video H264`.
     pub fn name(&self) -> String {
         format!("{} {}", self.media.kind, self.encoding.0)

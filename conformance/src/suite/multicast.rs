@@ -4,10 +4,11 @@ use crate::suite::{
     case::{Case, Need, Verdict, ensure, fail, skip},
     context::Context,
     message::{Request, Response, parameter},
-    packets::{Block, compound},
+    packets::{Block, Rtp, compound},
 };
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
+    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
@@ -42,9 +43,15 @@ const CASES: &[Case] = &[
         let (mut wire, id, answer) = joined(c)?;
         let socket = join(&answer)?;
         wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", &id))?;
-        let came = received(&socket, Duration::from_secs(4));
+        let came = received_with_hops(&socket, Duration::from_secs(4));
         leave(c, &mut wire, &id);
-        ensure(came.is_some(), "packets in the group", "none for 4 s")
+        let (bytes, hops) = came.ok_or_else(|| fail("packets in the group", "none for 4 s"))?;
+        Rtp::read(&bytes, Instant::now()).map_err(|came| fail("RTP packets in the group", came))?;
+        let told = answer.parameter("Transport", "ttl").and_then(|ttl| ttl.parse::<i32>().ok());
+        let (Some(told), Some(hops)) = (told, hops) else { return Ok(()) };
+        // Routers take one off each.
+        let mine = c.offer.address.ip() == wire.local()?.ip();
+        ensure(if mine { hops == told } else { hops <= told }, format!("a TTL of {told} on the wire"), hops)
     }),
     Case::must(
         "MC-03",
@@ -116,9 +123,47 @@ const CASES: &[Case] = &[
             let multicast = host.parse::<Ipv4Addr>().is_ok_and(|host| host.is_multicast());
             ensure(!multicast || ttl.is_some(), "c=IN IP4 GROUP/TTL", value)?;
         }
+        let description = &c.offer.description;
+        let lines = description.session.iter().chain(description.media.iter().flat_map(|media| &media.lines));
+        for (_, value) in lines.filter(|(kind, value)| *kind == 'c' && value.starts_with("IN IP6")) {
+            // GROUP/COUNT at most.
+            ensure(value.matches('/').count() < 2, "c=IN IP6 GROUP: no TTL", value)?;
+        }
         Ok(())
     }),
+    Case::must(
+        "MC-12",
+        "RFC 4570 3",
+        "a=source-filter names sources, of the group's kind of address and without a ttl",
+        &[Need::Tracks],
+        |c| {
+            let description = &c.offer.description;
+            let of_tracks = description.media.iter().flat_map(|media| media.attributes("source-filter"));
+            let all: Vec<&str> = description.attribute("source-filter").into_iter().chain(of_tracks).collect();
+            if all.is_empty() {
+                return Err(skip("no a=source-filter in the description"));
+            }
+            all.into_iter().try_for_each(|value| ensure(is_filter(value), "incl IN IP4 GROUP SOURCE", value))
+        },
+    ),
 ];
+
+/// RFC 4570 3: `filter-mode nettype address-types dest-address src-list`.
+fn is_filter(value: &str) -> bool {
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let [mode, "IN", kind, group, sources @ ..] = words.as_slice() else { return false };
+    let of_kind = |address: &str| match *kind {
+        "IP4" => address.parse::<Ipv4Addr>().is_ok(),
+        "IP6" => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        // "*": names, which may mean either.
+        other => other == "*" && address.parse::<IpAddr>().is_err(),
+    };
+    let named = |address: &&str| of_kind(address) || address.parse::<IpAddr>().is_err() && !address.contains('/');
+    ["incl", "excl"].contains(mode)
+        && (*group == "*" || of_kind(group))
+        && !sources.is_empty()
+        && sources.iter().all(named)
+}
 
 fn joined(c: &Context) -> Verdict<(crate::suite::wire::Wire, String, Response)> {
     let mut wire = c.connect()?;
@@ -163,4 +208,50 @@ fn received(socket: &UdpSocket, wait: Duration) -> Option<Vec<u8>> {
         }
     }
     None
+}
+
+/// The next datagram, with the hops that it may still go, where the system tells them.
+fn received_with_hops(socket: &UdpSocket, wait: Duration) -> Option<(Vec<u8>, Option<i32>)> {
+    let (on, size) = (1i32, libc::socklen_t::try_from(size_of::<i32>()).ok()?);
+    // SAFETY: the option's value is a live int of this size for the length of the call.
+    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_RECVTTL, (&raw const on).cast(), size) };
+    socket.set_read_timeout(Some(wait)).ok()?;
+    let (mut bytes, mut control) = ([0u8; 2048], [0u64; 8]);
+    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: an msghdr of zeroes is one without name, parts and control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    // SAFETY: all that the header points to is live and as long as it says.
+    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
+    let bytes = bytes.get(..usize::try_from(length).ok()?)?.to_vec();
+    // SAFETY: the header was filled in by recvmsg; what it gives lies within `control`, which is aligned for it.
+    let first = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() };
+    let told = first.filter(|head| (head.cmsg_level, head.cmsg_type) == (libc::IPPROTO_IP, libc::IP_TTL));
+    // SAFETY: control data of this type is an int.
+    let hops = told.map(|head| unsafe { libc::CMSG_DATA(head).cast::<i32>().read_unaligned() });
+    Some((bytes, hops))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn source_filters_are_judged() {
+        let cases = [
+            ("incl IN IP4 232.1.2.3 192.0.2.1", true),
+            ("incl IN IP4 * 192.0.2.1 192.0.2.2", true),
+            ("excl IN IP6 ff35::1 2001:db8::1", true),
+            ("incl IN * * source.example", true),
+            ("incl IN IP4 232.1.2.3/16 192.0.2.1", false),
+            ("incl IN IP4 232.1.2.3", false),
+            ("incl IN IP6 232.1.2.3 192.0.2.1", false),
+            ("only IN IP4 232.1.2.3 192.0.2.1", false),
+            ("", false),
+        ];
+        for (value, good) in cases {
+            assert_eq!(super::is_filter(value), good, "{value}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::suite::{
     case::{Verdict, fail},
     context::Context,
     message::{Request, Response},
-    packets::{Block, Rtp, compound},
+    packets::{Block, Rtp, compound, sequence_step},
     wire::Wire,
 };
 use std::{
@@ -210,6 +210,14 @@ impl Session {
         self.packets.iter().filter(|packet| packet.track == track && !packet.rtcp).count()
     }
 
+    /// How many steps of a track's sequence numbers are not 1; over UDP those back or far ahead.
+    pub fn jumps(&self, track: usize) -> Verdict<usize> {
+        let tcp = self.tracks.iter().all(|track| track.sockets.is_none());
+        let packets = self.rtp(track)?;
+        let steps = packets.iter().zip(packets.iter().skip(1)).map(|(a, b)| sequence_step(a.sequence, b.sequence));
+        Ok(steps.filter(|step| if tcp { *step != 1 } else { !(1..LOST).contains(step) }).count())
+    }
+
     /// How many RTP packets of all tracks came after `since`.
     pub fn count_since(&self, since: Instant) -> usize {
         self.packets.iter().filter(|packet| !packet.rtcp && packet.at > since).count()
@@ -222,6 +230,9 @@ impl Session {
         self.packets.clear();
     }
 }
+
+/// So many datagrams may be lost in a row on their way.
+const LOST: i32 = 50;
 
 /// A pair of sockets on an even port and the next (RFC 3550 11).
 pub fn ports(ip: IpAddr) -> Verdict<(UdpSocket, UdpSocket)> {

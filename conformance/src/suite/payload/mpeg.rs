@@ -1,7 +1,10 @@
 //! MPEG-1/2 video, MPEG audio and transport streams (RFC 2250), MPEG-4 visual (RFC 6416).
 
 use super::{clock_rate, marked_ends, of, packets};
-use crate::suite::case::{Case, Need, ensure};
+use crate::suite::{
+    case::{Case, Need, ensure, skip},
+    packets::{Rtp, sequence_step, timestamp_step},
+};
 
 const MPV: &[Need] = &[Need::Encoding("MPV"), Need::EachTransport];
 const MPA: &[Need] = &[Need::Encoding("MPA"), Need::EachTransport];
@@ -56,6 +59,28 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     ),
+    Case::must("PAY-MPV-06", "RFC 2250 3.4", "B and E tell where slices begin and end", MPV, |c| {
+        of(c, "MPV", |track| {
+            for pair in track.rtp.windows(2) {
+                let [packet, next] = pair else { continue };
+                let told = |packet: &Rtp, bit: u8| packet.payload.get(2).is_some_and(|byte| byte & bit != 0);
+                let wrong = |what: &str| format!("{what} (seq {})", packet.sequence);
+                let begins = begins_slice(&packet.payload);
+                ensure(
+                    told(packet, 0x10) == begins,
+                    "B where a slice begins",
+                    wrong(if begins { "no B" } else { "B" }),
+                )?;
+                // A sequence's end code may stand alone.
+                if !has_slice(&packet.payload) || sequence_step(packet.sequence, next.sequence) != 1 {
+                    continue;
+                }
+                let ends = starts(&next.payload).is_some();
+                ensure(told(packet, 0x08) == ends, "E where a slice ends", wrong(if ends { "no E" } else { "E" }))?;
+            }
+            Ok(())
+        })
+    }),
     Case::must("PAY-MPV-05", "RFC 2250 2, 3.3", "video has a clock of 90 kHz", MPV, |c| clock_rate(c, "MPV", 90_000)),
     Case::must(
         "PAY-MPA-01",
@@ -76,6 +101,29 @@ pub(super) const CASES: &[Case] = &[
     }),
     Case::must("PAY-MP2T-02", "RFC 2250 2", "transport streams have a clock of 90 kHz", MP2T, |c| {
         clock_rate(c, "MP2T", 90_000)
+    }),
+    Case::must("PAY-MP2T-03", "RFC 2250 2", "timestamps go with the program clock reference", MP2T, |c| {
+        of(c, "MP2T", |track| {
+            let mut first: Option<(u16, u64, u32)> = None;
+            for packet in &track.rtp {
+                for (pid, pcr) in packet.payload.chunks(188).filter_map(clock_reference) {
+                    let (mine, began, timestamp) = *first.get_or_insert((pid, pcr, packet.timestamp));
+                    if pid != mine {
+                        continue;
+                    }
+                    // A marker says that the timestamp jumps.
+                    if packet.marker {
+                        first = Some((pid, pcr, packet.timestamp));
+                        continue;
+                    }
+                    let off = timestamp_step(timestamp, packet.timestamp) as f64 - (pcr as f64 - began as f64);
+                    let wrong = format!("{:.1} ms off at seq {}", off / 90.0, packet.sequence);
+                    // It is that of the payload's first byte, which is some packets from the one with the reference.
+                    ensure(off.abs() < 90_000.0 * 0.08, "timestamps as far apart as the references", wrong)?;
+                }
+            }
+            first.map(drop).ok_or_else(|| skip("no program clock reference within the capture"))
+        })
     }),
     Case::must("PAY-MP4V-01", "RFC 6416 5.2", "the marker is on the last packet of each VOP", MP4V, |c| {
         marked_ends(c, "MP4V-ES")
@@ -117,8 +165,8 @@ fn mpv(payload: &[u8]) -> Result<(), String> {
     if !(1..=4).contains(&kind) {
         return Err(format!("picture type {kind}"));
     }
-    if kind == 1 && d != 0 {
-        return Err(format!("motion fields {d:#04x} in an I picture"));
+    if kind == 1 && d != 0 || kind == 2 && d & 0xf0 != 0 {
+        return Err(format!("motion fields {d:#04x} in a picture of type {kind}"));
     }
     let extension = if a & 4 != 0 { 4 } else { 0 };
     let body = rest.get(extension..).unwrap_or_default();
@@ -129,9 +177,42 @@ fn mpv(payload: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn mpv_headers(payload: &[u8]) -> Result<(), String> {
+/// What stands behind the video-specific header.
+fn mpv_body(payload: &[u8]) -> &[u8] {
     let skip = if payload.first().is_some_and(|byte| byte & 4 != 0) { 8 } else { 4 };
-    let body = payload.get(skip..).unwrap_or_default();
+    payload.get(skip..).unwrap_or_default()
+}
+
+/// The start code at a payload's start.
+fn starts(payload: &[u8]) -> Option<u8> {
+    mpv_body(payload).strip_prefix(&[0, 0, 1]).and_then(|rest| rest.first().copied())
+}
+
+fn has_slice(payload: &[u8]) -> bool {
+    starts(payload).is_none() || mpv_body(payload).windows(4).any(is_slice)
+}
+
+/// Whether a slice begins the payload, or headers and then a slice do.
+fn begins_slice(payload: &[u8]) -> bool {
+    starts(payload).is_some_and(|code| (1..=0xaf).contains(&code) || mpv_body(payload).windows(4).any(is_slice))
+}
+
+fn is_slice(four: &[u8]) -> bool {
+    matches!(four, [0, 0, 1, 1..=0xaf])
+}
+
+/// PID and program clock reference of a transport packet, at 90 kHz (ISO 13818-1 2.4.3.4).
+fn clock_reference(packet: &[u8]) -> Option<(u16, u64)> {
+    let &[0x47, high, low, control, length, flags, a, b, c, d, e, ..] = packet else { return None };
+    if control & 0x20 == 0 || length < 7 || flags & 0x10 == 0 {
+        return None;
+    }
+    let base = u64::from(u32::from_be_bytes([a, b, c, d])) << 1 | u64::from(e >> 7);
+    Some((u16::from_be_bytes([high & 0x1f, low]), base))
+}
+
+fn mpv_headers(payload: &[u8]) -> Result<(), String> {
+    let body = mpv_body(payload);
     let mut codes = body
         .windows(4)
         .enumerate()

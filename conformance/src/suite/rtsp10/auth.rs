@@ -92,6 +92,28 @@ pub(super) const CASES: &[Case] = &[
         c.status("a nonce of one's own", &answer, &[401])
     }),
     Case::interop(
+        "R1-AUT-02f",
+        "RFC 7616 3.3; ffmpeg, live555",
+        "who knows the password and has an old nonce is told so: stale=true",
+        AUTH,
+        |c| {
+            for mut challenge in digests(&challenged(c)?)? {
+                for (name, value) in &mut challenge.parameters {
+                    if name == "nonce" {
+                        *value = "bm90LW15LW5vbmNl".into();
+                    }
+                }
+                let answer = answered(c, &challenge, |c| user(c).map(|(_, password)| password), None)?;
+                c.status("an old nonce", &answer, &[401])?;
+                let stale =
+                    |challenge: &Challenge| challenge.get("stale").is_some_and(|it| it.eq_ignore_ascii_case("true"));
+                let told = Challenge::all(&answer).iter().any(stale);
+                ensure(told, "stale=true: players that have sent the password once ask for it else", answer.brief())?;
+            }
+            Ok(())
+        },
+    ),
+    Case::interop(
         "R1-AUT-03",
         "CVE-2020-6095, CVE-2019-7732, CVE-2019-9215",
         "Authorization that makes no sense is refused",

@@ -30,12 +30,13 @@ pub(super) const CASES: &[Case] = &[
         session.wire.ok(&session.request("OPTIONS"))?;
         session.play(None)?;
         session.collect(Duration::from_millis(600))?;
+        let before = session.count(0);
         session.wire.ok(&session.request("OPTIONS"))?;
-        session.forget();
         session.collect(Duration::from_secs(1))?;
-        let came = session.count(0);
         session.tear_down();
-        ensure(came > 0, "packets after OPTIONS while playing", "none for 1 s")
+        ensure(session.count(0) > before, "packets after OPTIONS while playing", "none for 1 s")?;
+        let jumps = session.jumps(0)?;
+        ensure(jumps == 0, "sequence numbers that run on", format!("{jumps} jumps"))
     }),
     Case::interop(
         "R1-OPT-03",
@@ -101,5 +102,10 @@ fn unsupported(c: &mut Context, header: &str, feature: &str) -> Verdict {
         ensure(named, format!("Unsupported: {feature} in {method}'s answer"), answer.brief())?;
         ensure(answer.header("Session").is_none(), "no session is made", answer.brief())?;
     }
-    Ok(())
+    let mut session = c.session_of(&[0])?;
+    let answer = session.wire.ask(&session.request("PLAY").header(header, feature))?;
+    session.collect(Duration::from_millis(600))?;
+    session.tear_down();
+    c.status(&format!("PLAY with {header}: {feature}"), &answer, &[551])?;
+    ensure(session.count(0) == 0, "nothing is played", format!("{} packets", session.count(0)))
 }

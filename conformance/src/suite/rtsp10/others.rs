@@ -60,8 +60,32 @@ pub(super) const CASES: &[Case] = &[
             let mut wire = c.connect()?;
             let request = Request::new("SETUP", &url).header("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1");
             let answer = wire.ask(&request.header("Blocksize", "600"))?;
-            super::end(c, &mut wire, answer.session().unwrap_or(""));
-            c.status("Blocksize: 600", &answer, &[200])
+            c.status("Blocksize: 600", &answer, &[200])?;
+            let id = answer.session().unwrap_or("").to_owned();
+            wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", &id))?;
+            let _ = wire.listen(Duration::from_secs(1))?;
+            let longest = wire.frames.iter().filter(|frame| frame.channel == 0).map(|frame| frame.bytes.len()).max();
+            super::end(c, &mut wire, &id);
+            let longest = longest.ok_or_else(|| fail("packets", "none for 1 s"))?;
+            let Some(told) = answer.header("Blocksize").and_then(|bytes| bytes.trim().parse::<usize>().ok()) else {
+                return Ok(());
+            };
+            // The header is the lower layers', the payload's format may need some bytes of its own.
+            ensure(longest <= told + 12 + 64, format!("payloads of {told} bytes, as the answer says"), longest)
+        },
+    ),
+    Case::interop(
+        "R1-SET-20b",
+        "RFC 2326 12.6, 11.3.4",
+        "where a Bandwidth of 1 kbit/s is too little, 453 leaves no session behind",
+        &[Need::Tracks],
+        |c| {
+            let mut wire = c.connect()?;
+            let answer = wire.ask(&first_setup(c)?.header("Bandwidth", "1000"))?;
+            let id = answer.session().unwrap_or("").to_owned();
+            super::end(c, &mut wire, &id);
+            c.status("Bandwidth: 1000", &answer, &[200, 453])?;
+            ensure(answer.status == 200 || id.is_empty(), "no session is made", answer.brief())
         },
     ),
     Case::interop("R1-SET-20", "RFC 2326 12.6", "a Bandwidth header is taken", &[Need::Tracks], |c| {

@@ -33,6 +33,17 @@ pub(super) const CASES: &[Case] = &[
         }
         ensure(answer.text().contains("no-such-parameter"), "no-such-parameter in the body", answer.text())
     }),
+    Case::must("R1-PAR-05", "RFC 2326 11.3.9", "SET_PARAMETER of what can only be read gets 458", TRACKS, |c| {
+        // Names of RFC 2326 10.8, and what servers call the place that they play.
+        for name in ["packets_received", "jitter", "position", "stream_state", "duration"] {
+            if parameter(c, "GET_PARAMETER", Some(("text/parameters", &format!("{name}\r\n"))))?.status != 200 {
+                continue;
+            }
+            let answer = parameter(c, "SET_PARAMETER", Some(("text/parameters", &format!("{name}: 1\r\n"))))?;
+            return c.status(&format!("SET_PARAMETER {name}"), &answer, &[458]);
+        }
+        Err(skip("the server's parameters have names of its own"))
+    }),
     Case::must(
         "R1-PAR-06",
         "RFC 2326 10 (table 2), 11.3.1",

@@ -16,8 +16,12 @@ pub(super) const CASES: &[Case] = &[
         forms(c, &[("npt=0:00:02.25-", 2.25), ("npt=00:00:02-", 2.0)])
     }),
     Case::must("R1-PLA-09c", "RFC 2326 3.6", "npt without a start", FILM, |c| {
+        c.at_least(4.0)?;
         let answer = played(c, "npt=-3")?;
-        c.status("npt=-3", &answer, &[200])
+        c.status("npt=-3", &answer, &[200])?;
+        let (start, stop) = range_of(&answer)?;
+        let good = start.abs() < 0.5 && stop.is_some_and(|stop| (stop - 3.0).abs() < 0.5);
+        ensure(good, "Range: npt=0-3", answer.brief())
     }),
     Case::must("R1-PLA-10", "RFC 2326 10.5", "the answer's range has the unit of the request", FILM, |c| {
         for range in ["npt=1-", "smpte=0:00:01-", "clock=20260101T000000Z-"] {
@@ -34,6 +38,13 @@ pub(super) const CASES: &[Case] = &[
         for range in ["smpte=0:00:02-", "smpte=0:00:02:10.5-", "smpte-25=0:00:02:12-", "smpte-30-drop=0:00:02:12-"] {
             let answer = played(c, range)?;
             c.status(range, &answer, &[200, 456, 501])?;
+            if answer.status == 200 {
+                let (unit, value) =
+                    answer.header("Range").and_then(|value| value.trim().split_once('=')).unwrap_or_default();
+                let first = value.split('-').next().and_then(seconds);
+                let good = Some(unit) == range.split('=').next() && first.is_some_and(|first| first < 4.0);
+                ensure(good, format!("the unit of {range}, from there or just before"), answer.brief())?;
+            }
         }
         Ok(())
     }),
@@ -63,6 +74,13 @@ pub(super) const CASES: &[Case] = &[
         c.status("npt=1-;time= in the past", &answer, &[200, 400, 501])
     }),
 ];
+
+/// Whole seconds of an SMPTE time (RFC 2326 3.5).
+fn seconds(time: &str) -> Option<f64> {
+    let mut parts = time.trim().split(':');
+    let mut part = || parts.next()?.parse::<f64>().ok();
+    Some(part()? * 3600.0 + part()? * 60.0 + part()?)
+}
 
 /// Each form is taken, and begins at its time or at a sync sample just before.
 fn forms(c: &mut Context, forms: &[(&str, f64)]) -> Verdict {

@@ -43,6 +43,15 @@ pub(super) const CASES: &[Case] = &[
     Case::interop("R1-SES-02d", "VLC", "an interleaved session stays while its connection drains", TCP_WAIT, |c| {
         kept(c, Lower::Tcp, |_, _| Ok(()))
     }),
+    Case::interop("R1-SES-02e", "RFC 2326 A.2; ONVIF", "SET_PARAMETER keeps a UDP session", UDP_WAIT, |c| {
+        if !c.offer.public.iter().any(|method| method == "SET_PARAMETER") {
+            return Err(skip("SET_PARAMETER is not in Public"));
+        }
+        kept(c, Lower::Udp, |session, _| session.wire.ok(&session.request("SET_PARAMETER")).map(drop))
+    }),
+    Case::interop("R1-SES-02f", "RFC 2326 A.2", "PLAY without Range keeps a UDP session", UDP_WAIT, |c| {
+        kept(c, Lower::Udp, |session, _| session.wire.ok(&session.request("PLAY")).map(drop))
+    }),
     Case::must(
         "R1-SES-04",
         "RFC 2326 12.37",

@@ -106,6 +106,12 @@ fn one_track(c: &mut Context) -> Verdict {
     session.forget();
     session.collect(Duration::from_millis(1500))?;
     let (gone, other) = (session.count(0), session.count(1));
+    if answer.status == 200 && session.tracks.len() == 2 {
+        let url = session.tracks.get(1).map(|track| track.url.clone()).unwrap_or_default();
+        session.wire.ok(&Request::new("TEARDOWN", &url).header("Session", &session.id))?;
+        let after = session.wire.ask(&session.request("PLAY"))?;
+        c.status("PLAY after TEARDOWN of the last track", &after, &[454])?;
+    }
     session.tear_down();
     ensure(other > 0, "packets of the other track", "none for 1.5 s")?;
     ensure(

@@ -197,11 +197,23 @@ fn udp_answer(c: &mut Context) -> Verdict {
 
 fn channels(c: &mut Context) -> Verdict {
     for pair in ["0-1", "4-5", "200-201"] {
-        let answer = taken(c, &format!("RTP/AVP/TCP;unicast;interleaved={pair}"))?;
+        let mut wire = c.connect()?;
+        let line = format!("RTP/AVP/TCP;unicast;interleaved={pair}");
+        let answer = wire.ok(&Request::new("SETUP", &c.control(0)?).header("Transport", line))?;
         let used = answer.parameter("Transport", "interleaved").unwrap_or("none").to_owned();
         let (a, b) = used.split_once('-').unwrap_or(("", ""));
         let good = a.parse::<u8>().is_ok_and(|a| b.parse::<u8>() == Ok(a.wrapping_add(1)));
         ensure(good, format!("interleaved={pair}, or another pair"), &used)?;
+        let id = answer.session().unwrap_or("").to_owned();
+        wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", &id))?;
+        let _ = wire.listen(Duration::from_millis(800))?;
+        let mut channels: Vec<u8> = wire.frames.iter().map(|frame| frame.channel).collect();
+        end(c, &mut wire, &id);
+        channels.sort_unstable();
+        channels.dedup();
+        let told = |channel: &u8| [a, b].contains(&channel.to_string().as_str());
+        let sent = !channels.is_empty() && channels.iter().all(told);
+        ensure(sent, format!("packets on the channels {used}"), format!("on {channels:?}"))?;
     }
     let answer = asked(c, "RTP/AVP/TCP;unicast;interleaved=256-257")?;
     if answer.status == 200 {

@@ -45,8 +45,26 @@ pub(super) const CASES: &[Case] = &[
         let answer = session.wire.ask(&request)?;
         session.tear_down();
         c.status("PLAY after the end", &answer, &[457])?;
-        ensure(answer.header("Media-Range").is_some(), "Media-Range", answer.brief())
+        ensure(answer.header("Media-Range").is_some(), "Media-Range", answer.brief())?;
+        // The pause point: nothing was played yet.
+        ensure(start_of(&answer)?.abs() < 0.5, "Range: npt=0-...", answer.brief())
     }),
+    Case::should(
+        "R2-PLA-11",
+        "RFC 7826 13.4.1",
+        "PLAY without Range at the end gets 457, with the pause point",
+        FILM,
+        |c| {
+            let length = c.at_least(4.0)?;
+            let mut session = whole(c)?;
+            session.play(Some(&format!("npt={:.3}-", length - 1.0)))?;
+            first_notice(&mut session)?;
+            let answer = session.wire.ask(&session.request("PLAY"))?;
+            session.tear_down();
+            c.status("PLAY at the end", &answer, &[457])?;
+            ensure(start_of(&answer)? > length - 1.5, format!("Range: npt={length}-..."), answer.brief())
+        },
+    ),
     Case::must("R2-PLA-03", "RFC 7826 13.4.3", "PLAY while playing replaces what is played", FILM, |c| {
         let length = c.at_least(6.0)?;
         let mut session = whole(c)?;
@@ -68,7 +86,9 @@ pub(super) const CASES: &[Case] = &[
         let answer = session.play(Some("npt=-4"))?;
         session.tear_down();
         let start = start_of(&answer)?;
-        ensure(start.abs() < 0.5, "Range: npt=0-4", answer.brief())
+        let stop = answer.header("Range").and_then(|value| npt(value.split('-').nth(1)?));
+        let good = start.abs() < 0.5 && stop.is_some_and(|stop| (stop - 4.0).abs() < 0.5);
+        ensure(good, "Range: npt=0-4", answer.brief())
     }),
     Case::must("R2-PLA-05", "RFC 7826 13.4.6", "npt=now- is answered with a time", LIVE, |c| {
         let mut session = whole(c)?;
@@ -111,10 +131,17 @@ pub(super) const CASES: &[Case] = &[
     Case::should("R2-PLA-08", "RFC 7826 18.45", "RTP-Info has the syntax of 2.0", FILM, |c| {
         let mut session = whole(c)?;
         let answer = session.play(Some("npt=0-"))?;
+        session.collect(Duration::from_secs(1))?;
         session.tear_down();
         let value = answer.header("RTP-Info").ok_or_else(|| fail("RTP-Info", answer.brief()))?;
         let formed = value.contains("url=\"") && value.contains("ssrc=") && value.contains("seq=");
-        ensure(formed, "url=\"...\" ssrc=HEX:seq=...;rtptime=...", value)
+        ensure(formed, "url=\"...\" ssrc=HEX:seq=...;rtptime=...", value)?;
+        for track in 0..session.tracks.len() {
+            let Some(packet) = session.rtp(track)?.into_iter().next() else { continue };
+            let told = value.to_uppercase().contains(&format!("SSRC={:08X}:", packet.ssrc));
+            ensure(told, format!("ssrc={:08X}:, the packets' own", packet.ssrc), value)?;
+        }
+        Ok(())
     }),
     Case::must(
         "R2-PLA-09",
@@ -134,16 +161,16 @@ pub(super) const CASES: &[Case] = &[
         let mut session = whole(c)?;
         session.play(Some("npt=0-"))?;
         session.collect(Duration::from_millis(600))?;
+        let mut points = Vec::new();
         for state in ["Play", "Ready"] {
             let answer = session.pause()?;
-            ensure(
-                answer.header("Range").is_some(),
-                format!("Range in the answer to PAUSE in {state}"),
-                answer.brief(),
-            )?;
+            let start = start_of(&answer)?;
+            let place = (0.0..6.0).contains(&start);
+            ensure(place, format!("the pause point in the Range of the answer to PAUSE in {state}"), answer.brief())?;
+            points.push(start);
         }
         session.tear_down();
-        Ok(())
+        ensure(points.first() == points.last(), "one pause point", format!("{points:?}"))
     }),
     Case::must("R2-TEA-01", "RFC 7826 13.7.1", "TEARDOWN of one track while playing gets 455", SEVERAL, |c| {
         let mut session = whole(c)?;
@@ -154,6 +181,24 @@ pub(super) const CASES: &[Case] = &[
         session.tear_down();
         c.status("TEARDOWN of a track while playing", &answer, &[455])
     }),
+    Case::must(
+        "R2-TEA-02",
+        "RFC 7826 13.7.1, 18.49",
+        "TEARDOWN of one track in Ready leaves the session, and the last one ends it",
+        SEVERAL,
+        |c| {
+            let mut session = session(c, &[0, 1])?;
+            for (place, track) in session.tracks.iter().enumerate() {
+                let request = Request::new("TEARDOWN", &track.url).version("RTSP/2.0").header("Session", &session.id);
+                let answer = session.wire.ok(&request)?;
+                let (lives, told) = (place == 0, answer.header("Session").is_some());
+                let expected = if lives { "Session: one track is left" } else { "no Session: it is gone" };
+                ensure(lives == told, expected, answer.brief())?;
+            }
+            let answer = session.wire.ask(&session.request("PLAY"))?;
+            c.status("PLAY after all tracks were torn down", &answer, &[454])
+        },
+    ),
     Case::must("R2-PAR-01", "RFC 7826 13.8", "GET_PARAMETER fills in Range, RTP-Info and Media-Range", FILM, |c| {
         let mut session = whole(c)?;
         session.play(Some("npt=0-"))?;
@@ -178,7 +223,7 @@ pub(super) const CASES: &[Case] = &[
             session.play(Some("npt=0-"))?;
             session.collect(Duration::from_millis(1200))?;
             session.pause()?;
-            session.collect(Duration::from_millis(500))?;
+            session.collect(HALTED)?;
             let before = session.rtp(0)?;
             session.forget();
             session.play(None)?;
@@ -189,7 +234,13 @@ pub(super) const CASES: &[Case] = &[
             ensure(last.ssrc == first.ssrc, "the same SSRC", format!("{:08x}", first.ssrc))?;
             let step = sequence_step(last.sequence, first.sequence);
             ensure((1..50).contains(&step), "sequence numbers that run on", format!("a step of {step}"))?;
-            ensure(timestamp_step(last.timestamp, first.timestamp) > -90_000, "timestamps that run on", first.timestamp)
+            let encoding = c.offer.description.media.first().and_then(|media| media.encoding());
+            let clock = encoding.map_or(90_000.0, |(_, clock)| f64::from(clock));
+            let counted = timestamp_step(last.timestamp, first.timestamp) as f64 / clock;
+            let halted = first.at.duration_since(last.at).as_secs_f64();
+            // Pictures come in decoding order, some frames early or late.
+            let good = (counted - halted).abs() < 0.6;
+            ensure(good, format!("timestamps that count the {halted:.2} s of the halt"), format!("{counted:.2} s"))
         },
     ),
     Case::must(
@@ -208,6 +259,9 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
 ];
+
+/// How long nothing is delivered.
+const HALTED: Duration = Duration::from_millis(2500);
 
 fn start_of(answer: &Response) -> Verdict<f64> {
     let start = answer.header("Range").and_then(|value| npt(value.trim().strip_prefix("npt=")?.split('-').next()?));
@@ -241,6 +295,7 @@ fn the_end(c: &mut Context) -> Verdict {
     let length = c.at_least(4.0)?;
     let mut session = whole(c)?;
     session.play(Some(&format!("npt={:.3}-", length - 1.0)))?;
+    let cseq = session.wire.cseq();
     let notice = first_notice(&mut session)?;
     ensure(notice.first.starts_with("PLAY_NOTIFY "), "PLAY_NOTIFY", &notice.first)?;
     ensure(notice.header("Notify-Reason") == Some("end-of-stream"), "Notify-Reason: end-of-stream", notice.brief())?;
@@ -250,6 +305,20 @@ fn the_end(c: &mut Context) -> Verdict {
     // The session is still in Play (13.4.1), so PAUSE is answered 200.
     session.pause()?;
     session.tear_down();
+    let end = notice.header("Range").and_then(|value| npt(value.split('-').nth(1)?));
+    let told = end.is_some_and(|end| (end - length).abs() < 0.5);
+    ensure(told, format!("the end in Range: npt=-{length:.3}"), notice.brief())?;
+    ensure(notice.body.is_empty(), "no body", notice.brief())?;
+    let status = notice.header("Request-Status").unwrap_or("");
+    let formed = status.contains(&format!("cseq={cseq}")) && status.contains("status=200");
+    ensure(formed, format!("Request-Status: cseq={cseq} status=200 ..."), status)?;
+    let infos = notice.header("RTP-Info").unwrap_or("").to_owned();
+    for track in 0..session.tracks.len() {
+        let Some(last) = session.rtp(track)?.pop() else { continue };
+        let told =
+            infos.contains(&format!("seq={};", last.sequence)) || infos.ends_with(&format!("seq={}", last.sequence));
+        ensure(told, format!("seq={} in RTP-Info, the last packet's", last.sequence), &infos)?;
+    }
     Ok(())
 }
 

@@ -99,5 +99,12 @@ pub const TS: &[(&str, Fault)] = &[
             }
         }),
     ),
+    (
+        "PAY-MP2T-03",
+        Rtp(|p, _| {
+            let time = u32::from_be_bytes(p[4..8].try_into().unwrap());
+            p[4..8].copy_from_slice(&(time / 2).to_be_bytes());
+        }),
+    ),
     ("PAY-MP2T-02", Sdp(|s| s.replace("MP2T/90000", "MP2T/45000"))),
 ];

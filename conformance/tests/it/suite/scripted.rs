@@ -36,8 +36,22 @@ const LATM_IN_BAND: &str = "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 MP4A-LATM/44100\
 const PCMU: &str = "m=audio 0 RTP/AVP 0\r\n";
 const T140: &str = "m=text 0 RTP/AVP 96\r\na=rtpmap:96 t140/1000\r\n";
 
+const AVPF: &str = "m=video 0 RTP/AVPF 96\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:* nack\r\n";
+const AVP_FB: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=rtcp-fb:* nack\r\n";
+const MUX: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=rtcp-mux\r\n";
+const MUX_72: &str = "m=video 0 RTP/AVP 72\r\na=rtpmap:72 H264/90000\r\na=rtcp-mux\r\n";
+const RTX: &str = "m=video 0 RTP/AVP 96 97\r\na=rtpmap:96 H264/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n";
+const RTX_95: &str =
+    "m=video 0 RTP/AVP 96 97\r\na=rtpmap:96 H264/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=95\r\n";
+const FILTER: &str = "m=video 0 RTP/AVP 32\r\na=source-filter: incl IN IP4 232.1.2.3 192.0.2.1\r\n";
+const FILTER_TTL: &str = "m=video 0 RTP/AVP 32\r\na=source-filter: incl IN IP4 232.1.2.3/16 192.0.2.1\r\n";
+
 /// Case, what it takes, what it doesn't.
 pub const SCRIPTS: &[(&str, Script, Script)] = &[
+    ("RTP-11", script(AVPF, &[]), script(AVP_FB, &[])),
+    ("RTP-12", script(MUX, &[]), script(MUX_72, &[])),
+    ("RTP-13", script(RTX, &[]), script(RTX_95, &[])),
+    ("MC-12", script(FILTER, &[]), script(FILTER_TTL, &[])),
     ("PAY-AMR-01", script(AMR, &[(true, 0, &[0xf0, 0x3c, 1, 2])]), script(AMR, &[(true, 0, &[0xf1, 0x3c, 1, 2])])),
     (
         "PAY-ASF-01",

@@ -41,6 +41,21 @@ pub const SENT: &[(&str, Fault)] = &[
             }
         }),
     ),
+    (
+        "R1-OPT-02",
+        Rtp(|p, n| {
+            if now_and_then(n, 9) {
+                p.clear()
+            }
+        }),
+    ),
+    (
+        "R1-PAU-02",
+        Rtp(|p, n| {
+            *n += 1;
+            p[2] ^= (*n / 50) as u8;
+        }),
+    ),
     ("R1-SCA-02", Rtp(|p, _| edit(p, 4, |v| v.wrapping_mul(2)))),
     ("R1-INT-01", Rtp(|p, _| p[0] = 0x40)),
     (
@@ -189,6 +204,15 @@ pub const SENT: &[(&str, Fault)] = &[
         }),
     ),
     (
+        "RTCP-02e",
+        Rtcp(|p, n| {
+            if p[1] == 200 {
+                *n += 1;
+                edit(p, 16, |v| v.wrapping_add(*n * 400_000))
+            }
+        }),
+    ),
+    (
         "RTCP-03b",
         Rtcp(|p, n| {
             *n += 1;
@@ -321,6 +345,30 @@ pub const SENT_OTHER: &[(&str, Fault)] = &[
         Rtp(|p, n| {
             if !is_audio(p) && now_and_then(n, 7) {
                 p[1] ^= 0x80
+            }
+        }),
+    ),
+    (
+        "PAY-MPV-06",
+        Rtp(|p, n| {
+            if !is_audio(p) && now_and_then(n, 7) {
+                p[14] ^= 0x10
+            }
+        }),
+    ),
+    (
+        "PAY-MPV-06",
+        Rtp(|p, n| {
+            if !is_audio(p) && now_and_then(n, 7) {
+                p[14] ^= 0x08
+            }
+        }),
+    ),
+    (
+        "PAY-MPV-01",
+        Rtp(|p, _| {
+            if !is_audio(p) && p[14] & 7 == 2 {
+                p[15] |= 0x10
             }
         }),
     ),

@@ -13,6 +13,12 @@ fn play(request: &str) -> bool {
     request.starts_with("PLAY ")
 }
 
+/// The timestamp runs half as fast.
+fn halve_time(packet: &mut [u8]) {
+    let time = u32::from_be_bytes(packet[4..8].try_into().unwrap());
+    packet[4..8].copy_from_slice(&(time / 2).to_be_bytes());
+}
+
 /// Faults of a channel of which something is kept.
 pub const KEPT: &[(&str, Fault)] =
     &[("R2-PLA-10", Answer(|_, a| a.replace("scale-change", "media-properties-update")))];
@@ -30,6 +36,7 @@ pub const TWO: &[(&str, Fault)] = &[
     ("R2-HDR-05", Status(|q| q.contains("NoSuchSession42"), 200)),
     ("R2-CAP-01", Lose("Supported")),
     ("R2-CAP-02", Lose("Unsupported")),
+    ("R2-CAP-02", Answer(|_, a| a.replace("Unsupported: x-nope", "Unsupported: x-nope, play.basic"))),
     ("R2-OPT-01", Answer(|_, a| a.replace("SET_PARAMETER", "X"))),
     ("R2-CON-01", Status(torn, 500)),
     ("R2-CON-02", Close(|q| q.contains("no-such-presentation"))),
@@ -60,16 +67,26 @@ pub const TWO: &[(&str, Fault)] = &[
     ("R2-PIP-01", Lose("Session")),
     ("R2-PLA-01", Lose("Seek-Style")),
     ("R2-PLA-02", Lose("Media-Range")),
+    ("R2-PLA-02", Answer(|q, a| if play(q) { with(a, "Range", "npt=24-24") } else { a })),
     ("R2-PLA-03", Answer(|q, a| if play(q) { with(a, "Range", "npt=0-24") } else { a })),
     ("R2-PLA-04", Status(|q| q.contains("npt=-4"), 400)),
+    ("R2-PLA-04", Answer(|q, a| if play(q) { with(a, "Range", "npt=0-24") } else { a })),
     ("R2-PLA-06", Answer(|_, a| a.replace("end-of-stream", "x"))),
+    ("R2-PLA-06", Answer(|_, a| if a.starts_with("PLAY_NOTIFY") { with(a, "Range", "npt=-9") } else { a })),
+    ("R2-PLA-06", Answer(|_, a| a.replace("Request-Status: cseq=", "Request-Status: cseq=1"))),
+    ("R2-PLA-06", Answer(|_, a| if a.starts_with("PLAY_NOTIFY") { a.replace("seq=", "seq=0") } else { a })),
     ("R2-PLA-06b", Answer(|_, a| if a.starts_with("PLAY_NOTIFY") { with(a, "Scale", "1") } else { a })),
     ("R2-PAR-01", Lose("Media-Range")),
     ("R2-PLA-07", Status(play, 200)),
     ("R2-PLA-08", Answer(|_, a| a.replace("ssrc=", "s="))),
+    ("R2-PLA-08", Rtp(|p, _| p[9] ^= 1)),
     ("R2-PLA-09", Answer(|q, a| if play(q) { with(a, "Seek-Style", "Next") } else { a })),
+    ("R2-PLA-11", Status(play, 200)),
     ("R2-PAU-01", Lose("Range")),
+    ("R2-PAU-01", Answer(|q, a| if q.starts_with("PAUSE") { with(a, "Range", "npt=20-24") } else { a })),
     ("R2-TEA-01", Status(torn, 200)),
+    ("R2-TEA-02", Lose("Session")),
+    ("R2-RTP-01", Rtp(|p, _| halve_time(p))),
     (
         "R2-RTP-01",
         Rtp(|p, n| {
