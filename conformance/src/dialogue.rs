@@ -2,10 +2,13 @@
 //!
 //! The recordings' own notation: `T+1.234 #2` heads what happened on TCP connection 2, `C: ` is a line that the
 //! client wrote, `S: ` one that the server wrote, `C$` stands for interleaved frames and `CU` for UDP of the client.
+//! What went through an HTTP tunnel stands there as text, too.
 
+mod needs;
+mod ours;
 mod replay;
 
-pub use replay::{Replay, replay};
+pub use replay::{Replay, Stage, replay};
 
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
@@ -33,8 +36,11 @@ pub struct Event {
 /// What a client did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
-    /// A request: its lines without line ends, the empty one left out, and the status that it got when recorded.
-    Request(Vec<String>, Option<u16>),
+    /// A request: its lines without line ends, the empty one left out, those of its body, and the status that it got when
+    /// recorded.
+    Request(Vec<String>, Vec<String>, Option<u16>),
+    /// The head of a GET or POST, which open a tunnel.
+    Http(Vec<String>),
     /// An interleaved frame on this channel.
     Frame(u8),
     /// A datagram from the port of the n-th SETUP: RTP or RTCP, with these bytes where they are known.
@@ -78,17 +84,25 @@ pub fn read(path: &Path) -> Result<Dialogue> {
         } else if let Some(line) = line.strip_prefix("C: ").or_else(|| (line == "C:").then_some("")) {
             match (&mut request, line.is_empty()) {
                 (Some(lines), true) => {
-                    dialogue.events.push(Event { at, connection, act: Act::Request(std::mem::take(lines), None) });
+                    let lines = std::mem::take(lines);
+                    let http = lines.first().is_some_and(|first| first.contains(" HTTP/1."));
+                    let act = if http { Act::Http(lines) } else { Act::Request(lines, Vec::new(), None) };
+                    dialogue.events.push(Event { at, connection, act });
                     request = None;
                 }
                 (Some(lines), false) => lines.push(line.to_owned()),
-                (None, false) if line.ends_with("RTSP/1.0") => request = Some(vec![line.to_owned()]),
-                (None, _) => {}
+                (None, false) if begins(line) => request = Some(vec![line.to_owned()]),
+                (None, false) => {
+                    if let Some(Event { act: Act::Request(_, body, None), .. }) = dialogue.events.last_mut() {
+                        body.push(line.to_owned());
+                    }
+                }
+                (None, true) => {}
             }
-        } else if let Some(rest) = line.strip_prefix("S: RTSP/1.0 ") {
-            let status = rest.split_whitespace().next().and_then(|word| word.parse().ok());
+        } else if let Some(rest) = line.strip_prefix("S: RTSP/") {
+            let status = rest.split_whitespace().nth(1).and_then(|word| word.parse().ok());
             let unanswered = dialogue.events.iter_mut().find_map(|event| match &mut event.act {
-                Act::Request(_, answer @ None) if event.connection == connection => Some(answer),
+                Act::Request(_, _, answer @ None) if event.connection == connection => Some(answer),
                 _ => None,
             });
             if let Some(answer) = unanswered {
@@ -107,4 +121,9 @@ pub fn read(path: &Path) -> Result<Dialogue> {
     }
     ensure!(!dialogue.events.is_empty(), "{}: no client said anything", path.display());
     Ok(dialogue)
+}
+
+/// Whether a line is the first of a message of the client's.
+fn begins(line: &str) -> bool {
+    [" RTSP/1.0", " RTSP/2.0", " HTTP/1.0", " HTTP/1.1"].iter().any(|version| line.ends_with(version))
 }

@@ -1,20 +1,24 @@
 //! Saying a dialogue again.
 
-use super::{Act, Dialogue, Event};
-use crate::client::{self, Response};
+use super::{Act, Dialogue, Event, needs::Asked, ours::Pair};
+use crate::{
+    client::{self, Response},
+    suite::digest::Challenge,
+};
 use anyhow::{Context, Result, bail, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{
     collections::BTreeMap,
     io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream, UdpSocket},
+    net::{SocketAddr, TcpStream},
     time::{Duration, Instant},
 };
 
 /// What came of saying a dialogue again.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
-    /// Method and status of each request, in order.
-    pub answers: Vec<(String, u16)>,
+    /// Of each request its method, the status of its answer, and whether it named a user, in order.
+    pub answers: Vec<(String, u16, bool)>,
     /// What a player would have stumbled over.
     pub faults: Vec<String>,
     /// RTP packets received.
@@ -24,47 +28,75 @@ pub struct Replay {
 /// Waits between two requests are cut to this: the recordings hold minutes of play.
 const LONGEST_WAIT: Duration = Duration::from_millis(400);
 
+/// So soon after PLAY's answer something must come, on a busy machine, too.
+const FIRST_PACKET: Duration = Duration::from_secs(15);
+
+/// To whom a dialogue is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<'a> {
+    /// The server.
+    pub server: SocketAddr,
+    /// The presentation; for who publishes, what takes it.
+    pub url: &'a str,
+    /// Name and password that it knows the player by.
+    pub user: (&'a str, &'a str),
+}
+
 struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
-/// Where a track comes in over UDP.
-struct Pair {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
-    server_port: u16,
-    /// As the answer told it. Whoever had this port before may still be played to.
-    ssrc: Option<u32>,
-}
-
-struct Replayer<'a> {
-    server: SocketAddr,
-    url: &'a str,
+pub(super) struct Replayer<'a> {
+    pub(super) stage: Stage<'a>,
+    /// Methods of the dialogue.
+    methods: Vec<String>,
+    /// What is published, as it was recorded.
+    pub(super) published: Option<String>,
+    /// The challenges of the last 401.
+    pub(super) challenges: Vec<Challenge>,
+    /// GETs of tunnels by their POSTs.
+    tunnels: BTreeMap<u32, u32>,
+    /// Cookie and connection of the last GET.
+    opened: Option<(String, u32)>,
     connections: BTreeMap<u32, Connection>,
     /// Recorded SETUP URIs in order of appearance.
-    setups: Vec<String>,
+    pub(super) setups: Vec<String>,
     /// Control URIs of our own description.
-    controls: Vec<String>,
-    session: Option<String>,
+    pub(super) controls: Vec<String>,
+    pub(super) session: Option<String>,
     /// Of each SETUP over UDP.
-    sockets: Vec<Pair>,
+    pub(super) sockets: Vec<Pair>,
+    /// URLs set up in this session, as they were said.
+    tracks: Vec<String>,
     replay: Replay,
     playing: bool,
     /// Set up and not torn down.
     sessions: usize,
 }
 
-/// Says `dialogue` to `server` about the presentation at `url`.
-pub fn replay(dialogue: &Dialogue, server: SocketAddr, url: &str) -> Result<Replay> {
+/// Says `dialogue` again.
+pub fn replay(dialogue: &Dialogue, stage: Stage<'_>) -> Result<Replay> {
+    let words = dialogue.events.iter().filter_map(|event| match &event.act {
+        Act::Request(lines, ..) => lines.first()?.split_whitespace().next(),
+        _ => None,
+    });
+    let mut methods: Vec<String> = words.map(str::to_owned).collect();
+    methods.sort_unstable();
+    methods.dedup();
     let mut replayer = Replayer {
-        server,
-        url,
+        stage,
+        methods,
+        published: None,
+        challenges: Vec::new(),
+        tunnels: BTreeMap::new(),
+        opened: None,
         connections: BTreeMap::new(),
         setups: Vec::new(),
         controls: Vec::new(),
         session: None,
         sockets: Vec::new(),
+        tracks: Vec::new(),
         replay: Replay::default(),
         playing: false,
         sessions: 0,
@@ -82,7 +114,8 @@ pub fn replay(dialogue: &Dialogue, server: SocketAddr, url: &str) -> Result<Repl
 impl Replayer<'_> {
     fn act(&mut self, event: &Event) -> Result<()> {
         match &event.act {
-            Act::Request(lines, _) => self.request(event.connection, lines),
+            Act::Request(lines, body, recorded) => self.request(event.connection, lines, body, *recorded),
+            Act::Http(lines) => self.tunnel(event.connection, lines),
             Act::Frame(channel) => {
                 let report = receiver_report();
                 let mut frame = vec![b'$', *channel, 0, report.len() as u8];
@@ -96,7 +129,7 @@ impl Replayer<'_> {
                     let report = receiver_report();
                     let bytes = if bytes.is_empty() { &report[..] } else { bytes };
                     let (socket, port) = if *rtcp { (rtcp_socket, port + 1) } else { (rtp_socket, *port) };
-                    socket.send_to(bytes, (self.server.ip(), port))?;
+                    socket.send_to(bytes, (self.stage.server.ip(), port))?;
                 }
                 Ok(())
             }
@@ -109,77 +142,126 @@ impl Replayer<'_> {
 
     fn connection(&mut self, number: u32) -> Result<&mut Connection> {
         if !self.connections.contains_key(&number) {
-            let stream = TcpStream::connect(self.server)?;
+            let stream = TcpStream::connect(self.stage.server)?;
             stream.set_nodelay(true)?;
             self.connections.insert(number, Connection { stream, read: Vec::new() });
         }
         self.connections.get_mut(&number).context("no connection")
     }
 
-    fn request(&mut self, number: u32, lines: &[String]) -> Result<()> {
+    /// Opens one half of a tunnel; a GET is answered, a POST is not.
+    fn tunnel(&mut self, number: u32, lines: &[String]) -> Result<()> {
+        let text = lines.join("\r\n") + "\r\n\r\n";
+        self.connection(number)?.stream.write_all(text.as_bytes()).context("opening a tunnel")?;
+        let cookie =
+            lines.iter().find_map(|line| line.to_lowercase().strip_prefix("x-sessioncookie:").map(str::to_owned));
+        let cookie = cookie.context("a tunnel without a cookie")?;
+        if text.starts_with("POST ") {
+            let (_, get) =
+                self.opened.take().filter(|(opened, _)| *opened == cookie).context("a POST without its GET")?;
+            self.tunnels.insert(number, get);
+            return Ok(());
+        }
+        let (status, head, _) = self.response(number)?;
+        ensure!(status == 200 && head.contains("application/x-rtsp-tunnelled"), "no tunnel: {head}");
+        self.opened = Some((cookie, number));
+        Ok(())
+    }
+
+    fn request(&mut self, number: u32, lines: &[String], body: &[String], recorded: Option<u16>) -> Result<()> {
         let mut words = lines[0].split_whitespace();
         let (method, uri) = (words.next().unwrap_or("").to_owned(), words.next().unwrap_or("").to_owned());
+        if method == "ANNOUNCE" {
+            self.published = Some(uri.clone());
+        }
         let uri = self.our_uri(&method, &uri);
-        let mut text = format!("{method} {uri} RTSP/1.0\r\n");
+        let body: String = body.iter().map(|line| format!("{line}\r\n")).collect();
+        let mut said = vec![format!("{method} {uri} {}", words.next().unwrap_or("RTSP/1.0"))];
+        let mut named = false;
         for line in &lines[1..] {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));
             let value = match name.to_ascii_lowercase().as_str() {
                 "session" => self.our_session(value),
                 "transport" => self.our_transport(value)?,
+                "content-length" => format!(" {}", body.len()),
+                "authorization" => {
+                    // What was refused for its nonce is said with an old one here, too.
+                    let old = recorded == Some(401);
+                    named = !old && !value.contains("username=\"\"");
+                    self.our_authorization(value, &method, &uri, old)
+                }
                 _ => value.to_owned(),
             };
-            text.push_str(&format!("{name}:{value}\r\n"));
+            said.push(format!("{name}:{value}"));
         }
-        text.push_str("\r\n");
-        self.connection(number)?.stream.write_all(text.as_bytes()).context("sending a request")?;
-        let (status, head, body) = self.response(number)?;
-        self.replay.answers.push((method.clone(), status));
+        let text = said.join("\r\n") + "\r\n\r\n" + &body;
+        let get = self.tunnels.get(&number).copied();
+        let bytes = if get.is_some() { STANDARD.encode(text) } else { text };
+        self.connection(number)?.stream.write_all(bytes.as_bytes()).context("sending a request")?;
+        if get.is_some_and(|get| !self.connections.contains_key(&get)) {
+            // The player has closed what answers come on, and waits for none.
+            return Ok(());
+        }
+        let (status, head, body) = self.response(get.unwrap_or(number))?;
+        self.replay.answers.push((method.clone(), status, named));
+        let answer = Response { status, head, body };
         let ranged = lines.iter().any(|line| line.to_ascii_lowercase().starts_with("range:"));
-        self.after(&method, ranged, status, &head, &body)
+        let asked = Asked {
+            method: &method,
+            lines: &said,
+            methods: &self.methods,
+            tracks: &self.tracks,
+            goes_on: self.playing && !ranged,
+        };
+        self.replay.faults.extend(asked.faults(&answer));
+        if status == 200 && method == "SETUP" && !self.tracks.contains(&uri) {
+            self.tracks.push(uri.clone());
+        }
+        self.after(&method, ranged, &answer)
     }
 
-    /// What each answer must hold for the players, and what it means for the rest of the dialogue.
-    fn after(&mut self, method: &str, ranged: bool, status: u16, head: &str, body: &str) -> Result<()> {
-        let header = |name: &str| {
-            let value = |line: &str| {
-                let (key, value) = line.split_once(':')?;
-                key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-            };
-            head.lines().find_map(value)
-        };
-        if status != 200 {
+    /// What an answer means for the rest of the dialogue.
+    fn after(&mut self, method: &str, ranged: bool, answer: &Response) -> Result<()> {
+        if answer.status == 401 {
+            let lines = answer.head.lines().filter_map(|line| line.split_once(':'));
+            let challenges = lines.filter(|(name, _)| name.eq_ignore_ascii_case("WWW-Authenticate"));
+            self.challenges = challenges.map(|(_, value)| Challenge::read(value.trim())).collect();
+            ensure!(!self.challenges.is_empty(), "401 without a challenge: {}", answer.head);
+        }
+        if answer.status != 200 {
             return Ok(());
         }
         match method {
             "DESCRIBE" => {
-                let response = Response { status, head: head.to_owned(), body: body.to_owned() };
-                self.controls = client::controls(&response);
-                ensure!(!self.controls.is_empty(), "a description without a control URL:\n{body}");
+                self.controls = client::controls(answer);
+                ensure!(!self.controls.is_empty(), "a description without a control URL:\n{}", answer.body);
+            }
+            "ANNOUNCE" => {
+                self.session = answer.header("Session").and_then(|id| id.split(';').next()).map(str::to_owned)
             }
             "SETUP" => {
-                let session = header("Session").context("SETUP answered without Session")?;
+                let session = answer.header("Session").context("SETUP answered without Session")?;
                 let session = session.split(';').next().map(str::to_owned);
-                self.sessions += usize::from(session != self.session);
+                if session != self.session {
+                    self.sessions += 1;
+                    self.tracks.drain(..self.tracks.len().saturating_sub(1));
+                }
                 self.session = session;
-                let transport = header("Transport").context("SETUP answered without Transport")?;
-                let parameter = |name| transport.split(';').find_map(|part| part.trim().strip_prefix(name));
-                if let (Some(ports), Some(last)) = (parameter("server_port="), self.sockets.last_mut()) {
-                    last.server_port = ports.split('-').next().unwrap_or("").parse().context("server_port")?;
-                    last.ssrc = parameter("ssrc=").and_then(|ssrc| u32::from_str_radix(ssrc, 16).ok());
+                let port = answer.parameter("Transport", "server_port").and_then(|ports| ports.split('-').next());
+                if let (Some(port), Some(last)) = (port, self.sockets.last_mut()) {
+                    last.server_port = port.parse().context("server_port")?;
+                    let ssrc = answer.parameter("Transport", "ssrc");
+                    last.ssrc = ssrc.and_then(|ssrc| u32::from_str_radix(ssrc, 16).ok());
                 }
             }
             "PLAY" => {
                 let changes = !std::mem::replace(&mut self.playing, true) || ranged;
-                if let Some(info) = header("RTP-Info") {
-                    let urls = info.split(',').filter_map(|entry| entry.trim().strip_prefix("url="));
-                    for url in urls.filter_map(|entry| entry.split(';').next()) {
-                        if !self.controls.iter().any(|control| control == url) {
-                            self.replay.faults.push(format!("RTP-Info names {url}, which no SETUP did"));
-                        }
-                    }
-                } else if changes {
-                    // (While playing, PLAY without Range changes nothing: VLC's change of rate.)
-                    self.replay.faults.push("PLAY answered without RTP-Info".into());
+                let (before, end) = (self.replay.packets, Instant::now() + FIRST_PACKET);
+                while changes && self.replay.packets == before && Instant::now() < end {
+                    self.listen(Duration::from_millis(10))?;
+                }
+                if changes && self.replay.packets == before {
+                    self.replay.faults.push(format!("PLAY, and no packet within {FIRST_PACKET:?}"));
                 }
             }
             "PAUSE" => {
@@ -193,48 +275,14 @@ impl Replayer<'_> {
                 }
             }
             "TEARDOWN" => {
+                self.playing = false;
+                self.tracks.clear();
                 self.session = None;
                 self.sessions = self.sessions.saturating_sub(1);
             }
             _ => {}
         }
         Ok(())
-    }
-
-    fn our_uri(&mut self, method: &str, uri: &str) -> String {
-        if uri == "*" {
-            return uri.to_owned();
-        }
-        if method == "SETUP" && !self.controls.is_empty() {
-            let index = self.setups.iter().position(|seen| seen == uri).unwrap_or_else(|| {
-                self.setups.push(uri.to_owned());
-                self.setups.len() - 1
-            });
-            return self.controls[index.min(self.controls.len() - 1)].clone();
-        }
-        if let Some(index) = self.setups.iter().position(|seen| seen == uri) {
-            return self.controls[index.min(self.controls.len() - 1)].clone();
-        }
-        // What stands for no presentation (the Real probes of VLC and MPlayer) stays strange to us too.
-        let path = uri.splitn(4, '/').nth(3).unwrap_or("");
-        if path.is_empty() || path.contains("stream=0") && self.controls.is_empty() {
-            return format!("rtsp://{}/{path}", self.server);
-        }
-        if path.ends_with('/') { format!("{}/", self.url) } else { self.url.to_owned() }
-    }
-
-    fn our_session(&self, recorded: &str) -> String {
-        let parameters = recorded.split_once(';').map(|(_, rest)| format!(";{rest}")).unwrap_or_default();
-        format!(" {}{parameters}", self.session.as_deref().unwrap_or("nosuchsession"))
-    }
-
-    fn our_transport(&mut self, recorded: &str) -> Result<String> {
-        let Some(at) = recorded.find("client_port=") else { return Ok(recorded.to_owned()) };
-        let (rtp, rtcp) = socket_pair()?;
-        let port = rtp.local_addr()?.port();
-        self.sockets.push(Pair { rtp, rtcp, server_port: 0, ssrc: None });
-        let rest = recorded[at..].split_once(';').map(|(_, rest)| format!(";{rest}")).unwrap_or_default();
-        Ok(format!("{}client_port={port}-{}{rest}", &recorded[..at], port + 1))
     }
 
     /// Reads until the next response on this connection; frames before it are counted.
@@ -251,8 +299,13 @@ impl Replayer<'_> {
                 connection.read.drain(..length);
             }
             let end = connection.read.windows(4).position(|window| window == b"\r\n\r\n");
-            if let (Some(end), true) = (end, connection.read.starts_with(b"RTSP/1.0 ")) {
+            if let (Some(end), true) = (end, connection.read.first() != Some(&b'$')) {
                 let head = String::from_utf8_lossy(&connection.read[..end]).into_owned();
+                // Of 2.0's players: the server tells of an end, and needs no answer to go on.
+                if !head.starts_with("RTSP/") && !head.starts_with("HTTP/") {
+                    connection.read.drain(..end + 4);
+                    continue;
+                }
                 let length =
                     |line: &str| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok();
                 let length: usize = head.lines().find_map(length).unwrap_or(0);
@@ -321,21 +374,4 @@ fn receive(connection: &mut Connection, wait: Duration) -> Result<bool> {
 /// An empty receiver report of a made-up receiver (RFC 3550 6.4.2).
 fn receiver_report() -> [u8; 8] {
     [0x80, 201, 0, 1, 0x12, 0x34, 0x56, 0x78]
-}
-
-/// Two UDP sockets on neighbouring ports, the first even.
-fn socket_pair() -> Result<(UdpSocket, UdpSocket)> {
-    for _ in 0..200 {
-        let first = UdpSocket::bind("127.0.0.1:0")?;
-        let port = first.local_addr()?.port();
-        if port % 2 == 1 || port == u16::MAX {
-            continue;
-        }
-        if let Ok(second) = UdpSocket::bind(("127.0.0.1", port + 1)) {
-            first.set_nonblocking(true)?;
-            second.set_nonblocking(true)?;
-            return Ok((first, second));
-        }
-    }
-    bail!("no pair of free UDP ports")
 }

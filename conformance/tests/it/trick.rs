@@ -70,7 +70,14 @@ fn pictures(description: &client::Response) -> (u8, String, f64) {
 }
 
 /// Normal play time, as the server says it, and between when it looked.
-fn position(client: &mut Client, url: &str) -> (f64, [Instant; 2]) {
+#[derive(Debug)]
+struct Look {
+    npt: f64,
+    asked: Instant,
+    answered: Instant,
+}
+
+fn position(client: &mut Client, url: &str) -> Look {
     let asked = Instant::now();
     let request = format!(
         "GET_PARAMETER {url} RTSP/1.0\r\nCSeq: 9999\r\nSession: {}\r\nContent-Type: text/parameters\r\n\
@@ -79,7 +86,8 @@ fn position(client: &mut Client, url: &str) -> (f64, [Instant; 2]) {
     );
     client.send(request.as_bytes()).unwrap();
     let response = client.response().unwrap();
-    (response.body.trim().strip_prefix("position: ").unwrap().parse().unwrap(), [asked, Instant::now()])
+    let npt = response.body.trim().strip_prefix("position: ").unwrap().parse().unwrap();
+    Look { npt, asked, answered: Instant::now() }
 }
 
 /// SETUP of all tracks over the connection, and PLAY.
@@ -102,9 +110,11 @@ fn check(url: &str, port: u16, scale: f64, from: f64) {
     let response = play(&mut client, url, &description, &format!("npt={from}-"), scale);
     assert_eq!(response.status, 200, "{at}: {}", response.head);
     assert_eq!(response.header("Scale").unwrap().parse::<f64>().unwrap(), scale, "{at}");
-    let mut came = Vec::<(u32, Instant)>::new();
-    let (first, first_at) = position(&mut client, url);
-    while !at_its_pace(&came, clock) && asked.elapsed() < PATIENCE {
+    let (mut came, mut looks) = (Vec::<(u32, Instant)>::new(), Vec::<Look>::new());
+    while !(at_its_pace(&came, clock) && passes_as_asked(&looks, scale)) && asked.elapsed() < PATIENCE {
+        if looks.last().is_none_or(|look| look.answered.elapsed() > EVERY) {
+            looks.push(position(&mut client, url));
+        }
         let Some(frame) = client.frame(Duration::from_millis(50)).unwrap() else { continue };
         if frame.channel % 2 == 1 {
             continue;
@@ -113,26 +123,34 @@ fn check(url: &str, port: u16, scale: f64, from: f64) {
         let packet = client::rtp(&frame.bytes).unwrap();
         if came.last().is_none_or(|(timestamp, _)| *timestamp != packet.timestamp) {
             assert!(scale.abs() < 1.0 || begins_decoding(&packet, &encoding), "{at}: a picture that refers to others");
-            came.push((packet.timestamp, Instant::now()));
+            came.push((packet.timestamp, frame.at));
         }
     }
-    let (last, last_at) = position(&mut client, url);
     let seconds: Vec<f64> = came.iter().map(|(timestamp, _)| shown(&came, *timestamp, clock)).collect();
     // In slow motion pictures come in decode order.
     assert!(scale.abs() < 1.0 || seconds.is_sorted(), "{at}: a timestamp went back: {seconds:?}");
     let came: Vec<f64> = came.iter().map(|(_, at)| at.duration_since(asked).as_secs_f64()).collect();
-    assert!(
-        asked.elapsed() < PATIENCE,
-        "{at}: no two pictures as far apart as their timestamps: {seconds:?} at {came:?}"
-    );
+    assert!(asked.elapsed() < PATIENCE, "{at}: never at its pace: pictures of {seconds:?} at {came:?}, {looks:?}");
     // A machine that has no time holds packets up, but nothing comes before its time.
     let early = seconds.iter().zip(&came).find(|(shown, came)| **shown > *came + AHEAD);
     assert!(early.is_none(), "{at}: a picture came early: {early:?}");
-    // However long the answers took, the time between the looks lies between these.
-    let (least, most) = ((last_at[0] - first_at[1]).as_secs_f64(), (last_at[1] - first_at[0]).as_secs_f64());
-    let (slow, fast) = ((last - first) / scale / most, (last - first) / scale / least);
-    assert!(slow < 1.05 && fast > 0.95, "{at}: play time passes {slow} to {fast} times as fast as asked");
 }
+
+/// Whether between some two looks a second apart the play time passed as fast as asked, to five per cent: bytes that come
+/// late hold it up, on a busy machine now and then.
+fn passes_as_asked(looks: &[Look], scale: f64) -> bool {
+    let apart = |first: &Look, last: &Look| {
+        // However long the answers took, the time between the looks lies between these.
+        let least = last.asked.saturating_duration_since(first.answered).as_secs_f64();
+        let most = last.answered.duration_since(first.asked).as_secs_f64();
+        let passed = (last.npt - first.npt) / scale;
+        least >= APART && most - least < 0.1 && passed < 1.05 * most && passed > 0.95 * least
+    };
+    looks.last().is_some_and(|last| looks.iter().any(|first| apart(first, last)))
+}
+
+/// Between two looks at the play time.
+const EVERY: Duration = Duration::from_millis(200);
 
 /// Whether of some two pictures that are shown at least this far apart the later one came as much later, to five per
 /// cent: many come late on a busy machine, but if the pace is wrong none do.

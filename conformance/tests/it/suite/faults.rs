@@ -162,8 +162,11 @@ pub const SAID: &[(&str, Fault)] = &[
     ("R1-SET-18", Status(|q| setup(q) && q.contains("Session"), 500)),
     ("R1-SET-19", Status(|q| setup(q) && q.contains("Session"), 500)),
     ("R1-SET-20", Status(|q| q.contains("Bandwidth"), 453)),
-    ("R1-SET-20b", Status(|q| q.contains("Bandwidth"), 453)),
-    ("R1-SET-21", Answer(|q, a| if q.contains("Blocksize") { with(a, "Blocksize", "200") } else { a })),
+    ("R1-SET-20b", Status(|q| q.contains("Bandwidth"), 500)),
+    (
+        "R1-SET-21",
+        Answer(|q, a| if q.contains("Blocksize") { a.replacen("\r\n", "\r\nBlocksize: 200\r\n", 1) } else { a }),
+    ),
     ("R1-SET-21", Status(|q| q.contains("Blocksize"), 400)),
     ("R1-SET-22", Status(|q| q.contains("no-such-tag"), 200)),
     ("R1-SET-22b", Status(|q| q.contains("If-Match"), 412)),

@@ -53,7 +53,7 @@ pub const SENT: &[(&str, Fault)] = &[
         "R1-PAU-02",
         Rtp(|p, n| {
             *n += 1;
-            p[2] ^= (*n / 50) as u8;
+            p[2] = p[2].wrapping_add(*n as u8)
         }),
     ),
     ("R1-SCA-02", Rtp(|p, _| edit(p, 4, |v| v.wrapping_mul(2)))),
