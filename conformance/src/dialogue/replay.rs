@@ -26,7 +26,10 @@ pub struct Replay {
 }
 
 /// Waits between two requests are cut to this: the recordings hold minutes of play.
-const LONGEST_WAIT: Duration = Duration::from_millis(400);
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
+/// And all of one dialogue to this.
+const LONGEST_IN_ALL: Duration = Duration::from_secs(3);
 
 /// So soon after PLAY's answer something must come, on a busy machine, too.
 const FIRST_PACKET: Duration = Duration::from_secs(15);
@@ -101,12 +104,14 @@ pub fn replay(dialogue: &Dialogue, stage: Stage<'_>) -> Result<Replay> {
         playing: false,
         sessions: 0,
     };
-    for (index, event) in dialogue.events.iter().enumerate() {
+    let pairs = dialogue.events.iter().zip(dialogue.events.iter().skip(1));
+    let waits = pairs.map(|(event, next)| Duration::from_secs_f64((next.at - event.at).max(0.0)).min(LONGEST_WAIT));
+    let waits: Vec<Duration> = waits.collect();
+    let all: Duration = waits.iter().sum();
+    let part = if all > LONGEST_IN_ALL { LONGEST_IN_ALL.div_duration_f64(all) } else { 1.0 };
+    for (event, wait) in dialogue.events.iter().zip(waits.into_iter().chain([Duration::ZERO])) {
         replayer.act(event).with_context(|| format!("{}: at {} s: {:?}", dialogue.name, event.at, event.act))?;
-        if let Some(next) = dialogue.events.get(index + 1) {
-            let wait = Duration::from_secs_f64((next.at - event.at).max(0.0)).min(LONGEST_WAIT);
-            replayer.listen(wait)?;
-        }
+        replayer.listen(wait.mul_f64(part))?;
     }
     Ok(replayer.replay)
 }

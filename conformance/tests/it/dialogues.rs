@@ -11,7 +11,7 @@ use std::{path::Path, sync::Mutex};
 const USER: (&str, &str) = ("lab", "secret");
 
 /// Dialogues said at a time: they wait most of their time.
-const AT_A_TIME: usize = 48;
+const AT_A_TIME: usize = 64;
 
 #[test]
 fn every_player_is_answered_as_it_needs() {
