@@ -2,7 +2,7 @@
 
 use super::mp4::Codec;
 use rtp::codec::aac::AudioSpecificConfig;
-use rtp::codec::{ac3, mpeg_audio};
+use rtp::codec::{ac3, mpeg_audio, opus};
 
 /// Counts a track's time on from frame to frame.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +34,7 @@ pub(super) fn duration_ns(codec: &Codec, frame: &[u8]) -> Option<i64> {
             AudioSpecificConfig::parse(config).ok().map(|config| (config.frame_samples.into(), config.sample_rate))
         }
         Codec::Lossless(codec) => codec.samples(frame).map(|samples| (samples, codec.rate())),
-        Codec::Opus { .. } => super::ogg::opus_samples(frame).map(|samples| (samples, 48_000)),
+        Codec::Opus { .. } => opus::samples(frame).map(|samples| (samples, 48_000)),
         &Codec::Pcm { layout, rate, channels } => {
             let block = layout.bytes() as usize * usize::from(channels).max(1);
             u32::try_from(frame.len() / block).ok().map(|samples| (samples, rate))

@@ -14,6 +14,8 @@
 //! - [`mpeg_video`]: MPEG-1 and MPEG-2 video above the slices
 //! - [`mpeg4_visual`]: MPEG-4 visual above the macroblocks
 //! - [`nal`]: NAL units by start codes and by lengths
+//! - [`opus`]: how long Opus packets last
+//! - [`vorbis`]: Vorbis's identification header and modes
 
 pub mod aac;
 pub mod ac3;
@@ -27,4 +29,6 @@ pub mod mpeg4_visual;
 pub mod mpeg_audio;
 pub mod mpeg_video;
 pub mod nal;
+pub mod opus;
 pub mod start_code;
+pub mod vorbis;

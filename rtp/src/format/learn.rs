@@ -1,9 +1,16 @@
-//! What a description left open, learned from the first units.
+//! What a stream's own headers say: what a description left open, learned from the first units, and formats told by
+//! headers alone.
 
 use super::Format;
-use crate::codec::{ac3, h264, h265, mpeg_audio, mpeg_video, mpeg4_visual, nal::length_prefixed, start_code};
+use crate::codec::{ac3, h264, h265, mpeg_audio, mpeg_video, mpeg4_visual, nal::length_prefixed, start_code, vorbis};
 
 impl Format {
+    /// Vorbis by its three headers; `None` where the first is not one.
+    pub fn vorbis(headers: Vec<Vec<u8>>) -> Option<Self> {
+        let vorbis::Identification { channels, sample_rate, .. } = vorbis::Identification::parse(headers.first()?)?;
+        Some(Format::Vorbis { headers, sample_rate, channels })
+    }
+
     /// Whether all is known that receivers must be told, and what a format says of itself to people. The size of VP9 and
     /// H.263 pictures nobody needs.
     pub fn is_complete(&self) -> bool {

@@ -133,16 +133,7 @@ pub fn vorbis(private: &[u8]) -> Option<Coding> {
     }
     let (first, rest) = rest.split_at_checked(lengths[0])?;
     let (second, third) = rest.split_at_checked(lengths[1])?;
-    vorbis_of([first, second, third].map(<[u8]>::to_vec).to_vec()).map(Coding::Whole)
-}
-
-/// Vorbis by its three headers (Vorbis I specification section 4.2.2).
-pub fn vorbis_of(headers: Vec<Vec<u8>>) -> Option<Format> {
-    let identification = headers.first()?;
-    let (b"\x01vorbis", rest) = identification.split_first_chunk::<7>()? else { return None };
-    let channels = *rest.get(4)?;
-    let sample_rate = u32::from_le_bytes(*rest.get(5..)?.first_chunk()?);
-    (sample_rate > 0 && channels > 0).then_some(Format::Vorbis { headers, sample_rate, channels })
+    Format::vorbis([first, second, third].map(<[u8]>::to_vec).to_vec()).map(Coding::Whole)
 }
 
 impl Coding {

@@ -20,7 +20,6 @@ use super::loader::{Loader, OverLoader};
 use super::{ContainerError, DemuxedSample, Event};
 use block::Block;
 use bytes::Bytes;
-pub(super) use codec::vorbis_of;
 use ebml::{HEAD_MAX, Head};
 use lane::Lane;
 use limits::{FIRST_BLOCKS, FIRST_BYTES, MAX_ENTRIES, MAX_INFO_LEN, MAX_TRACKS_LEN, READ};

@@ -2,8 +2,8 @@
 
 use super::super::asf::wrap::Wrapper;
 use super::super::lossless::Lossless;
-use super::super::mkv::vorbis_of;
 use bytes::Bytes;
+use rtp::codec::{opus, vorbis};
 use rtp::format::Format;
 
 /// Bytes of a stream's headers together: a Vorbis setup has some KiB, comments may hold a picture.
@@ -45,10 +45,9 @@ impl Codec {
                 more => Err(format!("Opus with {more} channels, of which RTP carries two")),
             };
         }
-        if let Some(rest) = packet.strip_prefix(b"\x01vorbis") {
-            // Version 4, channels 1, rate 4, bit rates 12, block sizes (Vorbis I section 4.2.2).
-            let sizes = *rest.get(21).ok_or_else(|| short("Vorbis"))?;
-            return Ok(Codec::Vorbis { modes: Vec::new(), blocks: [1 << (sizes & 15), 1 << (sizes >> 4)], last: None });
+        if packet.starts_with(vorbis::Identification::MARK) {
+            let found = vorbis::Identification::parse(packet).ok_or_else(|| short("Vorbis"))?;
+            return Ok(Codec::Vorbis { modes: Vec::new(), blocks: found.blocks.map(i64::from), last: None });
         }
         if let Some(rest) = packet.strip_prefix(b"\x80theora") {
             return theora(rest).ok_or_else(|| short("Theora"));
@@ -97,9 +96,9 @@ impl Codec {
             Codec::Flac { codec, .. } => Ok(codec.format()),
             Codec::Vorbis { modes, .. } => {
                 let setup = headers.last().map(Bytes::as_ref).unwrap_or_default();
-                *modes = vorbis_modes(setup).ok_or("Vorbis with a setup header that can't be read")?;
+                *modes = vorbis::long_modes(setup).ok_or("Vorbis with a setup header that can't be read")?;
                 let headers = headers.iter().map(|header| header.to_vec()).collect();
-                vorbis_of(headers).ok_or_else(|| "Vorbis with an identification header that can't be read".into())
+                Format::vorbis(headers).ok_or_else(|| "Vorbis with an identification header that can't be read".into())
             }
             Codec::Theora { size, .. } => {
                 let headers: Vec<Vec<u8>> = headers.iter().map(|header| header.to_vec()).collect();
@@ -112,7 +111,7 @@ impl Codec {
     /// Ticks of a packet; `None` for one that is none of media.
     pub fn duration(&mut self, packet: &[u8]) -> Option<i64> {
         match self {
-            Codec::Opus { .. } => opus_samples(packet).map(i64::from),
+            Codec::Opus { .. } => opus::samples(packet).map(i64::from),
             Codec::Flac { codec, .. } => codec.samples(packet).map(i64::from),
             Codec::Vorbis { modes, blocks, last } => {
                 let first = *packet.first().filter(|first| **first & 1 == 0)?;
@@ -162,23 +161,6 @@ impl Codec {
     }
 }
 
-/// Samples at 48 kHz of an Opus packet (RFC 6716 section 3.1).
-pub fn opus_samples(packet: &[u8]) -> Option<u32> {
-    let first = *packet.first()?;
-    let config = u32::from(first >> 3);
-    let frame = match config {
-        0..=11 => [480, 960, 1920, 2880][(config & 3) as usize],
-        12..=15 => [480, 960][(config & 1) as usize],
-        _ => 120 << (config & 3),
-    };
-    let count = match first & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => u32::from(packet.get(1)? & 63),
-    };
-    Some(frame * count).filter(|samples| (1..=5760).contains(samples))
-}
-
 /// The rest of Theora's identification header (Theora specification section 6.2).
 fn theora(rest: &[u8]) -> Option<Codec> {
     // Version 3, size in macroblocks 4, size of the picture 6, its place 2, rate 8, aspect 6, colours 1, bit rate 3.
@@ -201,51 +183,12 @@ fn two_byte_lengths(headers: &[Vec<u8>]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Which modes have long blocks, by the end of a setup header (Vorbis I section 4.2.4): what lies before would have to be
-/// decoded, but modes have a constant length and mostly zeros, so that they can be read from the end.
-fn vorbis_modes(setup: &[u8]) -> Option<Vec<bool>> {
-    if !setup.starts_with(b"\x05vorbis") {
-        return None;
-    }
-    /// Bits of a mode: block flag, window and transform type (always zero), mapping.
-    const MODE: usize = 41;
-    let bit = |at: usize| setup.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
-    let value = |from: usize, len: usize| (0..len).fold(0u64, |sum, at| sum | u64::from(bit(from + at)) << at);
-    // The framing bit is the last that is set.
-    let end = (0..setup.len() * 8).rev().find(|at| bit(*at))?;
-    let mut found = None;
-    for count in 1..=64usize {
-        let Some(from) = end.checked_sub(count * MODE) else { break };
-        // Types must be zero, and there are few mappings.
-        if value(from + 1, 32) != 0 || value(from + 33, 8) > 63 {
-            break;
-        }
-        if from >= 6 && value(from - 6, 6) as usize == count - 1 {
-            found = Some((from, count));
-        }
-    }
-    let (from, count) = found?;
-    Some((0..count).map(|mode| bit(from + mode * MODE)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn packets_tell_how_long_they_last() {
-        let cases: [(&[u8], Option<u32>); 7] = [
-            (&[0x78], Some(960)),
-            (&[0xFC], Some(960)),
-            (&[0xFD], Some(1920)),
-            (&[0x18], Some(2880)),
-            (&[0xFF, 3], Some(2880)),
-            (&[0xFF, 63], None),
-            (&[], None),
-        ];
-        for (packet, want) in cases {
-            assert_eq!(opus_samples(packet), want, "{packet:02x?}");
-        }
         let mut vorbis = Codec::Vorbis { modes: vec![false, true], blocks: [256, 2048], last: None };
         let durations: Vec<_> = [0, 0, 2, 2, 1].map(|first| vorbis.duration(&[first])).to_vec();
         assert_eq!(durations, [Some(0), Some(128), Some(576), Some(1024), None]);

@@ -13,7 +13,6 @@ use super::limits::{MAX_ACCESS_UNIT, MAX_NOTES, MAX_TRACKS};
 use super::loader::{Loader, OverLoader};
 use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use bytes::Bytes;
-pub(super) use codec::opus_samples;
 use codec::{Codec, MAX_HEADERS};
 use page::{HEADER, MAX_PAGE, Packets, Page};
 use std::collections::VecDeque;
