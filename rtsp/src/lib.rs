@@ -5,6 +5,7 @@
 //! | [`message::Framer`] | cuts a connection's bytes into requests and `$` frames, by named limits |
 //! | [`message::Request`], [`message::Reply`] | what is asked, what is answered |
 //! | [`headers`] | one header field a file: parse and `Display` are each other's inverse |
+//! | [`target::Target`] | what a request's URI names |
 //! | [`sdp`] | the description that answers DESCRIBE |
 //! | [`session::Session`], [`session::SessionTable`] | what SETUP made, tied to no connection; its states by A.2 |
 //! | [`auth::Auth`] | who may watch: Digest and Basic, attempts counted |
@@ -15,7 +16,7 @@
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
 //! | [`channel::Channel`] | a live presentation: what a feed brings, packetized once for all who watch |
-//! | [`multicast`] | channels sent to groups: leases, sender, announcements
+//! | [`multicast`] | channels sent to groups: leases, sender, announcements |
 //! | [`shift::Shift`] | keeps channels on the stripes, so that viewers can go back in them |
 //! | [`feed::Feeds`] | what feeds the channels, each by a task of its own |
 //! | [`films::Films`] | presentations as the catalog names them, while enough of their nodes are there |
@@ -43,5 +44,6 @@ pub mod sdp;
 pub mod server;
 pub mod session;
 pub mod shift;
+pub mod target;
 pub mod watch;
 pub mod worker;

@@ -3,7 +3,6 @@
 //! Controls are relative (`track1`) under a Content-Base that ends in a slash: so resolving them by
 //! RFC 1808 and just putting them behind the base, as ffmpeg, live555 and GStreamer do, give the same.
 
-use crate::channel::Live;
 use crate::headers::{ClockRange, UtcTime};
 use ::sdp::SessionDescription;
 use ::sdp::description::common::{Address, Attribute, Bandwidth, ConnectionInformation};
@@ -87,12 +86,12 @@ pub fn describe(index: &Index, local: IpAddr, lines: Lines) -> String {
 }
 
 /// The same of a channel: it has no end, and begins now (RFC 2326 C.1.5), or when what is kept of it does.
-pub fn describe_live(live: &Live, kept_from: Option<UtcTime>, local: IpAddr, lines: Lines) -> String {
+pub fn describe_live(index: &Index, kept_from: Option<UtcTime>, local: IpAddr, lines: Lines) -> String {
     let range = match kept_from {
         Some(start) => ClockRange { start: Some(start), end: None }.to_string(),
         None => "npt=now-".into(),
     };
-    description(&live.index, local, lines, range)
+    description(index, local, lines, range)
 }
 
 fn description(index: &Index, local: IpAddr, lines: Lines, range: String) -> String {

@@ -33,7 +33,6 @@ mod play;
 mod record;
 mod refusal;
 mod setup;
-mod target;
 mod teardown;
 #[cfg(test)]
 mod tests;
@@ -43,7 +42,6 @@ pub use access::Rules;
 pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
 pub use media::{Media, OpenError, Opened, Presentations};
 pub use multicast::{Description, Groups};
-pub use target::{BadTarget, Target, presentation_url};
 pub use v2::Notify;
 
 use refusal::Refusal;
@@ -52,9 +50,11 @@ use crate::admission::Admission;
 use crate::feed::push::Publications;
 use crate::headers::SessionField;
 use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
+use crate::playback::PlayError;
 use crate::sdp;
 use crate::session::{ConnectionId, Delivered, Ended, Session, SessionId, SessionOptions, SessionTable};
-use crate::worker::{Destination, PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
+use crate::target::{BadTarget, Target};
+use crate::worker::{Destination, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
 use rtp::clock::MediaTime;
 use rtsp_types::headers::{ALLOW, CONNECTION, LOCATION, PUBLIC, SERVER, SESSION, TIMESTAMP, VIA};

@@ -19,10 +19,7 @@ use anyhow::{Context, Result, bail, ensure};
 use common::thread_time;
 use film::{Film, Kind};
 use rtp::{clock::NtpTimestamp, train::Framing};
-use rtsp::{
-    playback::{Admission, Playback, PlaybackOptions, Rate, Scratch, TrackSetup, trains::Trains},
-    worker::Start,
-};
+use rtsp::playback::{Admission, Playback, PlaybackOptions, Rate, Scratch, Start, TrackSetup, trains::Trains};
 use std::{
     process::Command,
     sync::Arc,

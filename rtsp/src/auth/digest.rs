@@ -2,7 +2,7 @@
 
 use crate::headers::Digest;
 use crate::message::Request;
-use crate::server::Target;
+use crate::target::Target;
 use md5::Md5;
 use sha2::{Digest as Hash, Sha256};
 

@@ -7,7 +7,7 @@ use super::{
 use ::catalog::operate;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use rtsp::{config::Config, server::presentation_url};
+use rtsp::{config::Config, target::presentation_url};
 use std::{io::Write, net::IpAddr, path::PathBuf};
 use stripes::net::Limit;
 

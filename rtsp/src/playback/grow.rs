@@ -1,7 +1,6 @@
 //! Playing what still grows: a channel's window, whose tables get longer at the end and lose their front.
 
-use super::{Playback, Rate, State, send::CATCH_UP};
-use crate::worker::{PlayError, Start, TrackInfo};
+use super::{PlayError, Playback, Rate, Start, State, TrackInfo, send::CATCH_UP};
 use catalog::index::Index;
 use rtp::clock::{MediaTime, RtpTimestamp, Ticks};
 use std::{

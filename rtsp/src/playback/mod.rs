@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`Playback`] | one viewer that plays: its tracks, its reader, its place |
 //! | [`PlaybackOptions`] | packet size, trains, quantum, read-ahead |
+//! | [`Start`], [`TrackInfo`], [`PlayError`] | where it starts, and what it answers |
 //! | [`Rate`] | how fast: `Scale` and `Speed`, and what is sent then |
 //! | [`Transmit`] | packets of one train that are to leave now |
 //! | [`PlaybackEvent`] | the range is over, or it can't go on |
@@ -23,11 +24,12 @@
 mod along;
 mod grow;
 mod options;
-mod prefetch;
+pub(crate) mod prefetch;
 mod range;
 mod rate;
 mod read;
 mod report;
+mod request;
 mod seek;
 mod send;
 mod track;
@@ -40,9 +42,10 @@ mod tests;
 
 pub use options::PlaybackOptions;
 pub use rate::{Rate, Selection};
+pub use request::{PlayError, Start, TrackInfo};
 pub use send::{Admission, Scratch, Transmit};
 
-use crate::{headers::SeekStyle, worker::PlayError};
+use crate::headers::SeekStyle;
 use catalog::index::Index;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use rtp::{

@@ -1,7 +1,9 @@
-//! What the next packets of a playback will need, asked for beforehand (see [`crate::worker::prefetch`]).
+//! Memory asked for before it is needed.
+//!
+//! With a thousand viewers each one's state has left the cache when its turn comes, and serving it is mostly waiting
+//! for memory, one miss after the other. The worker knows who comes next, so the misses can run side by side.
 
 use super::Playback;
-use crate::worker::prefetch::{prefetch, prefetch_at};
 
 /// Bytes of a group of access units that are asked for; the processor goes on by itself once they are read in order.
 const BYTES: usize = 512;
@@ -30,5 +32,31 @@ impl Playback {
         if let Some(bytes) = sample.and_then(|sample| self.reader.peek(sample.offset)) {
             prefetch_at(bytes.as_ptr(), bytes.len().min(BYTES));
         }
+    }
+}
+
+/// Bytes that come into the cache together.
+const LINE: usize = 64;
+
+/// Lines asked for at most by one call: the processor drops what it can't keep track of.
+const MAX_LINES: usize = 16;
+
+/// Asks for the memory of `what`, without waiting for it.
+pub(crate) fn prefetch<T: ?Sized>(what: &T) {
+    prefetch_at(std::ptr::from_ref(what).cast(), size_of_val(what));
+}
+
+/// The same of `bytes` bytes from an address on, which need not be valid: nothing is read.
+pub(crate) fn prefetch_at(address: *const u8, bytes: usize) {
+    for line in 0..bytes.div_ceil(LINE).min(MAX_LINES) {
+        let address = address.wrapping_add(line * LINE);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch has no effect but on the cache, whatever the address.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(address.cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = address;
     }
 }

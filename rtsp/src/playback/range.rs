@@ -1,8 +1,7 @@
 //! The range that plays: arming it, starting it, stopping in it, and when its samples are due.
 
-use super::{Playback, Rate, Selection, State, seek, track::TrackPlay};
+use super::{PlayError, Playback, Rate, Selection, Start, State, TrackInfo, seek, track::TrackPlay};
 use crate::headers::SeekStyle;
-use crate::worker::{PlayError, Start, TrackInfo};
 use catalog::sample::Sample;
 use rtp::clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks};
 use std::{

@@ -1,7 +1,6 @@
 //! Sender reports and goodbyes (RFC 3550 section 6).
 
-use super::{Playback, State, range::NANOSECONDS, track::TrackPlay, trains::Trains};
-use crate::worker::TrackInfo;
+use super::{Playback, State, TrackInfo, range::NANOSECONDS, track::TrackPlay, trains::Trains};
 use rtp::{clock::Ticks, rtcp, sender::Sender};
 use std::time::Instant;
 

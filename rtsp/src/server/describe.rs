@@ -46,7 +46,7 @@ impl Server {
                     Some(group) => group.address().describe_for_setup(&watching.live),
                     None => {
                         let kept = watching.window.as_ref().and_then(|window| window.clock());
-                        sdp::describe_live(&watching.live, kept.map(|kept| UtcTime(kept.start)), local, lines)
+                        sdp::describe_live(&watching.live.index, kept.map(|kept| UtcTime(kept.start)), local, lines)
                     }
                 }
             }

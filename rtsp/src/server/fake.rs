@@ -3,10 +3,8 @@
 use super::{Media as Workers, OpenError, Opened, Presentations};
 use crate::channel::{Channel, ChannelOptions, Feeder, TrackDescription, Watching};
 use crate::headers::{Scale, Speed};
-use crate::playback::Rate;
-use crate::worker::{
-    Destination, PlayError, PlayReply, PlayRequest, Start, TrackInfo, ViewerEvent, ViewerId, ViewerStatistics, WorkerId,
-};
+use crate::playback::{PlayError, Rate, Start, TrackInfo};
+use crate::worker::{Destination, PlayReply, PlayRequest, ViewerEvent, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
 use catalog::index::{Index, Track};
 use catalog::presentation::{Source, SourceHash};

@@ -1,11 +1,11 @@
 //! The form in which a presentation is asked for: its tracks, or by `?as=mp2t` all of them as one transport stream; a channel
 //! that is sent to a group by `?multicast` as that describes it.
 
-use super::target::Target;
 use super::{Opened, Refusal, Server};
 use crate::channel::NotStreamed;
 use crate::message::StatusCode;
 use crate::sdp;
+use crate::target::Target;
 use catalog::index::Index;
 use catalog::multiplex::multiplex;
 use std::collections::VecDeque;

@@ -1,7 +1,8 @@
 //! What the control part needs from the rest: presentations by name, and workers that play them.
 
 use crate::channel::Watching;
-use crate::worker::{PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId, Workers};
+use crate::playback::PlayError;
+use crate::worker::{PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId, Workers};
 use bytes::Bytes;
 use catalog::index::Index;
 use futures_util::future::BoxFuture;

@@ -4,9 +4,10 @@ use super::play::is_set_up;
 use super::{Outcome, Refusal, Server, Step, Target, multicast, v2};
 use crate::headers::{Scale, Speed};
 use crate::message::{Request, StatusCode, reply};
+use crate::playback::Start;
 use crate::sdp;
 use crate::session::{Session, SessionId, State};
-use crate::worker::{PlayRequest, Start};
+use crate::worker::PlayRequest;
 
 impl Server {
     pub(super) fn teardown(&self, request: &Request, target: &Target, session: Option<SessionId>) -> Outcome {

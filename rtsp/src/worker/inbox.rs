@@ -1,8 +1,9 @@
 //! A worker's inbox: commands from the control tasks, and the bell that wakes a sleeping worker.
 
 use super::{
+    PlayError,
     live::StationId,
-    request::{PlayError, PlayReply, PlayRequest, ViewerId, ViewerStatistics},
+    request::{PlayReply, PlayRequest, ViewerId, ViewerStatistics},
     viewers::Key,
 };
 use crate::channel::Burst;

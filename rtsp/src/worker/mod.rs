@@ -17,7 +17,6 @@ mod fetch;
 mod inbox;
 mod leave;
 mod live;
-pub(crate) mod prefetch;
 mod receive;
 mod request;
 mod run;
@@ -31,12 +30,13 @@ mod wheel;
 mod tests;
 
 pub use request::{
-    Behind, Destination, Fetched, MediaSource, PlayError, PlayReply, PlayRequest, PlayTrack, Start, TrackInfo,
-    ViewerEvent, ViewerId, ViewerStatistics, WorkerId,
+    Behind, Destination, Fetched, MediaSource, PlayReply, PlayRequest, PlayTrack, ViewerEvent, ViewerId,
+    ViewerStatistics, WorkerId,
 };
 pub use statistics::{LATENESS_BOUNDS, Snapshot, WorkerStatistics};
 
-use crate::{net::udp::UdpPair, playback::PlaybackOptions};
+use crate::net::udp::UdpPair;
+use crate::playback::{PlayError, PlaybackOptions, Start, TrackInfo};
 use bytes::Bytes;
 use inbox::{Command, Inbox};
 use rtp::clock::MediaTime;

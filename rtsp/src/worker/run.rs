@@ -7,12 +7,12 @@ use super::{
     inbox::{Command, Inbox},
     leave::Exit,
     live::Audience,
-    prefetch::prefetch,
     viewer::Viewer,
     viewers::{Key, Viewers},
     wait,
     wheel::Wheel,
 };
+use crate::playback::prefetch::prefetch;
 use crate::{
     net::udp::UdpPair,
     playback::{PlaybackEvent, Scratch},

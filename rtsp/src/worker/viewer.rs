@@ -2,8 +2,9 @@
 
 use super::{
     Destination, PlayError, PlayReply, PlayRequest, PlayTrack, Start, ViewerEvent, ViewerId, ViewerStatistics,
-    behind::Following, common::Common, prefetch::prefetch,
+    behind::Following, common::Common,
 };
+use crate::playback::prefetch::prefetch;
 use crate::{
     headers::{Scale, Speed},
     net::{

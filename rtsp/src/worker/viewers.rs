@@ -2,9 +2,9 @@
 
 use super::{
     ViewerId,
-    prefetch::prefetch,
     viewer::{Viewer, Way},
 };
+use crate::playback::prefetch::prefetch;
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},

@@ -6,7 +6,7 @@ use super::{
     trains::Trains,
     *,
 };
-use crate::worker::{Start, TrackInfo};
+use crate::playback::{Start, TrackInfo};
 use rtp::clock::{ClockRate, RtpTimestamp};
 use stripes::scattered::Piece;
 

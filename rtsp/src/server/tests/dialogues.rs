@@ -5,7 +5,7 @@
 
 use crate::headers::{Accept, Npt, Range, Scale, SessionField, Speed, Transport};
 use crate::message::{Framer, HeaderName, Incoming, Method, Request};
-use crate::server::Target;
+use crate::target::Target;
 use rtsp_types::headers::{ACCEPT, CONTENT_LENGTH, RANGE, SCALE, SESSION, SPEED, TRANSPORT};
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,9 @@
 //! RTSP 2.0 (RFC 7826), where it is another than 1.0.
 
 use super::Setting;
+use crate::playback::TrackInfo;
 use crate::session::SessionOptions;
-use crate::worker::{TrackInfo, ViewerEvent};
+use crate::worker::ViewerEvent;
 use rtp::clock::RtpTimestamp;
 use std::time::Duration;
 
