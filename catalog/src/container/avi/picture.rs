@@ -1,17 +1,17 @@
 //! From chunks of video to access units, each with its place in the order of showing.
 
-mod h264;
 mod mpeg;
 mod mpeg4;
+mod nal;
 
 use super::header;
 use super::order;
 use super::riff::FourCc;
 use super::sound::Refused;
 use bytes::Bytes;
-use h264::H264;
 use mpeg::Mpeg;
 use mpeg4::Mpeg4;
+use nal::Nal;
 use rtp::format::Format;
 
 /// One access unit.
@@ -28,7 +28,7 @@ pub(super) struct Picture {
 pub(super) enum Codec {
     Mpeg(Mpeg),
     Mpeg4(Box<Mpeg4>),
-    H264(Box<H264>),
+    Nal(Box<Nal>),
     /// Every chunk is one, shown as it comes.
     Whole(u64),
 }
@@ -49,7 +49,7 @@ impl Codec {
         match self {
             Codec::Mpeg(codec) => codec.handle(chunk),
             Codec::Mpeg4(codec) => codec.handle(chunk),
-            Codec::H264(codec) => codec.handle(&chunk),
+            Codec::Nal(codec) => codec.handle(&chunk),
             Codec::Whole(count) => {
                 *count += 1;
                 Some(Picture { data: chunk, key: *count, sync: index_key })
@@ -69,7 +69,8 @@ pub(super) fn open(info: &header::Picture, first: &[Bytes]) -> Result<Opened, Re
     let (width, height) = (info.width, info.height);
     let (codec, format, told) = match &name {
         name if MPEG4.contains(&name) => mpeg4::open(info, first).map_err(Refused::Broken)?,
-        name if H264.contains(&name) => h264::open(info, first).map_err(Refused::Broken)?,
+        name if H264.contains(&name) => nal::h264(info, first).map_err(Refused::Broken)?,
+        name if H265.contains(&name) => nal::h265(info, first).map_err(Refused::Broken)?,
         b"MPG1" | b"PIM1" | b"VCR2" | [1, 0, 0, 0x10] => mpeg::open(false, info, first),
         b"MPG2" | b"MPEG" | b"PIM2" | b"EM2V" | b"MMES" | b"SLIF" | [2, 0, 0, 0x10] => mpeg::open(true, info, first),
         b"H263" | b"X263" | b"T263" | b"L263" | b"M263" | b"U263" | b"VX1K" => {
@@ -135,6 +136,7 @@ const MPEG4: [&[u8; 4]; 40] = [
     b"QMP4",
 ];
 const H264: [&[u8; 4]; 9] = [b"H264", b"X264", b"AVC1", b"DAVC", b"VSSH", b"Q264", b"V264", b"GAVC", b"\x05\0\0\x10"];
+const H265: [&[u8; 4]; 6] = [b"HEVC", b"H265", b"X265", b"HVC1", b"HEV1", b"HM10"];
 
 /// Keys of pictures of which each is either a reference, shown when the next one comes, or a B picture, shown at once.
 #[derive(Clone, Debug, Default)]

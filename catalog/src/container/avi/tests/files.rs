@@ -57,6 +57,20 @@ fn h264_is_shown_in_its_order() {
 }
 
 #[test]
+fn h265_is_shown_in_its_order() {
+    for (name, parameters) in
+        [("none.avi", "bframes=0"), ("b.avi", "bframes=3:keyint=20"), ("deep.avi", "bframes=8:b-pyramid=1")]
+    {
+        let parameters = format!("log-level=error:{parameters}");
+        let codec = ["-c:v", "libx265", "-preset", "veryfast", "-x265-params", &parameters, "-vtag", "HEVC"];
+        let found = check(name, &[&codec, MP3]);
+        let Format::H265 { vps, sps, pps, .. } = &found.tracks[0].format else { panic!("{:?}", found.tracks) };
+        assert_eq!((vps.len(), sps.len(), pps.len()), (1, 1, 1), "{name}");
+        assert!(found.of(1).filter(|sample| sample.sync).count() >= 1, "{name}");
+    }
+}
+
+#[test]
 fn other_pictures() {
     let found = check("two.avi", &[&["-c:v", "mpeg2video", "-bf", "2"], MP3]);
     assert!(matches!(found.tracks[0].format, Format::Mpv { mpeg2: true, .. }));

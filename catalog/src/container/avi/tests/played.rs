@@ -53,6 +53,15 @@ fn stream(track: &TrackInfo, samples: &[&DemuxedSample]) -> (Vec<u8>, Vec<String
             rtp::codec::nal::prefixed_to_annex_b(&bytes, 4, &mut out).unwrap();
             (out, kind("h264"))
         }
+        Format::H265 { vps, sps, pps, .. } => {
+            let mut out = Vec::new();
+            for set in vps.iter().chain(sps).chain(pps) {
+                out.extend([0, 0, 0, 1]);
+                out.extend(set);
+            }
+            rtp::codec::nal::prefixed_to_annex_b(&bytes, 4, &mut out).unwrap();
+            (out, kind("hevc"))
+        }
         Format::Mp4vEs { config, .. } => ([config.clone(), bytes].concat(), kind("m4v")),
         Format::Mpv { .. } => (bytes, kind("mpegvideo")),
         Format::Jpeg { .. } => (bytes, kind("mjpeg")),
