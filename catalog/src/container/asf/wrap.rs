@@ -158,6 +158,7 @@ fn tag_name(tag: u16) -> String {
     let name = match tag {
         0x0001 => "PCM",
         0x0002 => "Microsoft ADPCM",
+        0x0003 => "floating point",
         0x000a => "WMA Voice",
         0x0011 => "IMA ADPCM",
         0x0055 => "MP3",

@@ -7,6 +7,7 @@ use super::limits::MAX_DEPTH;
 use super::tracks::Entry;
 use crate::container::es;
 use crate::container::lossless::Lossless;
+use crate::container::quicktime;
 use crate::container::steady;
 use bytes::Bytes;
 use rtp::codec::{h264, h265};
@@ -19,7 +20,12 @@ pub enum Coding {
     Shared(Codec),
     /// One of which the entry says all, and whose frames stay as they are.
     Whole(Format),
+    /// Apple ProRes, whose frames lack the length and the name with which they begin elsewhere.
+    ProRes(Format),
 }
+
+/// The RTP clock of pictures that only QuickTime has a name for.
+const CLOCK: u32 = 90_000;
 
 /// The coding of a track, or why there is none.
 pub fn tell(entry: &Entry) -> Result<Coding, String> {
@@ -42,6 +48,10 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
         "V_VP8" => Codec::Vp8 { width, height },
         "V_VP9" => Codec::Vp9 { width, height },
         "V_MJPEG" => Codec::Jpeg { width, height },
+        "V_PRORES" => {
+            let fourcc = private.first_chunk().copied().unwrap_or(*b"apcn");
+            return quicktime::pictures(fourcc, width, height, CLOCK).map(Coding::ProRes).ok_or_else(unknown);
+        }
         "V_AV1" => return foreign(b"AV01"),
         "V_MPEG4/MS/V3" => return foreign(b"DIV3"),
         "V_THEORA" => return foreign(b"theo"),
@@ -60,8 +70,10 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
             (8, _) => return pcm(Pcm::Unsigned),
             (16, little) => return pcm(Pcm::Wide { bytes: 2, little }),
             (24, little) => return pcm(Pcm::Wide { bytes: 3, little }),
+            (32, true) => return audio(samples(tags::PCM, entry), &[]),
             (bits, _) => return Err(format!("PCM of {bits} bits")),
         },
+        "A_PCM/FLOAT/IEEE" => return audio(samples(tags::FLOAT, entry), &[]),
         "A_MS/ACM" => return acm(private),
         "S_TEXT/UTF8" | "S_TEXT/ASCII" => return Ok(Coding::Whole(Format::T140 {})),
         _ if id.starts_with("A_AAC") => {
@@ -88,6 +100,12 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
         _ => return Err(unknown()),
     };
     Ok(Coding::Shared(shared))
+}
+
+/// Samples of the entry's width as they lie, least significant byte first.
+fn samples(tag: u16, entry: &Entry) -> Wave {
+    let (channels, bits) = (u16::try_from(entry.channels).unwrap_or(1).max(1), u16::try_from(entry.bits).unwrap_or(32));
+    Wave { tag, channels, rate: entry.sample_rate(), block: channels.saturating_mul(bits / 8), bits }
 }
 
 fn audio(fields: Wave, private: &[u8]) -> Result<Coding, String> {
@@ -146,7 +164,7 @@ impl Coding {
     pub fn format(&self, first: Option<&[u8]>) -> Result<Format, String> {
         match self {
             Coding::Shared(codec) => codec.format(first),
-            Coding::Whole(format) => Ok(format.clone()),
+            Coding::Whole(format) | Coding::ProRes(format) => Ok(format.clone()),
         }
     }
 
@@ -155,6 +173,7 @@ impl Coding {
         match self {
             Coding::Shared(codec) => codec.access_unit(data, false),
             Coding::Whole(_) => (data, false),
+            Coding::ProRes(_) => (prores(data), false),
         }
     }
 
@@ -162,7 +181,7 @@ impl Coding {
     pub fn unpack(&self, data: Bytes) -> Result<Bytes, &'static str> {
         match self {
             Coding::Shared(codec) => codec.unpack(data),
-            Coding::Whole(_) => Ok(data),
+            Coding::Whole(_) | Coding::ProRes(_) => Ok(data),
         }
     }
 
@@ -186,14 +205,31 @@ impl Coding {
     pub fn duration_ns(&self, frame: &[u8]) -> Option<i64> {
         match self {
             Coding::Shared(codec) => steady::duration_ns(codec, frame),
-            Coding::Whole(_) => None,
+            Coding::Whole(_) | Coding::ProRes(_) => None,
         }
     }
+}
+
+/// A frame with the length and the name before it, if it lacks them.
+fn prores(frame: Bytes) -> Bytes {
+    const NAME: &[u8] = b"icpf";
+    if frame.get(4..8) == Some(NAME) {
+        return frame;
+    }
+    let length = u32::try_from(frame.len() + 8).unwrap_or(u32::MAX);
+    [&length.to_be_bytes()[..], NAME, &frame].concat().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_of_prores_begin_with_their_length() {
+        let whole = b"\0\0\0\x0aicpfab";
+        assert_eq!(prores(Bytes::from_static(b"ab")).as_ref(), whole);
+        assert_eq!(prores(Bytes::from_static(whole)).as_ref(), whole);
+    }
 
     #[test]
     fn codecs_are_told_by_their_names() {
@@ -219,6 +255,8 @@ mod tests {
             Ok("Microsoft ADPCM 8000 Hz 1 channels"),
         );
         check("A_MS/ACM", &[2], Err("sound for Windows without its description"));
+        check("V_PRORES", b"apch", Ok("apch video 16x16"));
+        check("A_PCM/FLOAT/IEEE", &[], Ok("floating point 44100 Hz 2 channels"));
         check("A_TRUEHD", &[], Err("in a codec not supported (A_TRUEHD)"));
         check("A_ALAC", &[0; 24], Err("in a codec not supported (A_ALAC)"));
         check("V_MPEG4/ISO/AVC", &[1], Err("H.264 without a configuration record that can be read"));

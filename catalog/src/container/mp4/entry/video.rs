@@ -132,6 +132,7 @@ pub fn mpeg4(entry: &Piece) -> Result<Kind, ContainerError> {
     let Descriptor { object_type, config } = descriptor(&boxes, entry)?;
     Ok(match object_type {
         0x20 => Kind::Known(Codec::Mpeg4Visual { config, width, height }),
+        0x6c => Kind::Known(Codec::Jpeg { width, height }),
         0x60..=0x65 | 0x6a => Kind::Known(Codec::MpegVideo { mpeg2: object_type != 0x6a, width, height }),
         other => Kind::Unknown(format!("mp4v with object type {other:#04x}")),
     })
