@@ -18,7 +18,13 @@ use std::{
 };
 
 /// A program of ours that goes on running; killed when dropped.
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    log: Log,
+}
+
+/// What it said last on its standard error.
+type Log = Arc<Mutex<VecDeque<String>>>;
 
 /// How long it may take to say that it is ready: ingest of the given films included.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -26,8 +32,10 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// Below those that Linux gives to connections (`net.ipv4.ip_local_port_range`).
 const PORTS: Range<u16> = 12_000..32_000;
 
-/// What it said last is told where it never got ready.
-const KEPT_LINES: usize = 20;
+/// Lines of what it says that are kept.
+const KEPT_LINES: usize = 10_000;
+/// So many of them are told where it never got ready.
+const TOLD_LINES: usize = 20;
 
 impl Process {
     /// Starts it and waits for its ready line, which is answered too.
@@ -50,9 +58,8 @@ impl Process {
             .context("starting mobidic")?;
         let stdout = child.stdout.take().context("no standard output")?;
         let stderr = child.stderr.take().context("no standard error")?;
-        let mut process = Self(child);
+        let mut process = Self { child, log: keep_last(stderr) };
         let (said, hear) = mpsc::channel();
-        let complaints = keep_last(stderr);
         // Whatever it says later is read too, or it would wait for us.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -65,8 +72,9 @@ impl Process {
                 Ok(line) if line.starts_with("ready") => return Ok((process, line)),
                 Ok(line) => lines.push(line),
                 Err(_) => {
-                    let status = process.0.try_wait()?;
-                    lines.extend(complaints.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+                    let status = process.child.try_wait()?;
+                    let log = process.log.lock().unwrap_or_else(PoisonError::into_inner);
+                    lines.extend(log.iter().skip(log.len().saturating_sub(TOLD_LINES)).cloned());
                     bail!("mobidic never got ready (ended: {status:?}); it said: {}", lines.join(" | "));
                 }
             }
@@ -75,7 +83,13 @@ impl Process {
 
     /// The process that was started.
     pub fn pid(&self) -> u32 {
-        self.0.id()
+        self.child.id()
+    }
+
+    /// The lines of its log, of the last ten thousand, that have these words in them.
+    pub fn logged(&self, words: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().filter(|line| line.contains(words)).cloned().collect()
     }
 
     /// Sends it a signal by name.
@@ -97,7 +111,7 @@ impl Process {
     fn ended(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         let begun = Instant::now();
         loop {
-            let status = self.0.try_wait()?;
+            let status = self.child.try_wait()?;
             if status.is_some() || begun.elapsed() >= limit {
                 return Ok(status);
             }
@@ -108,14 +122,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 /// Reads all that it says, and keeps the last lines; with `MOBIDIC_TEST_LOG` they are printed too.
-fn keep_last(stderr: ChildStderr) -> Arc<Mutex<VecDeque<String>>> {
-    let kept = Arc::new(Mutex::new(VecDeque::new()));
+fn keep_last(stderr: ChildStderr) -> Log {
+    let kept = Log::default();
     let keep = kept.clone();
     let print = std::env::var_os("MOBIDIC_TEST_LOG").is_some();
     std::thread::spawn(move || {

@@ -131,12 +131,15 @@ fn main() -> Result<()> {
     let done = begun.elapsed();
     println!("{:5.1} s  nothing more happens", done.as_secs_f64());
     let seen = crowd.end()?;
-    println!("{seen}");
+    let ended = scene.world.ended_sessions();
+    println!("{seen}; {} sessions ended by the front", ended.len());
+    ended.iter().for_each(|line| println!("         {line}"));
     let report = watching.join().map_err(|_| anyhow::anyhow!("the comparison broke off"))??;
     println!("one who watched through it: {report}");
     println!("{}", scene.world.run(&["cluster", "scrub", "--limit", "0"]));
     println!("{}", scene.world.run(&["cluster", "status"]));
     ensure!(done.as_secs() < options.seconds, "the viewers were gone before it was over");
+    ensure!(ended.is_empty(), "sessions were ended");
     ensure!(report.is_exact(), "the one who watched through it did not get the file");
     seen.check(options.viewers, options.late_ms)
 }

@@ -64,6 +64,7 @@ fn viewers_notice_nothing_of_what_happens_to_a_node() {
     viewers.into_iter().for_each(noticed_nothing);
     let report = exact.join().unwrap();
     assert!(report.is_exact(), "{report}");
+    assert_eq!(world.ended_sessions(), Vec::<String>::new());
     let said = world.run(&["cluster", "scrub", "--limit", "0"]);
     println!("scrub: {said}");
     for name in ["one", "two", "exact"] {
@@ -99,12 +100,21 @@ fn with_two_parity_units_two_nodes_may_be_lost() {
         assert!(seen.packets > 800 && seen.lost == 0 && !seen.bye, "{} of {} lost", seen.lost, seen.packets);
     }
     assert_eq!(world.describe("one"), 200);
+    assert_eq!(world.ended_sessions(), Vec::<String>::new());
+    let watching = world.watch("one", 5, Duration::from_secs(35));
+    std::thread::sleep(Duration::from_secs(1));
     world.nodes[0].kill();
     let unavailable = (0..40).any(|_| {
         std::thread::sleep(Duration::from_millis(250));
         world.describe("one") == 503
     });
     assert!(unavailable, "three of five are lost");
+    // Who watches is told, and the log says which unit of which node did not come.
+    let seen = watching.join().unwrap();
+    let ended = world.ended_sessions();
+    assert!(seen.bye && seen.packets > 50, "{} packets", seen.packets);
+    let lost = [0, 1, 3].map(|node: usize| format!("on node {}", world.nodes[node].id));
+    assert!(ended.len() == 1 && lost.iter().any(|lost| ended[0].contains(lost)), "{ended:?}");
     world.nodes[3].restart();
     let back = (0..40).any(|_| {
         std::thread::sleep(Duration::from_millis(250));

@@ -150,6 +150,16 @@ impl World {
         Process::start(&arguments).unwrap().0
     }
 
+    /// The sessions that the front ended, each with its reason. (A BYE says less: one follows a TEARDOWN too, and may come
+    /// before its answer.)
+    pub fn ended_sessions(&self) -> Vec<String> {
+        let logged = |words| self.front.iter().flat_map(move |front| front.logged(words));
+        ["playing failed, session ended", "timed out", "ended with its connection"]
+            .into_iter()
+            .flat_map(logged)
+            .collect()
+    }
+
     pub fn kill_front(&mut self) {
         self.front = None;
     }
