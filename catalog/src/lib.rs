@@ -32,6 +32,7 @@
 //! - [`sweep::sweep`]: deletes what nobody names; [`sweep::remove`]: takes a presentation out.
 //! - [`operate::Operator`]: does an [`operate::Task`] on the cluster (rebalance, drain, remove, rebuild, scrub), which can
 //!   break off at any point; [`operate::Done`]: what came of it.
+//! - [`verify::Verifier`]: reads and mends everything in the background; [`verify::Verified`]: what a round came to.
 //! - [`rebuild::rebuild`]: names back from the nodes alone. [`check::check`]: reads a presentation back whole.
 //!
 //! Invariants: the catalog never names bytes that are not sealed on all their nodes, and loses its name before
@@ -53,6 +54,7 @@ pub mod rebuild;
 pub mod sample;
 pub mod segment;
 pub mod sweep;
+pub mod verify;
 
 #[cfg(test)]
 mod testing;

@@ -125,6 +125,8 @@ pub struct NodesConfig {
     pub read_limit_mb_s: u64,
     /// Percent.
     pub usable_percent: u64,
+    /// Days in which everything on the nodes is read and verified once in the background; 0: never.
+    pub verify_days: u64,
 }
 
 /// `[stripes]`
@@ -248,6 +250,7 @@ impl Config {
         range("front.network_mbit_s", self.front.network_mbit_s, 0, 1 << 30, "0 (no bound) to 1073741824 Mbit/s")?;
         range("nodes.read_limit_mb_s", self.nodes.read_limit_mb_s, 0, 1 << 20, "0 (no bound) to 1048576 MB/s")?;
         range("nodes.usable_percent", self.nodes.usable_percent, 1, 100, "1 to 100 percent")?;
+        range("nodes.verify_days", self.nodes.verify_days, 0, 3_650, "0 (never) to 3650 days")?;
         range("stripes.data", self.stripes.data, 1, 128, "1 to 128 units")?;
         range("stripes.parity", self.stripes.parity, 0, 2, "0 to 2 units")?;
         range("auth.nonce_s", self.auth.nonce_s, 10, 86_400, "10 to 86400 seconds")?;
@@ -299,7 +302,7 @@ impl Default for Config {
                 network_mbit_s: 0,
                 circuit_breaker: CircuitBreaker::Reported,
             },
-            nodes: NodesConfig { count: 4, timeout_ms: 5_000, read_limit_mb_s: 0, usable_percent: 85 },
+            nodes: NodesConfig { count: 4, timeout_ms: 5_000, read_limit_mb_s: 0, usable_percent: 85, verify_days: 30 },
             auth: AuthConfig::default(),
             tls: TlsConfig::default(),
             redirects: BTreeMap::new(),

@@ -145,6 +145,16 @@ impl Catalog {
         texts.iter().map(|text| self.layout_from(text)).collect()
     }
 
+    /// Where an object lies that is sealed; `None` where it is not, or not any more.
+    pub async fn sealed_layout(&self, object: ObjectId) -> Result<Option<Layout>, CatalogError> {
+        let text: Option<String> = sqlx::query_scalar("SELECT layout FROM objects WHERE id = $1 AND state = 'sealed'")
+            .bind(object.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.error(error))?;
+        text.map(|text| self.layout_from(&text)).transpose()
+    }
+
     /// Whether an object is still sealed, so that its units are somebody's.
     pub async fn is_sealed(&self, object: ObjectId) -> Result<bool, CatalogError> {
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM objects WHERE id = $1 AND state = 'sealed')")

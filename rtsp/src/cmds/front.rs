@@ -4,6 +4,7 @@ use super::FrontFlags;
 use ::catalog::{
     db::{Catalog, Node},
     library::Library,
+    verify::Verifier,
 };
 use anyhow::{Context, Result};
 use clap::Args;
@@ -25,6 +26,7 @@ use rtsp::{
     worker::{WorkerOptions, Workers},
 };
 use std::{
+    convert::Infallible,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -82,6 +84,7 @@ pub struct Front {
     feeds: Feeds,
     caster: Caster,
     keeping: Keeping,
+    verifying: Option<JoinHandle<Infallible>>,
     stop: watch::Sender<bool>,
     listening: JoinHandle<()>,
 }
@@ -110,6 +113,12 @@ impl Front {
         };
         let name = watching.name.clone();
         let watch = ClusterWatch::start(catalog.clone(), source.clone(), admission.clone(), watching).await;
+        let every = Duration::from_secs(config.nodes.verify_days * 86_400);
+        let verifying = (!every.is_zero()).then(|| {
+            let (catalog, cluster) = (catalog.clone(), source.cluster().clone());
+            let verifier = Verifier { catalog, cluster, front: name.clone(), every };
+            tokio::spawn(async move { verifier.run().await })
+        });
         let library = Library::new(source.clone(), INDEX_CACHE);
         let options = WorkerOptions {
             workers: config.front.workers,
@@ -178,11 +187,14 @@ impl Front {
             tokio::spawn(front.clone().serve(listener, stopped.clone()));
         }
         let listening = tokio::spawn(front.serve(listener, stopped));
-        Ok(Self { workers, feeds, caster, keeping, stop, listening, name, catalog: catalog.clone() })
+        Ok(Self { workers, feeds, caster, keeping, verifying, stop, listening, name, catalog: catalog.clone() })
     }
 
     /// Says BYE to every viewer and closes every connection.
     pub async fn stop(self) {
+        if let Some(verifying) = &self.verifying {
+            verifying.abort();
+        }
         self.caster.stop().await;
         self.feeds.stop().await;
         self.keeping.stop().await;

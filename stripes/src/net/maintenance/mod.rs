@@ -50,7 +50,7 @@ impl Limit {
     }
 
     /// Waits until so many bytes may go.
-    pub(super) async fn take(&self, bytes: u64) {
+    pub async fn take(&self, bytes: u64) {
         let now = Instant::now();
         let pace = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(|pace| pace.due(bytes, now));
         if let Some(due) = pace {

@@ -74,22 +74,23 @@ impl Cluster {
     /// object as sealed are told, so that a new or emptied one is whole afterwards.
     pub async fn repair(&self, layout: &Layout, limit: &Limit, progress: impl FnMut(u64)) -> RepairReport {
         let mut report = self.each_row(layout, limit, true, progress).await;
-        let lacking: Vec<_> = {
-            let asks = layout.nodes.iter().map(|node| self.manifest(*node, layout.object));
-            let known = futures_util::future::join_all(asks).await;
-            let tag = known.iter().flatten().map(|manifest| manifest.tag.clone()).next();
-            let absent = |known: &Result<Manifest, NodeError>| {
-                matches!(known, Err(NodeError { failure: NodeFailure::Absent(_) | NodeFailure::Damaged(_), .. }))
-            };
-            let lacking = layout.nodes.iter().zip(&known).filter(|(_, known)| absent(known)).map(|(node, _)| *node);
-            tag.map(|tag| (Manifest::new(layout.clone(), tag), lacking.collect::<Vec<_>>())).into_iter().collect()
-        };
-        for (manifest, nodes) in lacking {
-            let asked = nodes.len();
-            let failed = self.seal_on(&manifest, nodes).await;
-            report.sealed_nodes += (asked - failed.len()) as u64;
-        }
+        report.sealed_nodes = self.seal_where_lacking(layout).await;
         report
+    }
+
+    /// Tells the nodes of the set that do not know the object as sealed; how many know it now.
+    pub async fn seal_where_lacking(&self, layout: &Layout) -> u64 {
+        let asks = layout.nodes.iter().map(|node| self.manifest(*node, layout.object));
+        let known = futures_util::future::join_all(asks).await;
+        let Some(tag) = known.iter().flatten().map(|manifest| manifest.tag.clone()).next() else { return 0 };
+        let absent = |known: &Result<Manifest, NodeError>| {
+            matches!(known, Err(NodeError { failure: NodeFailure::Absent(_) | NodeFailure::Damaged(_), .. }))
+        };
+        let lacking = layout.nodes.iter().zip(&known).filter(|(_, known)| absent(known)).map(|(node, _)| *node);
+        let lacking: Vec<_> = lacking.collect();
+        let asked = lacking.len();
+        let failed = self.seal_on(&Manifest::new(layout.clone(), tag), lacking).await;
+        (asked - failed.len()) as u64
     }
 
     async fn each_row(
@@ -114,8 +115,8 @@ impl Cluster {
         report
     }
 
-    /// One row; `write` what is bad.
-    pub(in crate::net) async fn repair_row(&self, layout: &Layout, row: u64, write: bool) -> RepairReport {
+    /// The same for one row; `write` what is bad or missing.
+    pub async fn repair_row(&self, layout: &Layout, row: u64, write: bool) -> RepairReport {
         let read = self.read_row(layout, row).await;
         let mut report = RepairReport::default();
         for unit in read.units.iter().flatten().filter(|unit| !unit.is_empty()) {
