@@ -30,9 +30,8 @@ use rtsp::{
     channel::{Channel, ChannelOptions, Feeder, LiveUnit, TrackDescription},
     headers::{Scale, SeekStyle, Speed},
     net::{descriptors::raise_limit, outbox::Outbox, wire::Wire},
-    worker::{
-        Destination, Fetched, MediaSource, PlayRequest, PlayTrack, Start, ViewerId, WorkerId, WorkerOptions, Workers,
-    },
+    playback::Start,
+    worker::{Destination, Fetched, MediaSource, PlayRequest, PlayTrack, ViewerId, WorkerId, WorkerOptions, Workers},
 };
 use std::{
     net::{TcpListener, TcpStream, UdpSocket},

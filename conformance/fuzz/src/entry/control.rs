@@ -13,7 +13,7 @@ use rtsp::headers::{
 use rtsp::message::{Framer, Incoming, MAX_BODY, MAX_HEADERS};
 use rtsp::multicast::{GroupRange, sap::SapPacket};
 use rtsp::net::tunnel::{Base64Decoder, Kind, http, websocket};
-use rtsp::server::Target;
+use rtsp::target::Target;
 use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
