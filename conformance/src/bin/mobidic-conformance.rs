@@ -39,6 +39,9 @@ struct Arguments {
     /// Something of the same server that takes a publisher (ANNOUNCE, RECORD): what is there is written over.
     #[arg(long, value_name = "URL")]
     publish: Option<String>,
+    /// Something that the same server redirects.
+    #[arg(long, value_name = "URL")]
+    moved: Option<String>,
     /// How packets travel: udp, tcp, or all (each of the cases on packets once over each).
     #[arg(long, default_value = "all", value_parser = ["udp", "tcp", "all"])]
     transport: String,
@@ -118,6 +121,7 @@ fn conduct(arguments: &Arguments) -> Result<u8> {
         longest_timeout: Duration::from_secs(arguments.longest_timeout),
         second: arguments.urls.get(1).cloned(),
         publish: arguments.publish.clone(),
+        moved: arguments.moved.clone(),
         carry: match arguments.carry.as_str() {
             "http" => Carry::Http,
             "websocket" => Carry::WebSocket,

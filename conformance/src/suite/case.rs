@@ -61,6 +61,8 @@ pub enum Need {
     SecondUrl,
     /// A URL that may be published to was given on the command line.
     Publish,
+    /// A URL that is redirected was given on the command line.
+    Moved,
     /// The case takes longer than the session timeout that the server states.
     Timeout,
     /// The case may harm a weak server: only with `--hostile`.

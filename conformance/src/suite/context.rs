@@ -35,6 +35,8 @@ pub struct Options {
     pub second: Option<String>,
     /// The URL of something of the same server that may be published to.
     pub publish: Option<String>,
+    /// The URL of something that the server says is elsewhere.
+    pub moved: Option<String>,
     /// Within what the connections go.
     pub carry: Carry,
 }
@@ -51,6 +53,7 @@ impl Default for Options {
             longest_timeout: Duration::from_secs(70),
             second: None,
             publish: None,
+            moved: None,
             carry: Carry::Plain,
         }
     }

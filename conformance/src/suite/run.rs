@@ -277,6 +277,7 @@ fn unmet(case: &Case, offer: &Offer, options: &Options) -> Option<String> {
             Need::Publish => {
                 options.publish.is_none().then(|| "needs --publish and a URL that may be published to".into())
             }
+            Need::Moved => options.moved.is_none().then(|| "needs a URL that is redirected: --moved".into()),
             Need::SecondUrl => options.second.is_none().then(|| "needs the URL of a second presentation".into()),
             Need::Timeout => (offer.timeout > options.longest_timeout.as_secs())
                 .then(|| format!("the session timeout of {} s is longer than --longest-timeout", offer.timeout)),

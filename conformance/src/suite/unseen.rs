@@ -16,12 +16,6 @@ pub struct Unseen {
 /// All of them.
 pub const UNSEEN: &[Unseen] = &[
     unseen(
-        "R1-DES-14",
-        "RFC 2326 11.2",
-        "301 and 302 have a Location",
-        "needs a redirect in the server's configuration",
-    ),
-    unseen(
         "R1-PLA-20",
         "RFC 2326 10.5",
         "PLAY requests are queued",

@@ -69,6 +69,9 @@ fn server(settings: &str, more: &[Recipe]) -> (Server, PathBuf) {
     (server, folder)
 }
 
+/// Something that is elsewhere.
+const MOVED: &str = "[redirects]\nmoved = \"rtsp://elsewhere.example/film\"\n";
+
 /// A channel that takes a publisher.
 fn pushed(name: &str) -> String {
     format!("[[channel]]\nname = {name:?}\npush = true\n")
@@ -91,9 +94,10 @@ fn options(second: &str) -> Options {
 
 #[test]
 fn the_real_program_holds_every_statement_but_the_known_ones() {
-    let (server, folder) = server(&format!("{PATIENT}{}", pushed("live")), MORE);
+    let (server, folder) = server(&format!("{PATIENT}{}{MOVED}", pushed("live")), MORE);
     let (film, other) = (server.url("film"), server.url("other"));
-    let options = Arc::new(Options { publish: Some(server.url("live")), ..options(&other) });
+    let options =
+        Arc::new(Options { publish: Some(server.url("live")), moved: Some(server.url("moved")), ..options(&other) });
     let more = ["hevc", "part2", "web", "nine", "film?as=mp2t"].map(|name| server.url(name));
     let urls = [&film, &other].into_iter().chain(&more);
     let targets: Vec<Target> = urls.map(|url| Target::new(Offer::discover(url, &options).unwrap())).collect();
@@ -202,6 +206,35 @@ fn it_holds_within_http_and_websocket_too() {
     let _ = std::fs::remove_dir_all(folder);
 }
 
+#[test]
+fn it_holds_for_channels_too() {
+    let (server, folder) = server(&format!("{PATIENT}{CHANNELS}"), &[]);
+    std::thread::scope(|scope| {
+        for channel in ["always", "kept"] {
+            let server = &server;
+            scope.spawn(move || {
+                let options = Arc::new(Options { hostile: false, ..options(&server.url("other")) });
+                let offer = Offer::discover(&server.url(channel), &options).unwrap();
+                assert!(offer.live, "{channel} is not told to be live");
+                // How its feed's clock stands to the wall clock is told when the first second of it is over.
+                std::thread::sleep(Duration::from_secs(3));
+                let all = suite::cases().into_iter().filter(|case| !case.needs(Need::Timeout));
+                let all: Vec<Case> = all.collect();
+                let pace = Pace { threads: 8, time_limit: Duration::from_secs(120), seed: 1 };
+                let results = run(&[Target::new(offer)], &all, &options, pace, &|_| {});
+                let failed = results.iter().filter(|finished| matches!(finished.outcome, Outcome::Fail(..)));
+                let failed: Vec<String> =
+                    failed.map(|finished| format!("{channel} {}: {:?}", finished.name, finished.outcome)).collect();
+                assert!(failed.is_empty(), "{}", failed.join("\n"));
+                let passed = results.iter().filter(|finished| finished.outcome == Outcome::Pass).count();
+                assert!(passed > 180, "{channel}: only {passed} of {} were tried", results.len());
+            });
+        }
+    });
+    server.stop().unwrap();
+    let _ = std::fs::remove_dir_all(folder);
+}
+
 /// Channels for the faults of live presentations; the group is never one that somebody else may be in.
 const CHANNELS: &str = "[[channel]]\nname = \"always\"\nplaylist = [\"film\"]\nloop = true\n\
                         [[channel]]\nname = \"kept\"\nplaylist = [\"film\"]\nloop = true\nwindow_s = 600\n\
@@ -210,7 +243,7 @@ const CHANNELS: &str = "[[channel]]\nname = \"always\"\nplaylist = [\"film\"]\nl
 #[test]
 fn every_case_sees_its_fault() {
     let publishing: Vec<String> = PUBLISHING.iter().map(|(id, _)| pushed(&publishing::channel(id))).collect();
-    let (server, folder) = server(&format!("{PATIENT}{CHANNELS}{}", publishing.concat()), MORE);
+    let (server, folder) = server(&format!("{PATIENT}{CHANNELS}{}{MOVED}", publishing.concat()), MORE);
     let address = ([127, 0, 0, 1], server.port).into();
     // The last are tried first: those that take long.
     let tables = [
@@ -291,6 +324,7 @@ fn under(server: SocketAddr, fault: Fault, film: &str, case: Case, options: &Opt
     options.patience = Duration::from_secs(2);
     options.udp = !case.needs(Need::EachTransport);
     options.publish = Some(format!("rtsp://{through}/{}", publishing::channel(case.id)));
+    options.moved = Some(format!("rtsp://{through}/moved"));
     let options = Arc::new(options);
     let honest = proxy::start(server, Fault::Mute(|_| false));
     let asked = if sdp { through } else { honest };

@@ -93,6 +93,21 @@ pub(super) const CASES: &[Case] = &[
         ensure(!answer.body.is_empty(), "a description", answer.brief())
     }),
     Case::should(
+        "R1-DES-14",
+        "RFC 2326 11.2, RFC 2068 10.3; ffmpeg, live555",
+        "what is elsewhere is answered by 3xx with its Location",
+        &[Need::Moved],
+        |c| {
+            let url = c.options.moved.clone().unwrap_or_default();
+            let answer = c.ask(&Request::new("DESCRIBE", &url).header("Accept", "application/sdp"))?;
+            c.status("DESCRIBE of what is elsewhere", &answer, &[301, 302, 303, 305])?;
+            let place = answer.header("Location").unwrap_or("");
+            let absolute =
+                ["rtsp://", "rtsps://"].iter().any(|scheme| place.len() > scheme.len() && place.starts_with(scheme));
+            ensure(absolute && place != url, "Location: rtsp://...", answer.brief())
+        },
+    ),
+    Case::should(
         "R1-DES-15",
         "RFC 2326 16, RFC 2068 15.5",
         "paths out of the presentations' place find nothing",

@@ -5,7 +5,7 @@ use crate::suite::{
     case::{Case, Need, Verdict, ensure, fail, skip},
     context::Context,
     message::Request,
-    session::Lower,
+    session::{Lower, Session},
 };
 use std::{collections::HashSet, time::Duration};
 
@@ -110,6 +110,32 @@ pub(super) const CASES: &[Case] = &[
             }
             session.tear_down();
             c.alive_elsewhere()
+        },
+    ),
+    Case::must(
+        "R1-SET-18b",
+        "RFC 2326 10.4",
+        "the transport that a second SETUP says is the one that is used",
+        &[Need::Tracks, Need::Tcp],
+        |c| {
+            let mut session = Session::open(c, Lower::Tcp, &[0])?;
+            let other =
+                Request::new("SETUP", &c.control(0)?).header("Transport", "RTP/AVP/TCP;unicast;interleaved=6-7");
+            let answer = session.wire.ask(&other.header("Session", &session.id))?;
+            if answer.status != 200 {
+                session.tear_down();
+                return c.status("SETUP again", &answer, &[455, 461]);
+            }
+            let told = answer.parameter("Transport", "interleaved").unwrap_or("none").to_owned();
+            session.play(None)?;
+            let _ = session.wire.listen(Duration::from_secs(1))?;
+            let mut channels: Vec<String> = session.wire.frames.iter().map(|f| f.channel.to_string()).collect();
+            session.tear_down();
+            channels.sort_unstable();
+            channels.dedup();
+            let there =
+                !channels.is_empty() && channels.iter().all(|channel| told.split('-').any(|one| one == channel));
+            ensure(there, format!("packets on the channels {told}"), format!("on {channels:?}"))
         },
     ),
     Case::must(
