@@ -72,7 +72,7 @@ pub fn open(kind: Kind, len: u64) -> Box<dyn Demuxer> {
         Kind::VcdDat => Box::new(Wrapping::new(mpeg::Ps::in_sectors(len))),
         Kind::MpegTs => Box::new(Wrapping::new(mpeg::Ts::new(len))),
         Kind::Asf => Box::new(asf::AsfDemuxer::new(len)),
-        Kind::Es(codec) => Box::new(es::Es::new(codec, len)),
+        Kind::Es(codec) => Box::new(Wrapping::new(es::Es::new(codec, len))),
         Kind::Avi => Box::new(avi::Avi::new(len)),
         Kind::Flv => Box::new(Wrapping::new(flv::FlvDemuxer::new(len))),
         Kind::Mkv => Box::new(Wrapping::new(mkv::Mkv::new(len))),

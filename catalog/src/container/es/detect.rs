@@ -5,7 +5,7 @@ use rtp::codec::aac::AdtsHeader;
 use rtp::codec::frames::{FrameHeader, Frames};
 use rtp::codec::mpeg4_visual::{self, FIRST_LAYER, LAST_LAYER, Layer, Vop};
 use rtp::codec::start_code::start_codes;
-use rtp::codec::{ac3, mpeg_audio, mpeg_video};
+use rtp::codec::{ac3, dts, mpeg_audio, mpeg_video};
 use rtp::codec::{h264, h265};
 
 /// Files of other kinds begin so, and what lies in them looks like elementary streams.
@@ -47,6 +47,7 @@ fn audio(head: &[u8], whole: bool) -> Option<Codec> {
         (Codec::MpegAudio, frames_in::<mpeg_audio::FrameHeader>(head, whole)),
         (Codec::Ac3, frames_in::<ac3::FrameHeader>(head, whole)),
         (Codec::Adts, frames_in::<AdtsHeader>(head, whole)),
+        (Codec::Dts, frames_in::<dts::FrameHeader>(head, whole)),
     ];
     let found = candidates.into_iter().filter_map(|(codec, bytes)| Some((codec, bytes?)));
     found.max_by_key(|(_, bytes)| *bytes).map(|(codec, _)| codec)

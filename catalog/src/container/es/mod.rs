@@ -49,6 +49,8 @@ pub enum Codec {
     Adts,
     /// AC-3 and E-AC-3.
     Ac3,
+    /// DTS, which travels in packets of ASF.
+    Dts,
     /// Audio behind an ID3v2 tag so long that it hides which.
     Tagged,
 }
@@ -63,12 +65,13 @@ impl Codec {
             Codec::MpegAudio => "mpegaudio",
             Codec::Adts => "adts",
             Codec::Ac3 => "ac3",
+            Codec::Dts => "dts",
             Codec::Tagged => "id3",
         }
     }
 
     fn is_audio(self) -> bool {
-        matches!(self, Codec::MpegAudio | Codec::Adts | Codec::Ac3 | Codec::Tagged)
+        matches!(self, Codec::MpegAudio | Codec::Adts | Codec::Ac3 | Codec::Dts | Codec::Tagged)
     }
 
     fn stream(self) -> Option<Box<dyn Stream>> {
@@ -80,6 +83,7 @@ impl Codec {
             Codec::MpegAudio => Box::new(plain::Audio::<rtp::codec::mpeg_audio::FrameHeader>::new()),
             Codec::Adts => Box::new(plain::Audio::<rtp::codec::aac::AdtsHeader>::new()),
             Codec::Ac3 => Box::new(plain::Audio::<rtp::codec::ac3::FrameHeader>::new()),
+            Codec::Dts => Box::new(plain::Audio::<rtp::codec::dts::FrameHeader>::new()),
             Codec::Tagged => return None,
         })
     }
@@ -167,7 +171,7 @@ impl Es {
     fn nothing_found(&self) -> ContainerError {
         let reason = match &self.stream {
             Some(_) => "no whole access unit that can be decoded",
-            None => "no MPEG audio, AAC or AC-3 behind the ID3 tag",
+            None => "no MPEG audio, AAC, AC-3 or DTS behind the ID3 tag",
         };
         ContainerError { format: self.codec.name(), offset: self.at, path: String::new(), reason: reason.into() }
     }

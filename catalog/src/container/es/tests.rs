@@ -1,7 +1,7 @@
 //! Whole files: what comes out decodes to what ffmpeg decodes from the file, at the same times.
 
 use super::Codec;
-use crate::container::testing::{Demuxed, drive_bytes, media, probe_bytes, run};
+use crate::container::testing::{Demuxed, drive, drive_bytes, media, probe_bytes, run};
 use crate::container::{Kind, limits};
 use proptest::prelude::*;
 use rtp::codec::nal::prefixed_to_annex_b;
@@ -222,6 +222,22 @@ fn mpeg_audio() {
         let demuxed = check_audio(name, &file, Codec::MpegAudio, "mp3", 0);
         assert_eq!(demuxed.notes, Vec::<String>::new(), "{name}");
     }
+}
+
+/// It has no payload format, and goes bare to who wraps it.
+#[test]
+fn dts() {
+    let bytes = made(SOUND_44, &["-c:a", "dca", "-strict", "-2", "-f", "dts"]);
+    assert_eq!(probe_bytes(&bytes), Some(Kind::Es(Codec::Dts)));
+    let wrapped = drive_bytes(Kind::Es(Codec::Dts), &bytes).unwrap();
+    assert_eq!(wrapped.tracks[0].format.describe(), "DTS 44100 Hz 2 channels");
+    let mut es = super::Es::new(Codec::Dts, bytes.len() as u64);
+    let bare = drive(&mut es, &mut std::io::Cursor::new(&bytes)).unwrap();
+    let expected = probed(&bytes, "dts", "packet=size");
+    let sizes: Vec<_> = bare.samples.iter().map(|sample| vec![Some(sample.data.len() as f64)]).collect();
+    assert_eq!((sizes, wrapped.samples.len()), (expected, bare.samples.len()));
+    let frame = i64::from(bare.tracks[0].timescale) * 512;
+    assert!(bare.stream(1) == bytes && bare.samples.iter().all(|sample| sample.duration * 44_100 == frame));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::container::lossless::Lossless;
 use crate::container::quicktime;
 use crate::container::steady;
 use bytes::Bytes;
-use rtp::codec::{h264, h265};
+use rtp::codec::{h264, h265, mpeg4_visual};
 use rtp::format::Format;
 
 /// How a track's frames are sent.
@@ -195,7 +195,11 @@ impl Coding {
                 .first()
                 .and_then(|sps| h265::Sps::parse(sps).ok())
                 .map_or(MAX_DEPTH, |sps| sps.reorder_pictures.into()),
-            Coding::Shared(Codec::Mpeg4Visual { .. } | Codec::MpegVideo { .. }) => 1,
+            Coding::Shared(Codec::Mpeg4Visual { config, .. }) => {
+                let told = mpeg4_visual::Config::parse(config).ok().and_then(|config| config.layer.low_delay);
+                usize::from(told != Some(true))
+            }
+            Coding::Shared(Codec::MpegVideo { .. }) => 1,
             _ => return None,
         };
         Some(depth.min(MAX_DEPTH))

@@ -74,13 +74,13 @@ pub fn sum_pages(bytes: &mut [u8]) {
 }
 
 pub fn es_video(input: &[u8]) {
-    for codec in [Codec::MpegVideo, Codec::Mpeg4Visual, Codec::H264] {
+    for codec in [Codec::MpegVideo, Codec::Mpeg4Visual, Codec::H264, Codec::H265] {
         read(Kind::Es(codec), input);
     }
 }
 
 pub fn es_audio(input: &[u8]) {
-    for codec in [Codec::MpegAudio, Codec::Adts, Codec::Ac3, Codec::Tagged] {
+    for codec in [Codec::MpegAudio, Codec::Adts, Codec::Ac3, Codec::Dts, Codec::Tagged] {
         read(Kind::Es(codec), input);
     }
 }

@@ -25,9 +25,18 @@ pub fn h264(input: &[u8]) {
 
 pub fn h265(input: &[u8]) {
     framings(input);
+    let mut order = hevc::PictureOrder::default();
     for unit in nal::annex_b(input) {
         hevc::Sps::parse(unit).ok();
-        hevc::begins_picture(unit);
+        hevc::Timing::of_vps(unit);
+        hevc::pps_id(unit);
+        // Who begins a picture begins an access unit.
+        assert!(hevc::begins_unit(unit) || hevc::layer(unit) > 0 || !hevc::begins_picture(unit));
+        order.handle_set(unit).ok();
+        if let Ok(slice) = order.slice(unit) {
+            order.count(&slice);
+            order.is_skipped(&slice);
+        }
     }
     hevc::is_sync(nal::annex_b(input));
 }
