@@ -41,7 +41,7 @@ pub enum SapError {
     /// Only 1 is known.
     #[error("SAP: version {0} at byte 0; 1 is known")]
     Version(u8),
-    /// Both may be zero in version 0 alone (section 6).
+    /// Earlier versions took zero for "whatever it is"; listeners may pass over it (section 6).
     #[error("SAP: neither message id hash nor originating source may be zero")]
     Nobody,
 }
@@ -70,7 +70,7 @@ impl<'a> SapPacket<'a> {
         let authentication = usize::from(words) * 4;
         let payload = rest.get(authentication..).ok_or(short(bytes.len() - rest.len() + authentication))?;
         let hash = u16::from_be_bytes([high, low]);
-        if hash == 0 && source.is_unspecified() {
+        if hash == 0 || source.is_unspecified() {
             return Err(SapError::Nobody);
         }
         let sdp = match flags & (ENCRYPTED | COMPRESSED) {
@@ -167,6 +167,8 @@ mod tests {
             (vec![0x20, 0, 0], Err(SapError::Short(3, 8))),
             (vec![0x20, 0, 0, 1, 10], Err(SapError::Short(5, 8))),
             (vec![0x20, 0, 0, 0, 0, 0, 0, 0], Err(SapError::Nobody)),
+            (vec![0x20, 0, 0, 0, 10, 0, 0, 1], Err(SapError::Nobody)),
+            (vec![0x20, 0, 0, 7, 0, 0, 0, 0], Err(SapError::Nobody)),
         ];
         for (bytes, expected) in cases {
             assert_eq!(SapPacket::parse(bytes).map(|packet| packet.sdp), *expected, "{bytes:?}");
