@@ -13,10 +13,10 @@ mod repair;
 #[cfg(test)]
 mod tests;
 
-use crate::db::{Begun, Catalog, CatalogError, Intent, Job, JobKind, JobProgress, ObjectState, now};
+use crate::db::{Begun, Catalog, CatalogError, HEARTBEAT, Intent, Job, JobKind, JobProgress, ObjectState, now};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stripes::id::{NodeId, ObjectId};
 use stripes::net::{Cluster, ClusterError, Limit, MoveError, NodeAddress};
 use stripes::rate::Yielding;
@@ -135,6 +135,20 @@ pub struct Operator {
     pub grace: Duration,
 }
 
+/// What the catalog was told of a job, and when.
+struct Told {
+    progress: JobProgress,
+    at: Instant,
+}
+
+impl Told {
+    /// Whether it is to be told again: where there is news, and, so that a process on another machine does not take this
+    /// one for dead while it looks through many objects or waits, every now and then.
+    fn is_old(&self, progress: &JobProgress, now: Instant) -> bool {
+        *progress != self.progress || now.saturating_duration_since(self.at) >= HEARTBEAT
+    }
+}
+
 /// Counted while a task runs.
 #[derive(Debug, Default)]
 struct Counters {
@@ -193,14 +207,14 @@ impl Operator {
         counters: &Counters,
         heard: &mut impl FnMut(JobProgress),
     ) -> Result<Infallible, OperateError> {
-        let mut told = JobProgress::default();
+        let mut told = Told { progress: JobProgress::default(), at: Instant::now() };
         loop {
             tokio::time::sleep(TELL_EVERY).await;
-            let progress = counters.progress();
+            let (progress, at) = (counters.progress(), Instant::now());
             heard(progress);
-            if progress != told {
+            if told.is_old(&progress, at) {
                 self.catalog.job_progress(job, &progress).await?;
-                told = progress;
+                told = Told { progress, at };
             }
         }
     }

@@ -175,6 +175,21 @@ async fn a_move_that_broke_off_is_ended_before_anything_is_repaired() {
     }
 }
 
+#[test]
+fn a_job_says_that_it_lives_though_nothing_is_done() {
+    let at = Instant::now();
+    let told = Told { progress: JobProgress { done: 7, total: 9, ..JobProgress::default() }, at };
+    let further = JobProgress { done: 8, ..told.progress };
+    for (progress, after, old) in [
+        (told.progress, TELL_EVERY, false),
+        (further, TELL_EVERY, true),
+        (told.progress, HEARTBEAT - TELL_EVERY, false),
+        (told.progress, HEARTBEAT, true),
+    ] {
+        assert_eq!(told.is_old(&progress, at + after), old, "{progress:?} after {after:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn work_yields_to_viewers_whose_reads_are_late() {
     let (world, operator) = world(4, 0).await;
