@@ -171,6 +171,8 @@ impl Asking {
     async fn turn(&mut self, watch: &ClusterWatch, turn: u32) {
         match self.ask_catalog().await {
             Ok(()) => self.lost_catalog = false,
+            // The program ends.
+            Err(_) if self.catalog.is_closed() => return,
             Err(error) if !self.lost_catalog => {
                 tracing::error!(%error, "the catalog does not answer; going on with what is known");
                 self.lost_catalog = true;

@@ -148,6 +148,11 @@ impl Catalog {
         self.pool.close().await;
     }
 
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
     /// Two processes may open a new catalog at once: the loser of a step finds it done on the next try.
     async fn migrate(&self) -> Result<(), CatalogError> {
         let start = Instant::now();
