@@ -56,6 +56,14 @@ impl Packetizer {
         self.share_sends = share;
     }
 
+    /// Where payloads tell times of their own (ASF does), they are from now on what the timestamp counts from `zero`, and
+    /// so go on over seeks and at every rate as timestamps do. Without it they are the film's.
+    pub fn count_time_from(&mut self, zero: RtpTimestamp) {
+        if let Payloader::Asf(payloader) = &mut self.payloader {
+            payloader.zero = Some(zero);
+        }
+    }
+
     /// The number of the packet that comes next.
     pub fn next_sequence(&self) -> u16 {
         self.source.sequence.0

@@ -145,8 +145,8 @@ pub struct Session {
     rate: Rate,
     /// Bytes of a packet's payload that the viewer wants at most.
     blocksize: Option<u32>,
-    /// Whether the viewer drops at the goodbye what it has not shown yet.
-    pub drops_at_goodbye: bool,
+    /// Whether the viewer is made of LIVE555's library (see [`crate::playback::PlaybackOptions::live555`]).
+    pub live555: bool,
     /// PLAY has succeeded at least once.
     has_played: bool,
     /// What nodes and front owe it while it plays.
@@ -185,7 +185,7 @@ impl Session {
             range_end: None,
             rate: Rate::NORMAL,
             blocksize: None,
-            drops_at_goodbye: false,
+            live555: false,
             has_played: false,
             promise: None,
             carrier: None,
@@ -265,7 +265,7 @@ impl Session {
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: self.blocksize,
-            drops_at_goodbye: self.drops_at_goodbye,
+            live555: self.live555,
             queue: false,
             events: self.teller(),
         }

@@ -225,7 +225,7 @@ async fn watch(workers: &Workers, channel: &Arc<Channel>, viewer: u64, to: [Dest
         end: None,
         rate: (Scale::NORMAL, Speed::NORMAL),
         blocksize: None,
-        drops_at_goodbye: false,
+        live555: false,
         queue: false,
         // Nobody listens: the events are few.
         events: tokio::sync::mpsc::unbounded_channel().0,

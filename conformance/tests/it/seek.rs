@@ -220,3 +220,47 @@ fn a_pause_loses_nothing_and_the_end_says_bye_on_every_track() {
     server.stop().unwrap();
     let _ = std::fs::remove_dir_all(folder);
 }
+
+#[test]
+fn asf_tells_the_films_time_but_counts_on_over_seeks_for_vlc() {
+    const FILM: Recipe = Recipe { file: "seek-wmv2.wmv", length: 10, options: "-c:v wmv2 -g 25 -b:v 300k -an" };
+    /// Where the time of a packet lies, behind the four bytes of the payload's own header.
+    const SEND_TIME: usize = 4 + 9;
+    let folder = tempdir().unwrap();
+    let film = FILM.make(&folder).unwrap();
+    let server = Server::start(&[&film]).unwrap();
+    let url = server.url("seek-wmv2");
+    // Milliseconds that an ASF packet tells, by its first part.
+    let told = |frame: &client::Frame| {
+        let packet = client::rtp(&frame.bytes).ok().filter(|_| frame.channel == 0)?;
+        let first = packet.payload[1..4] == [0, 0, 0];
+        first.then(|| u32::from_le_bytes(*packet.payload[SEND_TIME..].first_chunk().unwrap()))
+    };
+    // Of the first packet, and of the last within a second.
+    let times = |client: &mut Client| {
+        let (mut times, end) = (Vec::new(), std::time::Instant::now() + Duration::from_secs(1));
+        while times.is_empty() || std::time::Instant::now() < end {
+            times.extend(client.frame(Duration::from_millis(50)).unwrap().and_then(|frame| told(&frame)));
+        }
+        (times[0], times[times.len() - 1])
+    };
+    for (agent, counts_on) in [("LibVLC/3.0.24 (LIVE555 Streaming Media v2016.11.28)", true), ("Lavf59.27.100", false)]
+    {
+        let mut client = Client::connect(([127, 0, 0, 1], server.port).into()).unwrap();
+        let description = client.request("DESCRIBE", &url, &[("Accept", "application/sdp")]).unwrap();
+        let control = &client::controls(&description)[0];
+        let setup = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"), ("User-Agent", agent)];
+        assert_eq!(client.request("SETUP", control, &setup).unwrap().status, 200);
+        let mut last = 0;
+        for place in [0, 7, 2] {
+            play(&mut client, &url, Some(&format!("npt={place}-")));
+            let (first, latest) = times(&mut client);
+            let expected = if counts_on { last } else { place * 1_000 };
+            // A picture on, where it counts on.
+            assert!((expected..=expected + 60).contains(&first), "{agent} at {place} s: {first} ms, not {expected}");
+            assert_eq!(client.request("PAUSE", &url, &[]).unwrap().status, 200);
+            // What came before PAUSE's answer is of this range, too.
+            last = client.frames.iter().filter_map(told).chain([latest]).max().unwrap();
+        }
+    }
+}

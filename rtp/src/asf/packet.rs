@@ -19,6 +19,9 @@ const PAYLOADS: u8 = 0x81;
 const KEY_FRAME: u8 = 0x80;
 /// Bytes of replicated data: the object's size and its presentation time.
 const REPLICATED: u8 = 8;
+/// Where the times lie.
+const SEND_TIME: usize = 9;
+const PRESENTATION_TIME: usize = 27;
 
 /// A media object on its way into packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,14 @@ pub fn write(object: &MediaObject<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// The header of a packet that [`write()`] has made, as if its object were shown at `time_ms`.
+pub(crate) fn header_at(packet: &[u8], time_ms: u32) -> Option<[u8; OVERHEAD]> {
+    let mut header = *packet.first_chunk()?;
+    header[SEND_TIME..SEND_TIME + 4].copy_from_slice(&time_ms.to_le_bytes());
+    header[PRESENTATION_TIME..PRESENTATION_TIME + 4].copy_from_slice(&time_ms.saturating_add(PREROLL_MS).to_le_bytes());
+    Some(header)
+}
+
 /// A packet as [`write()`] lays it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parsed<'a> {
@@ -117,7 +128,7 @@ impl<'a> Parsed<'a> {
             sync: head[16] & KEY_FRAME != 0,
             offset,
             object_size,
-            presentation_ms: long(27),
+            presentation_ms: long(PRESENTATION_TIME),
             payload,
             length,
         })

@@ -6,7 +6,8 @@
 
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
-use crate::asf::packet::Parsed;
+use crate::asf::packet::{self, OVERHEAD, Parsed};
+use crate::clock::RtpTimestamp;
 use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
@@ -37,25 +38,40 @@ fn check(unit: &[u8]) -> Result<(), (usize, &'static str)> {
     Ok(())
 }
 
-pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
-    let room = out.max_payload() - HEADER_LEN;
-    let mut at = 0;
-    while at == 0 || at < unit.data.len() {
-        let wrong = |(offset, reason)| PayloadError { format: FORMAT, offset: at + offset, reason };
-        let length = Parsed::read(&unit.data[at..]).map_err(wrong)?.length;
-        let parts = length.div_ceil(room).max(2);
-        let size = length.div_ceil(parts);
-        let packet = &unit.data[at..at + length];
-        for (offset, part) in (0u32..).step_by(size).zip(packet.chunks(size)) {
-            // A packet's length has 16 bits, so the offset has no more.
-            let mut header = offset.to_be_bytes();
-            header[0] = if unit.sync { KEY_FRAME } else { 0 };
-            let last = offset as usize + part.len() == length;
-            out.write(unit.timestamp, last, &[&header, part]);
+/// Media objects in, parts of ASF packets out.
+#[derive(Debug, Default)]
+pub(crate) struct Payloader {
+    /// Which timestamp is time zero of the packets' own times; `None`: they are sent as they are stored.
+    pub(crate) zero: Option<RtpTimestamp>,
+}
+
+impl Payloader {
+    pub(crate) fn packetize(&self, unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
+        let room = out.max_payload() - HEADER_LEN;
+        let mut at = 0;
+        while at == 0 || at < unit.data.len() {
+            let wrong = |(offset, reason)| PayloadError { format: FORMAT, offset: at + offset, reason };
+            let length = Parsed::read(&unit.data[at..]).map_err(wrong)?.length;
+            let parts = length.div_ceil(room).max(2);
+            let size = length.div_ceil(parts);
+            let packet = &unit.data[at..at + length];
+            let retimed = self.zero.and_then(|zero| {
+                // RTP's clock of ASF counts milliseconds, too.
+                packet::header_at(packet, unit.timestamp.distance(zero).max(0).unsigned_abs())
+            });
+            let head = retimed.as_ref().map_or(&packet[..OVERHEAD], |head| head);
+            for (offset, part) in (0u32..).step_by(size).zip(packet.chunks(size)) {
+                // A packet's length has 16 bits, so the offset has no more.
+                let mut header = offset.to_be_bytes();
+                header[0] = if unit.sync { KEY_FRAME } else { 0 };
+                let from = offset as usize;
+                let of_head = head.get(from..).map_or(&[][..], |rest| &rest[..rest.len().min(part.len())]);
+                out.write(unit.timestamp, from + part.len() == length, &[&header, of_head, &part[of_head.len()..]]);
+            }
+            at += length;
         }
-        at += length;
+        Ok(())
     }
-    Ok(())
 }
 
 /// Puts ASF packets together, and their media objects.
@@ -110,8 +126,7 @@ impl Depayloader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asf::packet::{MediaObject, OVERHEAD, write};
-    use crate::clock::RtpTimestamp;
+    use crate::asf::packet::{MediaObject, write};
     use crate::depacketizer::{Depacketizer, ReceivedUnit};
     use crate::format::{Format, Media};
     use crate::packetizer::Packetizer;
@@ -162,6 +177,34 @@ mod tests {
             assert_eq!(&sizes, parts, "{size}");
             let expected = ReceivedUnit { data: unit, timestamp: RtpTimestamp(9), sync: *sync, lost: false };
             assert_eq!(depacketizer.poll(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn packets_tell_the_time_that_timestamps_do_where_that_is_wanted() {
+        // Bytes of the object, timestamp of time zero, timestamp, and the time that the packets tell; stored is 0.
+        let cases = [(8_000, 100, 100, 0), (8_000, 100, 5_100, 5_000), (1, u32::MAX, 9, 10), (100, 100, 90, 0)];
+        for (size, zero, timestamp, expected) in cases {
+            let unit = unit(size, true);
+            let mut train = Train::new(Framing::Datagram);
+            let mut packetizer = Packetizer::new(&format(), 96, 1, 0, 1400);
+            packetizer.count_time_from(RtpTimestamp(zero));
+            let access_unit = AccessUnit { data: &unit, timestamp: RtpTimestamp(timestamp), sync: true };
+            packetizer.packetize(&[access_unit], &mut train).unwrap();
+            let mut depacketizer = Depacketizer::new(&format());
+            for index in 0..train.len() {
+                depacketizer.handle(&RtpPacket::parse(train.packet(index)).unwrap()).unwrap();
+            }
+            let received = depacketizer.poll().unwrap().data;
+            let (mut at, mut stored_at) = (0, 0);
+            while at < received.len() {
+                let packet = Parsed::read(&received[at..]).unwrap();
+                let stored = Parsed::read(&unit[stored_at..]).unwrap();
+                assert_eq!(u32::from_le_bytes(*received[at + 9..].first_chunk().unwrap()), expected);
+                assert_eq!(packet, Parsed { presentation_ms: expected, ..stored });
+                (at, stored_at) = (at + packet.length, stored_at + stored.length);
+            }
+            assert_eq!(stored_at, unit.len());
         }
     }
 

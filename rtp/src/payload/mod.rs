@@ -93,7 +93,7 @@ pub(crate) enum Payloader {
     Vorbis,
     Jpeg,
     T140,
-    Asf,
+    Asf(asf::Payloader),
     Qt(qt::Payloader),
     Mp2t(Box<Multiplexer>),
 }
@@ -120,7 +120,7 @@ impl Payloader {
             Format::Vorbis { .. } => Self::Vorbis,
             Format::Jpeg { .. } => Self::Jpeg,
             Format::T140 {} => Self::T140,
-            Format::Asf { .. } => Self::Asf,
+            Format::Asf { .. } => Self::Asf(asf::Payloader::default()),
             Format::QuickTime { media, description, .. } => {
                 Self::Qt(qt::Payloader::new(*media, format.clock_rate(), description))
             }
@@ -135,6 +135,7 @@ impl Payloader {
             Self::Ac3(payloader) => return payloader.packetize(units, out),
             Self::Pcm(payloader) => return payloader.packetize(units, out),
             Self::Amr(payloader) => return payloader.packetize(units, out),
+            Self::Asf(payloader) => return units.iter().try_for_each(|unit| payloader.packetize(unit, out)),
             Self::Qt(payloader) => return units.iter().try_for_each(|unit| payloader.packetize(unit, out)),
             Self::Mpv => mpv::packetize,
             Self::H264 => h264::packetize,
@@ -147,7 +148,6 @@ impl Payloader {
             Self::Vorbis => vorbis::packetize,
             Self::Jpeg => jpeg::packetize,
             Self::T140 => t140::packetize,
-            Self::Asf => asf::packetize,
             Self::Mp2t(_) => mp2t::packetize,
         };
         units.iter().try_for_each(|unit| one(unit, out))

@@ -193,6 +193,9 @@ impl Playback {
             let mut packetizer =
                 Packetizer::new(&track.format, setup.payload_type, setup.ssrc, sequence, options.max_packet);
             packetizer.share_sends(options.padding && setup.framing == Framing::Datagram);
+            if options.live555 {
+                packetizer.count_time_from(first);
+            }
             let bandwidth = u64::from(track.bandwidth_bps);
             let mut sender = Sender::new(setup.ssrc, track.clock(), bandwidth, random.next_u64());
             if setup.framing == Framing::Datagram {

@@ -32,8 +32,9 @@ pub struct PlaybackOptions {
     /// From the end of a presentation that went by datagrams to the goodbye. ffmpeg looks for RTCP first, and ends at
     /// once: RTP packets that wait in its socket while it decodes would be lost.
     pub goodbye: Duration,
-    /// Whether the viewer drops at the goodbye what it has not shown yet, as VLC does: then it comes later.
-    pub drops_at_goodbye: bool,
+    /// Whether the viewer is made of LIVE555's library, as VLC is. It drops at the goodbye what it has not shown yet, so that
+    /// comes later; and what it reads ASF with hears of no seek, so ASF's own times go on like timestamps.
+    pub live555: bool,
 }
 
 impl Default for PlaybackOptions {
@@ -50,7 +51,7 @@ impl Default for PlaybackOptions {
             max_stall: Duration::from_secs(5),
             breakers: Breakers::default(),
             goodbye: Duration::from_secs(2),
-            drops_at_goodbye: false,
+            live555: false,
         }
     }
 }

@@ -138,7 +138,7 @@ impl Playback {
     pub(super) fn over(&self) -> Instant {
         let last = self.due(self.finish);
         let datagrams = || self.tracks.iter().any(|track| track.setup.framing == Framing::Datagram);
-        let wait = match self.options.drops_at_goodbye {
+        let wait = match self.options.live555 {
             _ if !self.ends_presentation() => Duration::ZERO,
             true if last.saturating_duration_since(self.went) < BUFFERED => GIVEN_UP,
             true => SHOWN,

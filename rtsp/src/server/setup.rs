@@ -126,7 +126,7 @@ impl Server {
         if let Some(Blocksize(bytes)) = blocksize {
             session.wants_blocksize(bytes);
         }
-        session.drops_at_goodbye |= request.headers.get(USER_AGENT).is_some_and(|agent| agent.contains(LIVE555));
+        session.live555 |= request.headers.get(USER_AGENT).is_some_and(|agent| agent.contains(LIVE555));
         let elsewhere = session.carrier().is_some_and(|carrier| carrier != connection.id);
         let server_port = self.media.ports(session.worker);
         let asked = transports(request)?;

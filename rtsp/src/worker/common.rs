@@ -29,14 +29,14 @@ impl Common {
 
     /// As a viewer needs it: packets as small as it wants them (RFC 2326 section 12.7 lets us choose the nearest that we
     /// can), and the goodbye when it may come.
-    pub(super) fn playback(&mut self, blocksize: Option<u32>, drops_at_goodbye: bool) -> Arc<PlaybackOptions> {
+    pub(super) fn playback(&mut self, blocksize: Option<u32>, live555: bool) -> Arc<PlaybackOptions> {
         const RTP_HEADER: usize = 12;
-        let drops_at_goodbye = drops_at_goodbye || self.playback.drops_at_goodbye;
+        let live555 = live555 || self.playback.live555;
         let size = blocksize.map(|size| usize::try_from(size).unwrap_or(usize::MAX).max(LEAST_BLOCKSIZE));
         let size = size.map_or(usize::MAX, |size| size.saturating_add(RTP_HEADER));
         let max_packet = self.playback.max_packet.min(size);
-        let make = || PlaybackOptions { max_packet, drops_at_goodbye, ..self.playback.clone() };
-        self.playbacks.get((max_packet, drops_at_goodbye), |_| true, make)
+        let make = || PlaybackOptions { max_packet, live555, ..self.playback.clone() };
+        self.playbacks.get((max_packet, live555), |_| true, make)
     }
 
     /// The layout that all viewers of an object share while it is the same.
@@ -107,7 +107,7 @@ mod tests {
             assert_eq!(common.playback(blocksize, false).max_packet, max_packet, "{blocksize:?}");
         }
         let [usual, drops] = [false, true].map(|drops| common.playback(None, drops));
-        assert_eq!((usual.drops_at_goodbye, drops.drops_at_goodbye), (false, true));
+        assert_eq!((usual.live555, drops.live555), (false, true));
         assert!(Arc::ptr_eq(&usual, &common.playback(Some(9_000), false)));
         assert!(Arc::ptr_eq(&drops, &common.playback(None, true)));
     }

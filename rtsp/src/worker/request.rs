@@ -54,8 +54,9 @@ pub struct PlayRequest {
     pub rate: (Scale, Speed),
     /// Bytes of an RTP packet's payload at most, where the viewer wants it smaller than usual. Counts from the first PLAY.
     pub blocksize: Option<u32>,
-    /// Whether the viewer drops at the goodbye what it has not shown yet. Counts from the first PLAY.
-    pub drops_at_goodbye: bool,
+    /// Whether the viewer is made of LIVE555's library (see [`crate::playback::PlaybackOptions::live555`]). Counts from the
+    /// first PLAY.
+    pub live555: bool,
     /// Begin when what plays is over, after all that wait already (RFC 2326 section 10.5).
     pub queue: bool,
     /// Where the worker says what happens to this viewer.

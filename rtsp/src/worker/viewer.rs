@@ -89,7 +89,7 @@ impl Viewer {
             request.index.clone(),
             layout.clone(),
             &setups(request),
-            common.playback(request.blocksize, request.drops_at_goodbye),
+            common.playback(request.blocksize, request.live555),
             rand::random(),
             now,
         )?;

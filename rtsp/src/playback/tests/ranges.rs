@@ -36,7 +36,7 @@ fn the_whole_film_is_sent_in_order_and_ends() {
 fn who_drops_at_the_goodbye_what_was_not_shown_gets_it_later() {
     // The film, from where, and the seconds from its end to the goodbye.
     for (drops, from, wait) in [(false, 0.0, 2.0), (true, 0.0, 2.5), (true, 4.0, 12.0), (false, 4.0, 2.0)] {
-        let options = PlaybackOptions { drops_at_goodbye: drops, ..Default::default() };
+        let options = PlaybackOptions { live555: drops, ..Default::default() };
         let mut world = World::new(ordinary(), options);
         let (range, _) = world.play(Start::At(MediaTime::from_secs_f64(from)), None);
         world.pass(20.0);
@@ -47,7 +47,7 @@ fn who_drops_at_the_goodbye_what_was_not_shown_gets_it_later() {
         assert!((at.as_secs_f64() - played - wait).abs() < 0.2, "{drops} from {from} s: {at:?} for {range:?}");
     }
     // A range's end is no goodbye.
-    let mut world = World::new(ordinary(), PlaybackOptions { drops_at_goodbye: true, ..Default::default() });
+    let mut world = World::new(ordinary(), PlaybackOptions { live555: true, ..Default::default() });
     world.play(Start::Resume, Some(1.0));
     world.pass(1.2);
     assert!(matches!(world.events[..], [(_, PlaybackEvent::Ended { presentation: false })]), "{:?}", world.events);

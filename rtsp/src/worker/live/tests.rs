@@ -105,7 +105,7 @@ impl Stage {
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: None,
-            drops_at_goodbye: false,
+            live555: false,
             queue: false,
             events: self.teller.clone(),
         };
