@@ -99,5 +99,5 @@ const REPORTED: Duration = Duration::from_secs(7);
 
 fn newest_report(session: &Session, track: usize) -> Option<Report> {
     let blocks = session.rtcp(track).into_iter().flat_map(|(_, blocks)| blocks);
-    blocks.filter_map(|block| if let Block::Sender(report) = block { Some(report) } else { None }).last()
+    blocks.filter_map(|block| if let Block::Sender(report) = block { Some(report) } else { None }).next_back()
 }
