@@ -3,23 +3,23 @@
 //! A session is tied to no connection, but one whose packets travel on a connection ends with it: nobody
 //! else could receive them. No clock here: `now` is an argument.
 
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use state::State;
 pub use table::{Ended, SessionOptions, SessionTable};
 
 use crate::admission::{Admission, Demand, NotEnough, Promise};
 use crate::channel::Watching;
 use crate::headers::{Scale, SeekStyle, Speed};
 use crate::multicast::net::Hold;
-use crate::playback::Rate;
-use crate::playback::{Start, TrackInfo};
+use crate::playback::{Rate, Start, TrackInfo};
 use crate::server::{Notify, Opened};
 use crate::worker::{Destination, PlayRequest, PlayTrack, ViewerEvent, ViewerId, WorkerId};
 use catalog::index::Index;
 use rtp::clock::MediaTime;
-use rtsp_types::Method;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,34 +46,6 @@ impl fmt::Display for SessionId {
 /// Which TCP connection, in the order of their coming.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
-
-/// A.2, without RECORD. `Init` is a session that is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// No SETUP has succeeded.
-    Init,
-    /// Set up, or paused, or the range was played to its end.
-    Ready,
-    /// PLAY has succeeded.
-    Playing,
-}
-
-impl State {
-    /// The state after `method` has succeeded; `None`: it is not valid in this one (455).
-    ///
-    /// The table lets SETUP through while playing too, to change the transport; 10.4 allows to refuse that,
-    /// and we do.
-    pub fn after(self, method: &Method) -> Option<State> {
-        match (self, method) {
-            (State::Init | State::Ready, Method::Setup) => Some(State::Ready),
-            (State::Ready | State::Playing, Method::Play) => Some(State::Playing),
-            (State::Playing, Method::Pause) => Some(State::Ready),
-            (_, Method::Teardown) => Some(State::Init),
-            (state, Method::Options | Method::Describe | Method::GetParameter | Method::SetParameter) => Some(state),
-            _ => None,
-        }
-    }
-}
 
 /// One track of a session.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::server::fake;
+use rtsp_types::Method;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ fn create(table: &mut SessionTable, now: Instant) -> Option<SessionId> {
 
 #[test]
 fn methods_lead_from_state_to_state_by_the_rfc() {
-    use Method::*;
     use State::{Init, Playing, Ready};
+    use rtsp_types::Method::*;
     let cases = [
         (Init, Setup, Some(Ready)),
         (Init, Teardown, Some(Init)),
