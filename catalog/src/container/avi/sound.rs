@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use pcm::Pcm;
 use rtp::codec::aac::{AdtsHeader, AudioSpecificConfig};
 use rtp::codec::frames::{Scan, Scanner};
-use rtp::codec::{ac3, mpeg_audio};
+use rtp::codec::{ac3, dts, mpeg_audio};
 use rtp::format::Format;
 
 /// Takes each access unit and its samples of each channel.
@@ -21,6 +21,7 @@ pub(in crate::container) type Each<'a> = &'a mut dyn FnMut(Bytes, u32);
 pub(in crate::container) enum Sound {
     Mpeg(Frames<mpeg_audio::FrameHeader>),
     Ac3(Frames<ac3::FrameHeader>),
+    Dts(Frames<dts::FrameHeader>),
     Adts(Frames<AdtsHeader>),
     /// Each chunk is one, with so many samples.
     Chunks(u32),
@@ -66,6 +67,16 @@ pub(in crate::container) fn open(wave: &WaveFormat, first: &[Bytes]) -> Result<O
     }
 }
 
+/// A track of frames with headers of their own, which tell better times than chunks do, whether they have a payload format
+/// or not; `None` for other sound.
+pub(in crate::container) fn open_framed(wave: &WaveFormat, first: &[Bytes]) -> Option<Opened> {
+    let opened = match wave.tag {
+        wave::DTS => framed::<dts::FrameHeader>(first, Sound::Dts),
+        _ => open(wave, first),
+    };
+    opened.ok().filter(|opened| opened.sound.is_framed())
+}
+
 /// The same for sound whose bytes follow each other without chunks: what has no payload format is announced as it is in
 /// ASF, and its access units are to be wrapped.
 pub(in crate::container) fn open_unbroken(wave: &WaveFormat, first: &[Bytes]) -> Result<Opened, Refused> {
@@ -101,7 +112,7 @@ fn framed<H: Header>(first: &[Bytes], kind: fn(Frames<H>) -> Sound) -> Result<Op
 impl Sound {
     /// Whether its access units are frames with headers of their own.
     pub fn is_framed(&self) -> bool {
-        matches!(self, Sound::Mpeg(_) | Sound::Ac3(_) | Sound::Adts(_))
+        matches!(self, Sound::Mpeg(_) | Sound::Ac3(_) | Sound::Dts(_) | Sound::Adts(_))
     }
 
     /// The next chunk of the track.
@@ -109,6 +120,7 @@ impl Sound {
         match self {
             Sound::Mpeg(frames) => frames.handle(&chunk, each),
             Sound::Ac3(frames) => frames.handle(&chunk, each),
+            Sound::Dts(frames) => frames.handle(&chunk, each),
             Sound::Adts(frames) => frames.handle(&chunk, each),
             Sound::Chunks(samples) => each(chunk, *samples),
             Sound::Pcm(pcm) => pcm.handle(&chunk, each),
@@ -121,6 +133,7 @@ impl Sound {
         match self {
             Sound::Mpeg(frames) => frames.finish(each),
             Sound::Ac3(frames) => frames.finish(each),
+            Sound::Dts(frames) => frames.finish(each),
             Sound::Adts(frames) => frames.finish(each),
             Sound::Chunks(_) => {}
             Sound::Pcm(pcm) => pcm.finish(each),

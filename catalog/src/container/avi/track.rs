@@ -95,9 +95,8 @@ impl Candidate {
         let (wrapper, opened) = match &self.stream.media {
             Media::Video(_) => (Wrapper::video(stream, &bitmap::for_asf(&self.stream.description)), None),
             Media::Audio(wave) => {
-                // Frames have better times than chunks; samples of PCM stay as they lie.
-                let opened = sound::open(wave, &self.first).ok().filter(|opened| opened.sound.is_framed());
-                (Wrapper::audio(stream, &self.stream.description), opened)
+                // Samples of PCM stay as they lie.
+                (Wrapper::audio(stream, &self.stream.description), sound::open_framed(wave, &self.first))
             }
             Media::Other(what) => return Err(Refused::Broken(what.clone())),
         };
@@ -250,7 +249,7 @@ impl Stream {
         match &self.media {
             Media::Audio(_) if self.sample_size > 0 => u64::from(size / self.sample_size),
             // A variable bit rate: blocks are longer than any frame, and a chunk may have several.
-            Media::Audio(wave) if wave.block > 0 => u64::from(size.div_ceil(wave.block.into())),
+            Media::Audio(wave) if wave.has_blocks() => u64::from(size.div_ceil(wave.block.into())),
             _ => 1,
         }
     }

@@ -31,6 +31,8 @@ pub(in crate::container) const AAC_OLD: u16 = 0x706D;
 pub(in crate::container) const AAC_ADTS: u16 = 0x1600;
 /// AC-3.
 pub(in crate::container) const AC3: u16 = 0x2000;
+/// DTS.
+pub(in crate::container) const DTS: u16 = 0x2001;
 /// The codec is in the extension: the first two bytes of a GUID whose rest is always the same.
 const EXTENSIBLE: u16 = 0xFFFE;
 
@@ -70,6 +72,13 @@ impl WaveFormat {
         Some(format)
     }
 
+    /// Whether what it calls a block could be one: those of coded sound are longer than a sample of PCM, which some
+    /// writers put there, and their chunks are one block each.
+    pub fn has_blocks(&self) -> bool {
+        const LONGEST_SAMPLE: u16 = 4;
+        self.block > LONGEST_SAMPLE || self.block > 0 && matches!(self.tag, PCM | FLOAT | ALAW | MULAW)
+    }
+
     /// The description written again, never with an extension for the tag.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(18 + self.extra.len());
@@ -98,6 +107,14 @@ fn fixed(input: &[u8]) -> IResult<&[u8], WaveFormat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_of_coded_sound_is_no_sample() {
+        let cases = [(PCM, 4, true), (0xF1AC, 2, false), (MPEG_LAYER_3, 1152, true), (PCM, 0, false), (DTS, 2, false)];
+        for (tag, block, expected) in cases {
+            assert_eq!(WaveFormat { tag, block, ..WaveFormat::default() }.has_blocks(), expected, "{tag:#x} {block}");
+        }
+    }
 
     #[test]
     fn what_is_written_reads_back() {

@@ -43,11 +43,14 @@ fn detect_after(rest: &[u8], whole: bool) -> Option<Codec> {
 
 /// The kind of frames that most of `head` is.
 fn audio(head: &[u8], whole: bool) -> Option<Codec> {
+    // Its sync word of 32 bits is sure by itself; inside its frames lie what could be others' headers, a frame apart.
+    if frames_in::<dts::FrameHeader>(head, whole).is_some() {
+        return Some(Codec::Dts);
+    }
     let candidates = [
         (Codec::MpegAudio, frames_in::<mpeg_audio::FrameHeader>(head, whole)),
         (Codec::Ac3, frames_in::<ac3::FrameHeader>(head, whole)),
         (Codec::Adts, frames_in::<AdtsHeader>(head, whole)),
-        (Codec::Dts, frames_in::<dts::FrameHeader>(head, whole)),
     ];
     let found = candidates.into_iter().filter_map(|(codec, bytes)| Some((codec, bytes?)));
     found.max_by_key(|(_, bytes)| *bytes).map(|(codec, _)| codec)

@@ -227,17 +227,20 @@ fn mpeg_audio() {
 /// It has no payload format, and goes bare to who wraps it.
 #[test]
 fn dts() {
-    let bytes = made(SOUND_44, &["-c:a", "dca", "-strict", "-2", "-f", "dts"]);
-    assert_eq!(probe_bytes(&bytes), Some(Kind::Es(Codec::Dts)));
-    let wrapped = drive_bytes(Kind::Es(Codec::Dts), &bytes).unwrap();
-    assert_eq!(wrapped.tracks[0].format.describe(), "DTS 44100 Hz 2 channels");
-    let mut es = super::Es::new(Codec::Dts, bytes.len() as u64);
-    let bare = drive(&mut es, &mut std::io::Cursor::new(&bytes)).unwrap();
-    let expected = probed(&bytes, "dts", "packet=size");
-    let sizes: Vec<_> = bare.samples.iter().map(|sample| vec![Some(sample.data.len() as f64)]).collect();
-    assert_eq!((sizes, wrapped.samples.len()), (expected, bare.samples.len()));
-    let frame = i64::from(bare.tracks[0].timescale) * 512;
-    assert!(bare.stream(1) == bytes && bare.samples.iter().all(|sample| sample.duration * 44_100 == frame));
+    // Between the words of the second lies what looks like a header of MPEG audio without a rate.
+    for (sound, rate, channels) in [(SOUND_44, 44_100, 2), ("sine=sample_rate=48000:duration=3", 48_000, 1)] {
+        let bytes = made(sound, &["-c:a", "dca", "-strict", "-2", "-f", "dts"]);
+        assert_eq!(probe_bytes(&bytes), Some(Kind::Es(Codec::Dts)), "{rate} Hz");
+        let wrapped = drive_bytes(Kind::Es(Codec::Dts), &bytes).unwrap();
+        assert_eq!(wrapped.tracks[0].format.describe(), format!("DTS {rate} Hz {channels} channels"));
+        let mut es = super::Es::new(Codec::Dts, bytes.len() as u64);
+        let bare = drive(&mut es, &mut std::io::Cursor::new(&bytes)).unwrap();
+        let expected = probed(&bytes, "dts", "packet=size");
+        let sizes: Vec<_> = bare.samples.iter().map(|sample| vec![Some(sample.data.len() as f64)]).collect();
+        assert_eq!((sizes, wrapped.samples.len()), (expected, bare.samples.len()), "{rate} Hz");
+        let frame = i64::from(bare.tracks[0].timescale) * 512;
+        assert!(bare.stream(1) == bytes && bare.samples.iter().all(|sample| sample.duration * rate == frame));
+    }
 }
 
 #[test]
