@@ -47,7 +47,8 @@ pub struct MembershipOptions {
     pub suspect_after: u32,
     /// A suspect is down after so long without an answer. Default 5 s.
     pub down_after: Duration,
-    /// Good checks in a row that make a suspect, or one that is down, up again. Default 2.
+    /// Good checks in a row that make a suspect, or one that is down, up again; for a suspect doubled, up to 16 times, each
+    /// time it is one again soon. Default 2.
     pub up_after: u32,
     /// A read that took so many times what the others' slowest reads take counts as late. Default 8.
     pub slow_factor: u32,
@@ -87,7 +88,7 @@ const FEW: usize = 16;
 const FIRST_PATIENCE: Duration = Duration::from_millis(250);
 /// A read is never given less time than that.
 const LEAST_PATIENCE: Duration = Duration::from_millis(30);
-/// A node that becomes slow again within this time is tried less often.
+/// A node that is not well again within this time is tried less often, or must be well for longer.
 const SOON: Duration = Duration::from_secs(30);
 const MOST_DOUBLINGS: u32 = 4;
 
@@ -189,11 +190,14 @@ impl Membership {
         let up_after = self.options.up_after;
         self.change(node, now, |node| {
             node.failures = 0;
-            if !matches!(node.state, NodeState::Suspect | NodeState::Down) {
-                return None;
-            }
+            let needed = match node.state {
+                NodeState::Up | NodeState::Slow => return None,
+                // What answers checks may yet break off what is read: then each time more of them are wanted.
+                NodeState::Suspect => up_after << node.doublings,
+                NodeState::Down => up_after,
+            };
             node.good += 1;
-            (node.good >= up_after).then_some(NodeState::Up)
+            (node.good >= needed).then_some(NodeState::Up)
         });
     }
 
@@ -260,9 +264,11 @@ impl Membership {
     fn change(&mut self, id: NodeId, now: Instant, event: impl FnOnce(&mut Watched) -> Option<NodeState>) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         let Some(state) = event(node) else { return };
-        if state == NodeState::Slow {
+        if matches!(node.state, NodeState::Up) {
             let soon = now.saturating_duration_since(node.since) < SOON;
             node.doublings = if soon { (node.doublings + 1).min(MOST_DOUBLINGS) } else { 0 };
+        }
+        if state == NodeState::Slow {
             node.probe_due = now + self.options.probe_every * (1 << node.doublings);
         }
         (node.state, node.since, node.good, node.late) = (state, now, 0, 0);

@@ -72,6 +72,27 @@ fn one_failure_is_nothing_two_are_suspect_and_seconds_of_them_down() {
 }
 
 #[test]
+fn who_answers_checks_and_breaks_off_reads_is_up_ever_more_seldom() {
+    let mut world = World::new();
+    let mut needed = Vec::new();
+    for round in 0..8 {
+        // Well for a while before the last one: the count begins anew.
+        let now = world.now + if round == 7 { SOON } else { MS };
+        world.pass(now - world.now).handle_failure(NODE, now);
+        world.core.handle_failure(NODE, now);
+        assert_eq!(world.state(), NodeState::Suspect);
+        let mut checks = 0;
+        while world.state() == NodeState::Suspect {
+            let now = world.now + 250 * MS;
+            world.pass(250 * MS).handle_check(NODE, true, now);
+            checks += 1;
+        }
+        needed.push(checks);
+    }
+    assert_eq!(needed, [2, 4, 8, 16, 32, 32, 32, 2]);
+}
+
+#[test]
 fn a_suspect_is_checked_at_once_and_often() {
     let mut world = World::new();
     let now = world.now;
