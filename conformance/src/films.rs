@@ -129,7 +129,7 @@ pub const MORE: &[Recipe] = &[
     film("r210.mov", "-s 160x120 -c:v r210 -c:a aac"),
     film("mjpeg.mp4", "-c:v mjpeg -pix_fmt yuvj420p -huffman default -c:a aac"),
     film("f32.mkv", "-c:v mpeg4 -c:a pcm_f32le"),
-    film("hevc-b.mpg", "-s 96x64 -c:v libx265 -x265-params log-level=error:bframes=4 -c:a mp2 -f mpeg"),
+    film("hevc-b.mpg", "-c:v libx265 -preset veryfast -x265-params log-level=error:bframes=4 -c:a mp2 -f mpeg"),
     film("f32.mov", "-c:v mpeg4 -c:a pcm_f32le"),
     film("h264.mpg", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a mp2 -f mpeg"),
     film("two-audio.mpg", "-map 0:v -map 1:a -map 1:a -c:v mpeg2video -bf 2 -c:a mp2 -f dvd"),
