@@ -33,7 +33,8 @@ pub struct PlaybackOptions {
     /// once: RTP packets that wait in its socket while it decodes would be lost.
     pub goodbye: Duration,
     /// Whether the viewer is made of LIVE555's library, as VLC is. It drops at the goodbye what it has not shown yet, so that
-    /// comes later; and what it reads ASF with hears of no seek, so ASF's own times go on like timestamps.
+    /// comes later. What it reads ASF with hears of no seek, so ASF's own times go on like timestamps. Where there is no
+    /// sound its clock stands still, so that is a beat then.
     pub live555: bool,
 }
 

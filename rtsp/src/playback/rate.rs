@@ -107,9 +107,19 @@ impl Rate {
     /// The sync sample that is sent after sample `cursor`: not so near that more pictures than normal are shown. With
     /// the ticks to it.
     pub(crate) fn next_sync(self, samples: &SampleTable, cursor: usize) -> (Option<usize>, Ticks) {
-        let Some(here) = samples.get(cursor) else { return (None, Ticks(0)) };
         let length = samples.end().0.saturating_sub(samples.start().0).max(1);
-        let spacing = length as f64 / samples.len() as f64 * self.scale.abs();
+        let spacing = length as f64 / samples.len().max(1) as f64 * self.scale.abs();
+        self.next_after(samples, cursor, spacing)
+    }
+
+    /// The same of sound, of which one unit is sent in each `beat` of showing.
+    pub(super) fn next_beat(self, samples: &SampleTable, cursor: usize, beat: Ticks) -> (Option<usize>, Ticks) {
+        self.next_after(samples, cursor, beat.0 as f64 * self.scale.abs())
+    }
+
+    /// The sync sample that is about `spacing` ticks on from sample `cursor`.
+    fn next_after(self, samples: &SampleTable, cursor: usize, spacing: f64) -> (Option<usize>, Ticks) {
+        let Some(here) = samples.get(cursor) else { return (None, Ticks(0)) };
         // A little less, or rounding would leave out every other one.
         let step = ((spacing * 0.9) as i64).max(1);
         let next = match self.is_backward() {

@@ -147,7 +147,7 @@ impl Playback {
                     break;
                 }
                 wanted.push(sample.offset..sample.offset + u64::from(sample.size));
-                let (next, step) = self.rate.next_sync(samples, cursor.unwrap_or_default());
+                let (next, step) = track.next(self.rate, samples, cursor.unwrap_or_default());
                 (cursor, ahead) = (next, MediaTime(ahead.0.saturating_add(track.clock.time(step).0)));
             }
         }

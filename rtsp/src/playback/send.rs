@@ -1,7 +1,7 @@
 //! What leaves when: groups of access units, laid down as trains, spread over their time.
 
 use super::{
-    Playback, PlaybackEvent, Selection, Stall, State,
+    Playback, PlaybackEvent, Stall, State,
     track::Rest,
     trains::{TrainId, Trains},
 };
@@ -228,8 +228,8 @@ impl Playback {
         let first = samples.get(track.cursor)?;
         let span = samples.duration(track.cursor).unwrap_or_default();
         let mut group = Group { samples: [first; MAX_GROUP], count: 1, bytes: first.size as usize, span };
-        if self.rate.selection() == Selection::SyncPictures {
-            group.span = self.rate.next_sync(samples, track.cursor).1;
+        if track.is_sparse(self.rate) {
+            group.span = track.next(self.rate, samples, track.cursor).1;
             return Some(group);
         }
         let end = (self.end < self.index.duration).then(|| track.clock.ticks(self.end));
@@ -346,9 +346,9 @@ impl Playback {
         }
         let progress = first.since(self.decode_start).max(self.decode_start.since(first));
         let over = self.decode_start.plus(progress + track.clock.time(group.span).since(rtp::clock::MediaTime::ZERO));
-        track.cursor = match self.rate.selection() {
-            Selection::SyncPictures => self.rate.next_sync(samples, track.cursor).0.unwrap_or(samples.len()),
-            Selection::All | Selection::Pictures => track.cursor + group.count,
+        track.cursor = match track.is_sparse(self.rate) {
+            true => track.next(self.rate, samples, track.cursor).0.unwrap_or(samples.len()),
+            false => track.cursor + group.count,
         };
         self.finish = self.finish.max(over);
         self.settle(at);

@@ -13,6 +13,10 @@ use rtp::{
 };
 use std::time::{Duration, Instant};
 
+/// How often a player made of LIVE555's library hears of time where there is no sound: VLC's clock is that of the track that
+/// has come least far, so it would show nothing until there is sound again.
+const BEAT: Duration = Duration::from_millis(250);
+
 /// One track of a viewer.
 #[derive(Debug)]
 pub(super) struct TrackPlay {
@@ -24,6 +28,8 @@ pub(super) struct TrackPlay {
     pub(super) source: usize,
     /// Not sound, not text: sent at every scale.
     pub(super) pictures: bool,
+    /// Sound of which a unit is sent now and then at scales at which there is none.
+    beats: bool,
     /// Several units may share a packet.
     pub(super) bundled: bool,
     /// Its samples are of several streams.
@@ -92,6 +98,7 @@ impl TrackPlay {
             clock: track.clock(),
             source,
             pictures: track.format.media() == Media::Video,
+            beats: options.live555 && track.format.media() == Media::Audio,
             bundled,
             multiplexed: matches!(track.format, Format::Mp2t { .. }),
             group: track.clock().ticks(MediaTime::ZERO.plus(group)),
@@ -123,7 +130,24 @@ impl TrackPlay {
 
     /// Whether nothing of it is sent at `rate`.
     pub(super) fn is_left_out(&self, rate: Rate) -> bool {
-        rate.selection() != Selection::All && !self.pictures
+        rate.selection() != Selection::All && !self.pictures && !self.beats
+    }
+
+    /// Whether only some of its samples are sent at `rate`.
+    pub(super) fn is_sparse(&self, rate: Rate) -> bool {
+        match rate.selection() {
+            Selection::All => false,
+            Selection::Pictures => !self.pictures,
+            Selection::SyncPictures => true,
+        }
+    }
+
+    /// Where only some samples are sent: the one after sample `cursor`, with the ticks to it.
+    pub(super) fn next(&self, rate: Rate, samples: &SampleTable, cursor: usize) -> (Option<usize>, Ticks) {
+        match self.pictures {
+            true => rate.next_sync(samples, cursor),
+            false => rate.next_beat(samples, cursor, self.clock.ticks(MediaTime::ZERO.plus(BEAT))),
+        }
     }
 
     /// Lays the line so that presentation time `start` comes at `instant` of the viewer's own count of time played.

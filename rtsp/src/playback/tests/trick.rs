@@ -211,3 +211,27 @@ fn a_range_that_plays_can_be_cut_short() {
     let (range, _) = world.play(Start::Resume, None);
     assert_eq!(range.start, MediaTime::from_secs_f64(2.0));
 }
+
+#[test]
+fn a_player_whose_clock_needs_sound_gets_a_beat_of_it() {
+    for scale in [0.5, 1.5, 2.0, 8.0, -1.0, -4.0] {
+        let from = if scale < 0.0 { 19.0 } else { 0.0 };
+        let play = |live555| {
+            let mut world = World::new(film(40, |_, _| 2_500), PlaybackOptions { live555, ..Default::default() });
+            world.play_at(Start::At(MediaTime::from_secs_f64(from)), None, rate(scale, 1.0));
+            world.pass(1.9);
+            world
+        };
+        let (with, without) = (play(true), play(false));
+        assert_eq!(with.numbers(0), without.numbers(0), "scale {scale}");
+        assert!(without.numbers(1).is_empty(), "scale {scale}");
+        // Four a second of showing; a unit lasts 23 ms, so that is how far each may be off.
+        let times: Vec<RtpTimestamp> = with.of(1).map(|packet| packet.timestamp()).collect();
+        assert!((7..=9).contains(&times.len()), "scale {scale}: {} beats", times.len());
+        for pair in times.windows(2) {
+            let seconds = f64::from(pair[1].distance(pair[0])) / f64::from(AUDIO.hz());
+            assert!((0.2..0.3).contains(&seconds), "scale {scale}: {seconds} s from beat to beat");
+        }
+        with.check();
+    }
+}
