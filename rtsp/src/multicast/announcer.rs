@@ -284,7 +284,7 @@ mod tests {
             let (mut now, mut seen) = (start, Vec::new());
             for round in 0..300 {
                 for other in 0..others.min(if round == 0 { u32::MAX } else { 1000 }) {
-                    let source = IpAddr::from(other.to_be_bytes());
+                    let source = IpAddr::from((other + 1).to_be_bytes());
                     let packet = SapPacket { deletes: false, source, hash: 9, sdp: Some(b"v=0") };
                     announcer.handle(TO, &packet.write(), now);
                 }
