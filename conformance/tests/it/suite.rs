@@ -270,24 +270,28 @@ fn every_case_sees_its_fault() {
     let without: Vec<&str> = all.keys().copied().filter(|id| !with_fault.contains(id)).collect();
     assert!(without.is_empty(), "{} cases have no fault: {without:?}", without.len());
     let options = options(&server.url("other"));
+    // What came of it, where the case did not see its fault.
+    let unseen = |(id, fault, film): (&str, Fault, &str)| {
+        let outcome = under(address, fault, film, all[id], &options);
+        // Not every machine takes part in groups.
+        let alone = matches!(&outcome, Outcome::Skip(reason) if ["can't join", "in use"].iter().any(|part| reason.contains(part)));
+        (!matches!(outcome, Outcome::Fail(..)) && !alone).then(|| format!("{id}: {outcome:?}"))
+    };
     let (jobs, blind) = (Mutex::new(jobs), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..24 {
             scope.spawn(|| {
                 loop {
-                    let Some((id, fault, film)) = jobs.lock().unwrap().pop() else { return };
-                    let case = all[id];
-                    let outcome = under(address, fault, film, case, &options);
-                    // Not every machine takes part in groups.
-                    let alone = matches!(&outcome, Outcome::Skip(reason) if ["can't join", "in use"].iter().any(|part| reason.contains(part)));
-                    if !matches!(outcome, Outcome::Fail(..)) && !alone {
-                        blind.lock().unwrap().push(format!("{id}: {outcome:?}"));
+                    let Some(job) = jobs.lock().unwrap().pop() else { return };
+                    if unseen(job).is_some() {
+                        blind.lock().unwrap().push(job);
                     }
                 }
             });
         }
     });
-    let blind = blind.into_inner().unwrap();
+    // As the suite does it: beside 23 others the fault itself may come too late to be seen, where it is a dead server.
+    let blind: Vec<String> = blind.into_inner().unwrap().into_iter().filter_map(unseen).collect();
     assert!(
         blind.is_empty(),
         "{} of {} cases don't see their fault:\n{}",
