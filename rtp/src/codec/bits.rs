@@ -143,6 +143,15 @@ impl<'a> Bits<'a> {
         Ok(((1u64 << zeros) - 1 + u64::from(rest?)) as u32)
     }
 
+    /// An Exp-Golomb code no larger than `max`.
+    ///
+    /// # Errors
+    /// [`Fault::Short`], or [`Fault::Value`] for a larger one.
+    pub fn ue_to(&mut self, field: &'static str, max: u8) -> Result<u8, CodecError> {
+        let value = self.ue(field)?;
+        u8::try_from(value).ok().filter(|&value| value <= max).ok_or(self.forbidden(field, value))
+    }
+
     /// A signed Exp-Golomb code (H.264 section 9.1.1).
     ///
     /// # Errors

@@ -57,7 +57,7 @@ impl Pps {
     pub fn parse(unit: &[u8]) -> Result<Self, CodecError> {
         let unit = unescape(&unit[..unit.len().min(PPS_HEAD)]);
         let mut bits = begin("picture parameter set", &unit, &[PPS])?;
-        Ok(Self { id: id(&mut bits, "pic_parameter_set_id", 255)?, sps_id: id(&mut bits, "seq_parameter_set_id", 31)? })
+        Ok(Self { id: bits.ue_to("pic_parameter_set_id", 255)?, sps_id: bits.ue_to("seq_parameter_set_id", 31)? })
     }
 }
 
@@ -100,7 +100,7 @@ impl SliceHeader {
         let mut bits = begin("slice header", &unit, &[SLICE, SLICE_A, IDR_SLICE])?;
         let first_macroblock = bits.ue("first_mb_in_slice")?;
         let slice_type = slice_type(&mut bits)?;
-        Ok(Self { first_macroblock, slice_type, pps_id: id(&mut bits, "pic_parameter_set_id", 255)? })
+        Ok(Self { first_macroblock, slice_type, pps_id: bits.ue_to("pic_parameter_set_id", 255)? })
     }
 }
 
@@ -159,12 +159,6 @@ fn slice_type(bits: &mut Bits<'_>) -> Result<SliceType, CodecError> {
         4 | 9 => SliceType::Si,
         code => return Err(bits.forbidden("slice_type", code)),
     })
-}
-
-/// An id that is no larger than `max`.
-fn id(bits: &mut Bits<'_>, field: &'static str, max: u8) -> Result<u8, CodecError> {
-    let value = bits.ue(field)?;
-    u8::try_from(value).ok().filter(|&id| id <= max).ok_or(bits.forbidden(field, value))
 }
 
 #[cfg(test)]

@@ -13,13 +13,14 @@
 //! - [`mpeg_audio`]: MPEG audio layers I to III
 //! - [`mpeg_video`]: MPEG-1 and MPEG-2 video above the slices
 //! - [`mpeg4_visual`]: MPEG-4 visual above the macroblocks
-//! - [`nal`]: NAL units by start codes and by lengths
+//! - [`nal`]: NAL units by start codes and by lengths; `avc_hevc`: what else H.264 and H.265 have in common
 //! - [`opus`]: how long Opus packets last
 //! - [`vorbis`]: Vorbis's identification header and modes
 
 pub mod aac;
 pub mod ac3;
 pub mod amr;
+mod avc_hevc;
 pub mod bits;
 pub mod dts;
 pub mod frames;

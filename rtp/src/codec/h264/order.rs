@@ -1,10 +1,11 @@
 //! The order in which pictures are shown: picture order counts (8.2.1), and where one picture ends and the next begins
 //! (7.4.1.2.4).
 
+use super::super::avc_hevc::order_count_high;
 use super::super::bits::CodecError;
 use super::super::nal::unescape;
 use super::sps::{OrderCount, OrderKind};
-use super::{IDR_SLICE, PPS, SLICE, SLICE_A, SPS, SliceType, begin, id, ref_idc, slice_type, unit_type};
+use super::{IDR_SLICE, PPS, SLICE, SLICE_A, SPS, SliceType, begin, ref_idc, slice_type, unit_type};
 use std::collections::BTreeMap;
 
 /// What a picture's slices have in common, and no two pictures that follow each other.
@@ -81,8 +82,8 @@ impl PictureOrder {
             PPS => {
                 let unit = unescape(&unit[..unit.len().min(super::PPS_HEAD)]);
                 let mut bits = begin("picture parameter set", &unit, &[PPS])?;
-                let pps_id = id(&mut bits, "pic_parameter_set_id", 255)?;
-                let sps_id = id(&mut bits, "seq_parameter_set_id", 31)?;
+                let pps_id = bits.ue_to("pic_parameter_set_id", 255)?;
+                let sps_id = bits.ue_to("seq_parameter_set_id", 31)?;
                 bits.skip("entropy_coding_mode_flag", 1)?;
                 let bottom_order_present = bits.flag("bottom_field_pic_order_in_frame_present_flag")?;
                 self.pictures.insert(pps_id, Pps { sps_id, bottom_order_present });
@@ -104,7 +105,7 @@ impl PictureOrder {
         let mut bits = begin("slice header", &unit, &[SLICE, SLICE_A, IDR_SLICE])?;
         bits.ue("first_mb_in_slice")?;
         let slice_type = slice_type(&mut bits)?;
-        let pps_id = id(&mut bits, "pic_parameter_set_id", 255)?;
+        let pps_id = bits.ue_to("pic_parameter_set_id", 255)?;
         let pps = self.pictures.get(&pps_id);
         let Some((pps, order)) = pps.and_then(|pps| Some((pps, self.sets.get(&pps.sps_id)?))) else {
             return Err(bits.forbidden("pic_parameter_set_id", pps_id.into()));
@@ -159,15 +160,8 @@ impl PictureOrder {
         let absolute = offset + i64::from(picture.frame_num);
         match &order.kind {
             OrderKind::Coded { lsb_bits } => {
-                let (span, lsb) = (1i64 << lsb_bits, i64::from(picture.lsb.0));
-                let (msb, last) = self.reference;
-                let msb = if lsb < last && last - lsb >= span / 2 {
-                    msb + span
-                } else if lsb > last && lsb - last > span / 2 {
-                    msb - span
-                } else {
-                    msb
-                };
+                let lsb = i64::from(picture.lsb.0);
+                let msb = order_count_high(lsb, self.reference, *lsb_bits);
                 if !picture.disposable {
                     self.reference = (msb, lsb);
                 }

@@ -1,8 +1,9 @@
 //! The sequence parameter set (7.3.2.1.1) and its usability information (annex E).
 
+use super::super::avc_hevc::skip_signal;
 use super::super::bits::{Bits, CodecError};
 use super::super::nal::unescape;
-use super::{SPS, begin, id};
+use super::{SPS, begin};
 
 /// A sequence parameter set: what a container, SDP or a player's clock needs of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub struct Timing {
 const MAX_MACROBLOCKS: u32 = 1024;
 
 /// `max_num_ref_frames` is at most 16 (A.3.1, `MaxDpbFrames`).
-const MAX_FRAMES: u32 = 16;
+const MAX_FRAMES: u8 = 16;
 
 /// How a sequence's slices tell the order in which pictures are shown (8.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,22 +128,22 @@ impl Sps {
         let profile = bits.small("profile_idc", 8)?;
         let constraints = bits.small("constraint_set_flags", 8)?;
         let level = bits.small("level_idc", 8)?;
-        let id = id(&mut bits, "seq_parameter_set_id", 31)?;
+        let id = bits.ue_to("seq_parameter_set_id", 31)?;
         let (mut chroma_format, mut separate_planes) = (1, false);
         if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
-            chroma_format = bounded(&mut bits, "chroma_format_idc", 3)?;
+            chroma_format = bits.ue_to("chroma_format_idc", 3)?;
             separate_planes = chroma_format == 3 && bits.flag("separate_colour_plane_flag")?;
-            bounded(&mut bits, "bit_depth_luma_minus8", 6)?;
-            bounded(&mut bits, "bit_depth_chroma_minus8", 6)?;
+            bits.ue_to("bit_depth_luma_minus8", 6)?;
+            bits.ue_to("bit_depth_chroma_minus8", 6)?;
             bits.skip("qpprime_y_zero_transform_bypass_flag", 1)?;
             if bits.flag("seq_scaling_matrix_present_flag")? {
                 skip_scaling_lists(&mut bits, if chroma_format == 3 { 12 } else { 8 })?;
             }
         }
-        let frame_num_bits = bounded(&mut bits, "log2_max_frame_num_minus4", 12)? + 4;
-        let order_count_type = bounded(&mut bits, "pic_order_cnt_type", 2)?;
+        let frame_num_bits = bits.ue_to("log2_max_frame_num_minus4", 12)? + 4;
+        let order_count_type = bits.ue_to("pic_order_cnt_type", 2)?;
         let kind = order_kind(&mut bits, order_count_type)?;
-        let reference_frames = bounded(&mut bits, "max_num_ref_frames", MAX_FRAMES)?;
+        let reference_frames = bits.ue_to("max_num_ref_frames", MAX_FRAMES)?;
         bits.skip("gaps_in_frame_num_value_allowed_flag", 1)?;
         let columns = macroblocks(&mut bits, "pic_width_in_mbs_minus1")?;
         let map_rows = macroblocks(&mut bits, "pic_height_in_map_units_minus1")?;
@@ -229,12 +230,12 @@ fn skip_scaling_lists(bits: &mut Bits<'_>, count: usize) -> Result<(), CodecErro
 
 fn order_kind(bits: &mut Bits<'_>, kind: u8) -> Result<OrderKind, CodecError> {
     Ok(match kind {
-        0 => OrderKind::Coded { lsb_bits: bounded(bits, "log2_max_pic_order_cnt_lsb_minus4", 12)? + 4 },
+        0 => OrderKind::Coded { lsb_bits: bits.ue_to("log2_max_pic_order_cnt_lsb_minus4", 12)? + 4 },
         1 => {
             let always_zero = bits.flag("delta_pic_order_always_zero_flag")?;
             let non_reference = bits.se("offset_for_non_ref_pic")?;
             let top_to_bottom = bits.se("offset_for_top_to_bottom_field")?;
-            let count = bounded(bits, "num_ref_frames_in_pic_order_cnt_cycle", 255)?;
+            let count = bits.ue_to("num_ref_frames_in_pic_order_cnt_cycle", 255)?;
             let offsets = (0..count).map(|_| bits.se("offset_for_ref_frame")).collect::<Result<_, _>>()?;
             OrderKind::Cycle { always_zero, non_reference, top_to_bottom, offsets }
         }
@@ -257,19 +258,7 @@ impl Vui {
                 index => (index as usize).checked_sub(1).and_then(|index| PIXEL_ASPECTS.get(index)).copied(),
             };
         }
-        if bits.flag("overscan_info_present_flag")? {
-            bits.skip("overscan_appropriate_flag", 1)?;
-        }
-        if bits.flag("video_signal_type_present_flag")? {
-            bits.skip("video_format and video_full_range_flag", 4)?;
-            if bits.flag("colour_description_present_flag")? {
-                bits.skip("colour description", 24)?;
-            }
-        }
-        if bits.flag("chroma_loc_info_present_flag")? {
-            bits.ue("chroma_sample_loc_type_top_field")?;
-            bits.ue("chroma_sample_loc_type_bottom_field")?;
-        }
+        skip_signal(bits)?;
         if bits.flag("timing_info_present_flag")? {
             let units_in_tick = bits.read("num_units_in_tick", 32)?;
             let time_scale = bits.read("time_scale", 32)?;
@@ -295,8 +284,8 @@ impl Vui {
                 bits.ue(field)?;
             }
             bits.ue("log2_max_mv_length_vertical")?;
-            self.reorder_frames = Some(bounded(bits, "max_num_reorder_frames", MAX_FRAMES)?);
-            self.decode_frames = Some(bounded(bits, "max_dec_frame_buffering", MAX_FRAMES)?);
+            self.reorder_frames = Some(bits.ue_to("max_num_reorder_frames", MAX_FRAMES)?);
+            self.decode_frames = Some(bits.ue_to("max_dec_frame_buffering", MAX_FRAMES)?);
         }
         Ok(())
     }
@@ -324,7 +313,7 @@ const PIXEL_ASPECTS: [(u16, u16); 16] = [
 
 /// E.1.2.
 fn skip_hrd(bits: &mut Bits<'_>) -> Result<(), CodecError> {
-    let count = bounded(bits, "cpb_cnt_minus1", 31)?;
+    let count = bits.ue_to("cpb_cnt_minus1", 31)?;
     bits.skip("bit_rate_scale and cpb_size_scale", 8)?;
     for _ in 0..=count {
         bits.ue("bit_rate_value_minus1")?;
@@ -332,10 +321,4 @@ fn skip_hrd(bits: &mut Bits<'_>) -> Result<(), CodecError> {
         bits.skip("cbr_flag", 1)?;
     }
     bits.skip("delay lengths", 20)
-}
-
-/// An Exp-Golomb code no larger than `max`, which is at most 255.
-fn bounded(bits: &mut Bits<'_>, field: &'static str, max: u32) -> Result<u8, CodecError> {
-    let value = bits.ue(field)?;
-    u8::try_from(value).ok().filter(|_| value <= max).ok_or(bits.forbidden(field, value))
 }

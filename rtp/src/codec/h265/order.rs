@@ -1,6 +1,7 @@
 //! The order in which pictures are shown: picture order counts (8.3.1).
 
-use super::super::bits::{Bits, CodecError};
+use super::super::avc_hevc::order_count_high;
+use super::super::bits::CodecError;
 use super::super::nal::unescape;
 use super::{
     BLA, CRA, END_OF_SEQUENCE, END_OF_STREAM, HEADER_LEN, IDR_N_LP, IDR_W_RADL, PPS, RASL, SPS, Sps, begin, unit_type,
@@ -92,7 +93,7 @@ impl PictureOrder {
         if (BLA..=LAST_RANDOM_ACCESS).contains(&kind) {
             bits.skip("no_output_of_prior_pics_flag", 1)?;
         }
-        let pps_id = id(&mut bits, "slice_pic_parameter_set_id", 63)?;
+        let pps_id = bits.ue_to("slice_pic_parameter_set_id", 63)?;
         let pps = self.pictures.get(&pps_id);
         let Some((pps, set)) = pps.and_then(|pps| Some((pps, self.sets.get(&pps.sps_id)?))) else {
             return Err(bits.forbidden("slice_pic_parameter_set_id", pps_id.into()));
@@ -120,16 +121,7 @@ impl PictureOrder {
         if random_access {
             self.begun_anew = begins;
         }
-        let (span, (msb, last)) = (1i64 << set.lsb_bits, self.reference);
-        let msb = if begins {
-            0
-        } else if slice.lsb < last && last - slice.lsb >= span / 2 {
-            msb + span
-        } else if slice.lsb > last && slice.lsb - last > span / 2 {
-            msb - span
-        } else {
-            msb
-        };
+        let msb = if begins { 0 } else { order_count_high(slice.lsb, self.reference, set.lsb_bits) };
         // Leading pictures (6 to 9) and those of even types below 16, to which none of their sub-layer refers, are no
         // prevTid0Pic.
         let passing = (6..=9).contains(&slice.kind) || slice.kind < BLA && slice.kind.is_multiple_of(2);
@@ -151,8 +143,8 @@ impl Pps {
     fn parse(unit: &[u8]) -> Result<(u8, Self), CodecError> {
         let unit = unescape(&unit[..unit.len().min(HEAD)]);
         let mut bits = begin("picture parameter set", &unit, PPS)?;
-        let pps_id = id(&mut bits, "pps_pic_parameter_set_id", 63)?;
-        let sps_id = id(&mut bits, "pps_seq_parameter_set_id", 15)?;
+        let pps_id = bits.ue_to("pps_pic_parameter_set_id", 63)?;
+        let sps_id = bits.ue_to("pps_seq_parameter_set_id", 15)?;
         bits.skip("dependent_slice_segments_enabled_flag", 1)?;
         let output_flag_present = bits.flag("output_flag_present_flag")?;
         let extra_bits = bits.small("num_extra_slice_header_bits", 3)?;
@@ -163,12 +155,6 @@ impl Pps {
 /// `pps_pic_parameter_set_id` of a picture parameter set that can be read.
 pub fn pps_id(unit: &[u8]) -> Option<u8> {
     Pps::parse(unit).ok().map(|(id, _)| id)
-}
-
-/// An id that is no larger than `max`.
-fn id(bits: &mut Bits<'_>, field: &'static str, max: u8) -> Result<u8, CodecError> {
-    let value = bits.ue(field)?;
-    u8::try_from(value).ok().filter(|&id| id <= max).ok_or(bits.forbidden(field, value))
 }
 
 #[cfg(test)]

@@ -91,8 +91,8 @@ impl Sps {
         let sub_layers = sub_layers(&mut bits, "sps_max_sub_layers_minus1")?;
         bits.skip("sps_temporal_id_nesting_flag", 1)?;
         let (profile, level) = profile_tier_level(&mut bits, sub_layers)?;
-        let id = bounded(&mut bits, "sps_seq_parameter_set_id", 15)?;
-        let chroma_format = bounded(&mut bits, "chroma_format_idc", 3)?;
+        let id = bits.ue_to("sps_seq_parameter_set_id", 15)?;
+        let chroma_format = bits.ue_to("chroma_format_idc", 3)?;
         let separate_planes = chroma_format == 3 && bits.flag("separate_colour_plane_flag")?;
         let width = side(&mut bits, "pic_width_in_luma_samples")?;
         let height = side(&mut bits, "pic_height_in_luma_samples")?;
@@ -106,9 +106,9 @@ impl Sps {
         } else {
             (width, height)
         };
-        let luma_bits = bounded(&mut bits, "bit_depth_luma_minus8", 8)? + 8;
-        bounded(&mut bits, "bit_depth_chroma_minus8", 8)?;
-        let order_count_bits = bounded(&mut bits, "log2_max_pic_order_cnt_lsb_minus4", 12)? + 4;
+        let luma_bits = bits.ue_to("bit_depth_luma_minus8", 8)? + 8;
+        bits.ue_to("bit_depth_chroma_minus8", 8)?;
+        let order_count_bits = bits.ue_to("log2_max_pic_order_cnt_lsb_minus4", 12)? + 4;
         let reorder_pictures = sub_layer_ordering(&mut bits, sub_layers)?;
         // What comes before is enough to decode; many encoders' usability information is cut short.
         let timing = vui::timing(&mut bits, order_count_bits).ok().flatten();
@@ -141,8 +141,8 @@ fn sub_layer_ordering(bits: &mut Bits<'_>, sub_layers: u8) -> Result<u8, CodecEr
     let all_layers = bits.flag("sub_layer_ordering_info_present_flag")?;
     let mut reorder_pictures = 0;
     for _ in if all_layers { 0 } else { sub_layers }..=sub_layers {
-        bounded(bits, "max_dec_pic_buffering_minus1", 15)?;
-        reorder_pictures = bounded(bits, "max_num_reorder_pics", 15)?;
+        bits.ue_to("max_dec_pic_buffering_minus1", 15)?;
+        reorder_pictures = bits.ue_to("max_num_reorder_pics", 15)?;
         bits.ue("max_latency_increase_plus1")?;
     }
     Ok(reorder_pictures)
@@ -178,12 +178,6 @@ fn cropped(bits: &mut Bits<'_>, size: u32, unit: u32, fields: [&'static str; 2])
     let both = u64::from(bits.ue(fields[0])?) + u64::from(bits.ue(fields[1])?);
     let left = u64::from(size).checked_sub(both * u64::from(unit)).filter(|&left| left > 0);
     left.and_then(|left| u32::try_from(left).ok()).ok_or(bits.forbidden(fields[1], both.min(1 << 31) as u32))
-}
-
-/// An Exp-Golomb code no larger than `max`, which is at most 255.
-fn bounded(bits: &mut Bits<'_>, field: &'static str, max: u32) -> Result<u8, CodecError> {
-    let value = bits.ue(field)?;
-    u8::try_from(value).ok().filter(|_| value <= max).ok_or(bits.forbidden(field, value))
 }
 
 #[cfg(test)]

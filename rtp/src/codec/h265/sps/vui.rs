@@ -1,12 +1,13 @@
 //! What lies between a sequence parameter set's picture order and the timing of its usability information (E.2.1).
 
+use super::super::super::avc_hevc::skip_signal;
 use super::super::super::bits::{Bits, CodecError};
-use super::{Timing, bounded};
+use super::Timing;
 
 /// `num_short_term_ref_pic_sets`, `num_long_term_ref_pics_sps` and the pictures of a set at most (7.4.3.2.1, 7.4.8).
-const MAX_SETS: u32 = 64;
-const MAX_LONG_TERM: u32 = 32;
-const MAX_PICTURES: u32 = 16;
+const MAX_SETS: u8 = 64;
+const MAX_LONG_TERM: u8 = 32;
+const MAX_PICTURES: u8 = 16;
 
 /// The timing, where the rest of the set tells one.
 pub(super) fn timing(bits: &mut Bits<'_>, order_count_bits: u8) -> Result<Option<Timing>, CodecError> {
@@ -30,13 +31,13 @@ pub(super) fn timing(bits: &mut Bits<'_>, order_count_bits: u8) -> Result<Option
         bits.ue("log2_diff_max_min_pcm_luma_coding_block_size")?;
         bits.skip("pcm_loop_filter_disabled_flag", 1)?;
     }
-    let sets = bounded(bits, "num_short_term_ref_pic_sets", MAX_SETS)?;
+    let sets = bits.ue_to("num_short_term_ref_pic_sets", MAX_SETS)?;
     let mut pictures = 0;
     for index in 0..sets {
         pictures = skip_reference_set(bits, index > 0, pictures)?;
     }
     if bits.flag("long_term_ref_pics_present_flag")? {
-        for _ in 0..bounded(bits, "num_long_term_ref_pics_sps", MAX_LONG_TERM)? {
+        for _ in 0..bits.ue_to("num_long_term_ref_pics_sps", MAX_LONG_TERM)? {
             bits.skip("lt_ref_pic_poc_lsb_sps and its flag", usize::from(order_count_bits) + 1)?;
         }
     }
@@ -47,19 +48,7 @@ pub(super) fn timing(bits: &mut Bits<'_>, order_count_bits: u8) -> Result<Option
     if bits.flag("aspect_ratio_info_present_flag")? && bits.small("aspect_ratio_idc", 8)? == 255 {
         bits.skip("sar_width and sar_height", 32)?;
     }
-    if bits.flag("overscan_info_present_flag")? {
-        bits.skip("overscan_appropriate_flag", 1)?;
-    }
-    if bits.flag("video_signal_type_present_flag")? {
-        bits.skip("video_format and video_full_range_flag", 4)?;
-        if bits.flag("colour_description_present_flag")? {
-            bits.skip("colour description", 24)?;
-        }
-    }
-    if bits.flag("chroma_loc_info_present_flag")? {
-        bits.ue("chroma_sample_loc_type_top_field")?;
-        bits.ue("chroma_sample_loc_type_bottom_field")?;
-    }
+    skip_signal(bits)?;
     bits.skip("neutral_chroma_indication_flag to frame_field_info_present_flag", 3)?;
     if bits.flag("default_display_window_flag")? {
         for _ in 0..4 {
@@ -101,8 +90,8 @@ fn skip_reference_set(bits: &mut Bits<'_>, has_before: bool, before: u32) -> Res
         }
         return Ok(pictures);
     }
-    let negative = bounded(bits, "num_negative_pics", MAX_PICTURES)?;
-    let positive = bounded(bits, "num_positive_pics", MAX_PICTURES)?;
+    let negative = bits.ue_to("num_negative_pics", MAX_PICTURES)?;
+    let positive = bits.ue_to("num_positive_pics", MAX_PICTURES)?;
     for _ in 0..negative + positive {
         bits.ue("delta_poc_minus1")?;
         bits.skip("used_by_curr_pic_flag", 1)?;
