@@ -1,7 +1,6 @@
 //! H.264 in byte stream format (annex B): access units, shown in the order of their counts.
 
-use super::gather::{self, Gather};
-use super::{Stream, unit_of};
+use super::gather::{self, Gather, Pictures};
 use crate::container::DemuxedSample;
 use rtp::codec::h264::{
     self, AUD, END_OF_SEQUENCE, END_OF_STREAM, IDR_SLICE, PPS, PictureId, PictureOrder, SEI, SLICE, SLICE_A, SPS,
@@ -36,11 +35,13 @@ struct Picture {
     second_field: bool,
 }
 
-impl Avc {
-    fn take_units(&mut self, at_end: bool, out: &mut VecDeque<DemuxedSample>) {
-        while let Some(section) = self.gather.next(at_end) {
-            self.handle_unit(unit_of(&section), out);
-        }
+impl Pictures for Avc {
+    fn gather(&self) -> &Gather {
+        &self.gather
+    }
+
+    fn gather_mut(&mut self) -> &mut Gather {
+        &mut self.gather
     }
 
     fn handle_unit(&mut self, unit: &[u8], out: &mut VecDeque<DemuxedSample>) {
@@ -61,6 +62,23 @@ impl Avc {
         }
     }
 
+    fn emit(&mut self, out: &mut VecDeque<DemuxedSample>) {
+        let Some(picture) = self.picture.take() else { return };
+        let recovers = std::mem::take(&mut self.recovers);
+        let Some(sps) = self.sps.get(&picture.sps_id) else { return self.gather.leave_out() };
+        self.tells_sync |= picture.idr || recovers;
+        let sync = picture.idr || recovers || picture.intra && !self.tells_sync;
+        let (count, begins, rate, depth) = (picture.count, picture.idr, sps.frame_rate(), depth(sps));
+        let format = || {
+            let sets = |units: &BTreeMap<u8, Vec<u8>>| units.values().cloned().collect();
+            let (sps_units, pps_units) = (sets(&self.sps_units), sets(&self.pps_units));
+            Some(Format::H264 { sps: sps_units, pps: pps_units, width: sps.width, height: sps.height })
+        };
+        self.gather.emit(gather::Picture { count, sync, begins, rate, depth }, format, out);
+    }
+}
+
+impl Avc {
     /// A unit that comes before a picture.
     fn handle_before(&mut self, kind: u8, unit: &[u8]) {
         match kind {
@@ -106,22 +124,6 @@ impl Avc {
             (self.picture, self.recovers) = (None, false);
         }
     }
-
-    /// The access unit is over, if it has a picture.
-    fn emit(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        let Some(picture) = self.picture.take() else { return };
-        let recovers = std::mem::take(&mut self.recovers);
-        let Some(sps) = self.sps.get(&picture.sps_id) else { return self.gather.leave_out() };
-        self.tells_sync |= picture.idr || recovers;
-        let sync = picture.idr || recovers || picture.intra && !self.tells_sync;
-        let (count, begins, rate, depth) = (picture.count, picture.idr, sps.frame_rate(), depth(sps));
-        let format = || {
-            let sets = |units: &BTreeMap<u8, Vec<u8>>| units.values().cloned().collect();
-            let (sps_units, pps_units) = (sets(&self.sps_units), sets(&self.pps_units));
-            Some(Format::H264 { sps: sps_units, pps: pps_units, width: sps.width, height: sps.height })
-        };
-        self.gather.emit(gather::Picture { count, sync, begins, rate, depth }, format, out);
-    }
 }
 
 /// How many pictures at most are decoded before one that is shown earlier: as told, else as many as the level lets be
@@ -150,25 +152,4 @@ pub(in crate::container) fn depth(sps: &Sps) -> usize {
     };
     let picture = sps.width.div_ceil(16) * sps.height.div_ceil(16);
     usize::try_from(macroblocks / picture.max(1)).unwrap_or(16).min(16)
-}
-
-impl Stream for Avc {
-    fn handle(&mut self, bytes: &[u8], out: &mut VecDeque<DemuxedSample>) {
-        self.gather.handle(bytes);
-        self.take_units(false, out);
-    }
-
-    fn finish(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.take_units(true, out);
-        self.emit(out);
-        self.gather.finish(out);
-    }
-
-    fn track(&self) -> Option<(Format, u32)> {
-        self.gather.track()
-    }
-
-    fn take_junk(&mut self) -> u64 {
-        self.gather.take_junk()
-    }
 }

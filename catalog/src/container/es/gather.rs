@@ -3,7 +3,7 @@
 
 use super::ranks::Ranks;
 use super::sections::{MAX_SECTION, Sections};
-use super::{TRACK, unit_of};
+use super::{Stream, TRACK, unit_of};
 use crate::container::DemuxedSample;
 use bytes::BytesMut;
 use rtp::codec::nal::push_prefixed;
@@ -43,6 +43,46 @@ pub(super) struct Picture {
     pub rate: Option<(u32, u64)>,
     /// How many pictures at most are decoded before one that is shown earlier.
     pub depth: usize,
+}
+
+/// A codec's rules of what a unit is, and where a picture begins.
+pub(super) trait Pictures: Send {
+    fn gather(&self) -> &Gather;
+
+    fn gather_mut(&mut self) -> &mut Gather;
+
+    /// The next NAL unit.
+    fn handle_unit(&mut self, unit: &[u8], out: &mut VecDeque<DemuxedSample>);
+
+    /// The access unit is over, if it has a picture.
+    fn emit(&mut self, out: &mut VecDeque<DemuxedSample>);
+
+    fn take_units(&mut self, at_end: bool, out: &mut VecDeque<DemuxedSample>) {
+        while let Some(section) = self.gather_mut().next(at_end) {
+            self.handle_unit(unit_of(&section), out);
+        }
+    }
+}
+
+impl<P: Pictures> Stream for P {
+    fn handle(&mut self, bytes: &[u8], out: &mut VecDeque<DemuxedSample>) {
+        self.gather_mut().handle(bytes);
+        self.take_units(false, out);
+    }
+
+    fn finish(&mut self, out: &mut VecDeque<DemuxedSample>) {
+        self.take_units(true, out);
+        self.emit(out);
+        self.gather_mut().finish(out);
+    }
+
+    fn track(&self) -> Option<(Format, u32)> {
+        self.gather().track()
+    }
+
+    fn take_junk(&mut self) -> u64 {
+        self.gather_mut().take_junk()
+    }
 }
 
 impl Gather {

@@ -1,7 +1,6 @@
 //! H.265 in byte stream format (annex B): access units (7.4.2.4.4), shown in the order of their counts.
 
-use super::gather::{Gather, Picture};
-use super::{Stream, unit_of};
+use super::gather::{Gather, Picture, Pictures};
 use crate::container::DemuxedSample;
 use rtp::codec::h265::{
     self, AUD, BLA, CRA, END_OF_SEQUENCE, END_OF_STREAM, FILLER, PPS, PictureOrder, SPS, Sps, Timing, VPS,
@@ -31,11 +30,13 @@ struct Begun {
     skipped: bool,
 }
 
-impl Hevc {
-    fn take_units(&mut self, at_end: bool, out: &mut VecDeque<DemuxedSample>) {
-        while let Some(section) = self.gather.next(at_end) {
-            self.handle_unit(unit_of(&section), out);
-        }
+impl Pictures for Hevc {
+    fn gather(&self) -> &Gather {
+        &self.gather
+    }
+
+    fn gather_mut(&mut self) -> &mut Gather {
+        &mut self.gather
     }
 
     fn handle_unit(&mut self, unit: &[u8], out: &mut VecDeque<DemuxedSample>) {
@@ -80,25 +81,6 @@ impl Hevc {
         }
     }
 
-    /// Whether it can be read.
-    fn handle_set(&mut self, kind: u8, unit: &[u8]) -> bool {
-        let id = match kind {
-            VPS => {
-                self.timing = Timing::of_vps(unit);
-                unit.get(h265::HEADER_LEN).map(|byte| byte >> 4)
-            }
-            SPS => Sps::parse(unit).ok().map(|sps| {
-                self.sps.insert(sps.id, sps);
-                sps.id
-            }),
-            _ => h265::pps_id(unit),
-        };
-        let Some(id) = id.filter(|_| self.order.handle_set(unit).is_ok()) else { return false };
-        self.sets.insert((kind, id), unit.to_vec());
-        true
-    }
-
-    /// The access unit is over, if it has a picture.
     fn emit(&mut self, out: &mut VecDeque<DemuxedSample>) {
         let Some(picture) = self.picture.take() else { return };
         let Some(sps) = self.sps.get(&picture.sps_id).filter(|_| !picture.skipped) else {
@@ -116,23 +98,22 @@ impl Hevc {
     }
 }
 
-impl Stream for Hevc {
-    fn handle(&mut self, bytes: &[u8], out: &mut VecDeque<DemuxedSample>) {
-        self.gather.handle(bytes);
-        self.take_units(false, out);
-    }
-
-    fn finish(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.take_units(true, out);
-        self.emit(out);
-        self.gather.finish(out);
-    }
-
-    fn track(&self) -> Option<(Format, u32)> {
-        self.gather.track()
-    }
-
-    fn take_junk(&mut self) -> u64 {
-        self.gather.take_junk()
+impl Hevc {
+    /// Whether it can be read.
+    fn handle_set(&mut self, kind: u8, unit: &[u8]) -> bool {
+        let id = match kind {
+            VPS => {
+                self.timing = Timing::of_vps(unit);
+                unit.get(h265::HEADER_LEN).map(|byte| byte >> 4)
+            }
+            SPS => Sps::parse(unit).ok().map(|sps| {
+                self.sps.insert(sps.id, sps);
+                sps.id
+            }),
+            _ => h265::pps_id(unit),
+        };
+        let Some(id) = id.filter(|_| self.order.handle_set(unit).is_ok()) else { return false };
+        self.sets.insert((kind, id), unit.to_vec());
+        true
     }
 }
