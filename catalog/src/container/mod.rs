@@ -19,6 +19,7 @@
 //! - `loader`: ranges of the file that a demuxer wants, and the reads that bring them
 //! - `quicktime`: sample descriptions of QuickTime for what even ASF has no name for
 //! - `steady`: times of sound that a container rounds
+//! - `wave`: how Windows describes sound
 //! - `wrapping`: all tracks in packets of ASF where one has no payload format of its own
 //!
 //! # A new container
@@ -54,6 +55,7 @@ pub mod probe;
 mod quicktime;
 mod steady;
 pub mod wav;
+mod wave;
 mod wrapping;
 
 #[cfg(test)]

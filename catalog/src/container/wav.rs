@@ -4,8 +4,8 @@
 
 use super::avi::riff::{HEADER_LEN, LIST_HEADER_LEN, header, padded};
 use super::avi::sound::{self, FIRST_BYTES, Opened, Refused, Sound};
-use super::avi::wave::WaveFormat;
 use super::loader::{Loader, OverLoader};
+use super::wave::WaveFormat;
 use super::{ContainerError, DemuxedSample, Event, TrackInfo};
 use bytes::Bytes;
 use std::collections::VecDeque;

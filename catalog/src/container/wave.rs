@@ -1,4 +1,5 @@
-//! How sound is described: `WAVEFORMATEX` (mmreg.h), in AVI's stream headers and in WAV files.
+//! How sound is described: `WAVEFORMATEX` (mmreg.h), in AVI's stream headers, in WAV files, and wherever else
+//! Windows' sound is carried.
 
 use nom::IResult;
 use nom::number::complete::{le_u16, le_u32};
@@ -31,8 +32,10 @@ pub(in crate::container) const AAC_OLD: u16 = 0x706D;
 pub(in crate::container) const AAC_ADTS: u16 = 0x1600;
 /// AC-3.
 pub(in crate::container) const AC3: u16 = 0x2000;
-/// DTS.
+/// DTS: no payload format of it is known to any player, so it travels in packets of ASF.
 pub(in crate::container) const DTS: u16 = 0x2001;
+/// FLAC.
+pub(in crate::container) const FLAC: u16 = 0xF1AC;
 /// The codec is in the extension: the first two bytes of a GUID whose rest is always the same.
 const EXTENSIBLE: u16 = 0xFFFE;
 
@@ -70,6 +73,16 @@ impl WaveFormat {
             format.extra.drain(..format.extra.len().min(22));
         }
         Some(format)
+    }
+
+    /// Sound in blocks of no constant length.
+    pub fn new(tag: u16, channels: u16, sample_rate: u32) -> Self {
+        Self { tag, channels, sample_rate, block: 1, ..Self::default() }
+    }
+
+    /// The same in blocks of so many bytes, one for each sample.
+    pub fn in_blocks(self, block: u16) -> Self {
+        Self { byte_rate: self.sample_rate.saturating_mul(block.into()), block: block.max(1), ..self }
     }
 
     /// Whether what it calls a block could be one: those of coded sound are longer than a sample of PCM, which some

@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn audio() -> Format {
-        Wrapper::audio(1, &super::super::asf::wrap::wave(Default::default(), &[])).unwrap().format()
+        Wrapper::audio(1, &crate::container::wave::WaveFormat::new(0, 0, 0).to_bytes()).unwrap().format()
     }
 
     /// What the tracks `formats` become: each track's encoding name, and each sample's track, time and whether its bytes

@@ -12,8 +12,6 @@ use rtp::format::{Format, Media};
 
 mod known;
 
-pub use known::{Wave, wave};
-
 /// Ticks per second of wrapped samples' times: ASF counts milliseconds.
 pub const TIMESCALE: u32 = 1_000;
 

@@ -3,8 +3,8 @@
 use super::bitmap;
 use super::limits::{MAX_CHILDREN, MAX_INDEX_PIECES};
 use super::riff::{Chunk, FourCc, chunks, four_cc};
-use super::wave::WaveFormat;
 use crate::container::limits::MAX_TRACKS;
+use crate::container::wave::WaveFormat;
 use bytes::Bytes;
 use nom::IResult;
 use nom::bytes::complete::take;

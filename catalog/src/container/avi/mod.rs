@@ -18,7 +18,6 @@ pub(super) mod sound;
 #[cfg(test)]
 pub(super) mod tests;
 mod track;
-pub(super) mod wave;
 
 use super::limits::MAX_ACCESS_UNIT;
 use super::loader::{Loader, OverLoader};

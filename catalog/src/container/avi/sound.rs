@@ -4,8 +4,8 @@
 mod blocks;
 mod pcm;
 
-use super::wave::{self, WaveFormat};
 use crate::container::mpeg::sound::Sound as Header;
+use crate::container::wave::{self, WaveFormat};
 use blocks::Blocks;
 use bytes::{Buf, Bytes, BytesMut};
 use pcm::Pcm;

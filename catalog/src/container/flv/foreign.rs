@@ -1,8 +1,9 @@
 //! The codecs that only Flash had, under the names that ASF or QuickTime has for them.
 
-use crate::container::asf::wrap::{Wave, Wrapper, wave};
+use crate::container::asf::wrap::Wrapper;
 use crate::container::mp4::{Codec, Foreign};
 use crate::container::quicktime;
+use crate::container::wave::WaveFormat;
 
 /// Pixels that a script may claim.
 const MAX_PIXELS: f64 = 16_384.0;
@@ -29,8 +30,8 @@ pub(super) fn video(number: u8, data: &[u8], (width, height): (u32, u32)) -> Res
 
 /// Flash's own ADPCM.
 pub(super) fn adpcm(channels: u8, rate: u32) -> Result<Codec, String> {
-    let fields = Wave { tag: ADPCM, channels: channels.into(), rate, bits: 4, ..Wave::default() };
-    Ok(Codec::Foreign(Wrapper::audio(1, &wave(fields, &[]))?.into()))
+    let wave = WaveFormat { bits: 4, ..WaveFormat::new(ADPCM, channels.into(), rate) };
+    Ok(Codec::Foreign(Wrapper::audio(1, &wave.to_bytes())?.into()))
 }
 
 /// Codecs of the specification's numbers 4 to 6 and 11, which ASF has no name for: Nellymoser at 16 kHz, at 8 kHz, at any

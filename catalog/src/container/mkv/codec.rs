@@ -1,7 +1,6 @@
 //! From a track's `CodecID` and `CodecPrivate` (Matroska Codec Specifications) to how it is sent.
 
-use super::super::asf::wrap::{Wave, Wrapper, wave};
-use super::super::avi::wave::{self as tags, WaveFormat};
+use super::super::asf::wrap::Wrapper;
 use super::super::mp4::{Codec, Pcm, avc_codec, hevc_codec};
 use super::limits::MAX_DEPTH;
 use super::tracks::Entry;
@@ -9,6 +8,7 @@ use crate::container::es;
 use crate::container::lossless::Lossless;
 use crate::container::quicktime;
 use crate::container::steady;
+use crate::container::wave::{self as tags, WaveFormat};
 use bytes::Bytes;
 use rtp::codec::{h264, h265, mpeg4_visual};
 use rtp::format::Format;
@@ -70,10 +70,10 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
             (8, _) => return pcm(Pcm::Unsigned),
             (16, little) => return pcm(Pcm::Wide { bytes: 2, little }),
             (24, little) => return pcm(Pcm::Wide { bytes: 3, little }),
-            (32, true) => return audio(samples(tags::PCM, entry), &[]),
+            (32, true) => return audio(samples(tags::PCM, entry)),
             (bits, _) => return Err(format!("PCM of {bits} bits")),
         },
-        "A_PCM/FLOAT/IEEE" => return audio(samples(tags::FLOAT, entry), &[]),
+        "A_PCM/FLOAT/IEEE" => return audio(samples(tags::FLOAT, entry)),
         "A_MS/ACM" => return acm(private),
         "S_TEXT/UTF8" | "S_TEXT/ASCII" => return Ok(Coding::Whole(Format::T140 {})),
         _ if id.starts_with("A_AAC") => {
@@ -82,7 +82,7 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
             Codec::Aac { config, channels }
         }
         _ if id.starts_with("A_DTS") => {
-            return audio(Wave { tag: 0x2001, channels: channels.into(), rate, ..Wave::default() }, &[]);
+            return audio(WaveFormat::new(tags::DTS, channels.into(), rate));
         }
         "A_FLAC" => {
             // Mark, a metadata block's header, and that on the stream.
@@ -91,7 +91,8 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
                 return Ok(Coding::Shared(Codec::Lossless(codec)));
             }
             let bits = u16::try_from(entry.bits).unwrap_or(16);
-            return audio(Wave { tag: 0xF1AC, channels: channels.into(), rate, bits, ..Wave::default() }, info);
+            let plain = WaveFormat::new(tags::FLAC, channels.into(), rate);
+            return audio(WaveFormat { bits, extra: info.to_vec(), ..plain });
         }
         "A_ALAC" => match Lossless::alac(private) {
             Some(codec) => Codec::Lossless(codec),
@@ -103,13 +104,14 @@ pub fn tell(entry: &Entry) -> Result<Coding, String> {
 }
 
 /// Samples of the entry's width as they lie, least significant byte first.
-fn samples(tag: u16, entry: &Entry) -> Wave {
+fn samples(tag: u16, entry: &Entry) -> WaveFormat {
     let (channels, bits) = (u16::try_from(entry.channels).unwrap_or(1).max(1), u16::try_from(entry.bits).unwrap_or(32));
-    Wave { tag, channels, rate: entry.sample_rate(), block: channels.saturating_mul(bits / 8), bits }
+    let block = channels.saturating_mul(bits / 8);
+    WaveFormat { bits, ..WaveFormat::new(tag, channels, entry.sample_rate()).in_blocks(block) }
 }
 
-fn audio(fields: Wave, private: &[u8]) -> Result<Coding, String> {
-    Wrapper::audio(1, &wave(fields, private)).map(|wrapper| Coding::Whole(wrapper.format()))
+fn audio(wave: WaveFormat) -> Result<Coding, String> {
+    Wrapper::audio(1, &wave.to_bytes()).map(|wrapper| Coding::Whole(wrapper.format()))
 }
 
 /// Sound described as files for Windows do it.
@@ -255,7 +257,7 @@ mod tests {
         check("A_OPUS", b"OpusHead\x01\x06", Err("Opus with 6 channels, of which RTP carries two"));
         check(
             "A_MS/ACM",
-            &wave(Wave { tag: 2, channels: 1, rate: 8000, block: 256, bits: 4 }, &[]),
+            &WaveFormat { bits: 4, ..WaveFormat::new(tags::MS_ADPCM, 1, 8000).in_blocks(256) }.to_bytes(),
             Ok("Microsoft ADPCM 8000 Hz 1 channels"),
         );
         check("A_MS/ACM", &[2], Err("sound for Windows without its description"));

@@ -1,6 +1,7 @@
 //! What differs between the kinds of audio that come as a run of frames with a header each.
 
-use crate::container::asf::wrap::{Wave, Wrapper, wave};
+use crate::container::asf::wrap::Wrapper;
+use crate::container::wave::{self, WaveFormat};
 use bytes::Bytes;
 use rtp::codec::aac::{AdtsHeader, AudioSpecificConfig};
 use rtp::codec::frames::FrameHeader;
@@ -56,9 +57,6 @@ impl Sound for mpeg_audio::FrameHeader {
         mpeg_audio::is_notes(self, frame)
     }
 }
-
-/// The format tag of DTS: no payload format of it is known to any player, so it travels in packets of ASF.
-const DTS: u16 = 0x2001;
 
 /// Samples of a raw_data_block.
 const BLOCK_SAMPLES: u32 = 1024;
@@ -138,8 +136,8 @@ impl Sound for dts::FrameHeader {
     const DECODES_CUT: bool = false;
 
     fn format(&self, _frame: &[u8]) -> Option<Format> {
-        let fields = Wave { tag: DTS, channels: self.channels.into(), rate: self.sample_rate, ..Wave::default() };
-        Wrapper::audio(1, &wave(fields, &[])).ok().map(|wrapper| wrapper.format())
+        let wave = WaveFormat::new(wave::DTS, self.channels.into(), self.sample_rate);
+        Wrapper::audio(1, &wave.to_bytes()).ok().map(|wrapper| wrapper.format())
     }
 
     fn sample_rate(&self) -> u32 {

@@ -1,6 +1,7 @@
 //! Codecs that have a payload format of their own, as ASF describes them: they travel so beside one that has none.
 
 use super::Wrapper;
+use crate::container::wave::WaveFormat;
 use bytes::{BufMut, Bytes, BytesMut};
 use rtp::format::{Format, PcmCoding};
 
@@ -61,7 +62,10 @@ fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
         Wrapper::video_of(stream, *fourcc, width, height, 24, private)
     };
     let audio = |tag: u16, channels: u8, rate: u32, private: &[u8]| {
-        Wrapper::audio(stream, &wave(Wave { tag, channels: channels.into(), rate, ..Wave::default() }, private))
+        Wrapper::audio(
+            stream,
+            &WaveFormat { extra: private.to_vec(), ..WaveFormat::new(tag, channels.into(), rate) }.to_bytes(),
+        )
     };
     match format {
         // Names that ffmpeg, VLC and GStreamer agree on: stream types of MPEG behind 0x1000_0000.
@@ -92,8 +96,8 @@ fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
                 PcmCoding::L24 => (1, 3),
             };
             let block = width * u16::from(*channels);
-            let wave =
-                wave(Wave { tag, channels: (*channels).into(), rate: *sample_rate, block, bits: width * 8 }, &[]);
+            let wave = WaveFormat::new(tag, (*channels).into(), *sample_rate).in_blocks(block);
+            let wave = WaveFormat { bits: width * 8, ..wave }.to_bytes();
             Ok(Wrapper::audio(stream, &wave)?.shaped(Shape::LittleEndian(width.into())))
         }
         Format::Amr { wide, channels } => {
@@ -115,36 +119,6 @@ fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
             Wrapper::new(stream, *media, type_data, 0, codec.clone())
         }
     }
-}
-
-/// A WAVEFORMATEX's fields that differ from codec to codec.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wave {
-    /// `wFormatTag`
-    pub tag: u16,
-    /// Channels.
-    pub channels: u16,
-    /// Samples per second.
-    pub rate: u32,
-    /// `nBlockAlign`, bytes; zero where blocks have no constant length.
-    pub block: u16,
-    /// `wBitsPerSample`
-    pub bits: u16,
-}
-
-/// A WAVEFORMATEX with the codec's private bytes behind it.
-pub fn wave(fields: Wave, private: &[u8]) -> Vec<u8> {
-    let Wave { tag, channels, rate, block, bits } = fields;
-    let mut out = Vec::with_capacity(18 + private.len());
-    out.extend(tag.to_le_bytes());
-    out.extend(channels.to_le_bytes());
-    out.extend(rate.to_le_bytes());
-    out.extend(rate.saturating_mul(block.into()).to_le_bytes());
-    out.extend(block.max(1).to_le_bytes());
-    out.extend(bits.to_le_bytes());
-    out.extend(u16::try_from(private.len()).unwrap_or(u16::MAX).to_le_bytes());
-    out.extend(private);
-    out
 }
 
 fn start_coded<const N: usize>(sets: [&Vec<Vec<u8>>; N]) -> Bytes {

@@ -3,7 +3,7 @@
 
 use super::{Each, Opened, Refused, Sound};
 use crate::container::asf::wrap::Wrapper;
-use crate::container::avi::wave::{self, WaveFormat};
+use crate::container::wave::{self, WaveFormat};
 use bytes::{Bytes, BytesMut};
 
 /// Blocks shorter than this share an access unit, in units a second: each packet of ASF costs some bytes.

@@ -1,7 +1,7 @@
 //! PCM and G.711: samples as they are, from least significant byte first to most significant first.
 
 use super::{Each, Refused};
-use crate::container::avi::wave::{self, WaveFormat};
+use crate::container::wave::{self, WaveFormat};
 use bytes::{Bytes, BytesMut};
 use rtp::format::{Format, PcmCoding};
 

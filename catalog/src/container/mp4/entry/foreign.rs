@@ -4,12 +4,13 @@
 use super::audio::Sound;
 use super::{Kind, VISUAL};
 use crate::container::ContainerError;
-use crate::container::asf::wrap::{Wave, Wrapper, wave};
+use crate::container::asf::wrap::Wrapper;
 use crate::container::lossless::Lossless;
 use crate::container::mp4::boxes::{Find, Piece};
 use crate::container::mp4::codec::{Codec, Foreign};
 use crate::container::mp4::ticks::Frame;
 use crate::container::quicktime;
+use crate::container::wave::{self, WaveFormat};
 use rtp::format::Media;
 
 /// QuickTime's name of a video codec, and what files for Windows call the same: the names that players look for in ASF.
@@ -126,7 +127,7 @@ pub(super) fn audio(entry: &Piece, sound: &Sound, timescale: u32) -> Option<Kind
     let samples = (&entry.kind.0 == b"lpcm").then(|| Frame::pcm(sound.bits / 8 * u32::from(sound.channels), rate));
     let frame = frame.or(samples.filter(|frame| frame.bytes > 0));
     let inside = sound.boxes.find(b"wave").and_then(|wave| wave.children(0).ok()).unwrap_or_default();
-    let plain = Wave { channels: sound.channels.into(), rate, ..Wave::default() };
+    let plain = |tag| WaveFormat::new(tag, sound.channels.into(), rate);
     let described = match &entry.kind.0 {
         b"ima4" => {
             let channels = sound.channels.max(1);
@@ -140,17 +141,18 @@ pub(super) fn audio(entry: &Piece, sound: &Sound, timescale: u32) -> Option<Kind
             let tag = u16::from_be_bytes([high, low]);
             match whole {
                 Some(found) => found.body.to_vec(),
-                None => wave(Wave { tag, block, bits: 4, ..plain }, &[]),
+                None => WaveFormat { bits: 4, ..plain(tag).in_blocks(block) }.to_bytes(),
             }
         }
-        b"dtsc" | b"dtsh" | b"dtsl" | b"dtse" | b"DTS " => wave(Wave { tag: 0x2001, ..plain }, &[]),
+        b"dtsc" | b"dtsh" | b"dtsl" | b"dtse" | b"DTS " => plain(wave::DTS).to_bytes(),
         b"fLaC" => {
             // Version and flags, then the first metadata block with its header: that on the stream.
             let info = sound.boxes.find(b"dfLa").and_then(|found| found.body.get(8..42))?;
             if let Some(codec) = Lossless::flac(info) {
                 return Some(Kind::Known(Codec::Lossless(codec)));
             }
-            wave(Wave { tag: 0xF1AC, bits: u16::try_from(sound.bits).unwrap_or(16), ..plain }, info)
+            let bits = u16::try_from(sound.bits).unwrap_or(16);
+            WaveFormat { bits, extra: info.to_vec(), ..plain(wave::FLAC) }.to_bytes()
         }
         b"alac" if let Some(codec) = alac(sound, &inside) => return Some(Kind::Known(Codec::Lossless(codec))),
         name if QUICKTIME_SOUND.contains(&name) => {
@@ -172,7 +174,7 @@ fn alac(sound: &Sound, inside: &[Piece]) -> Option<Lossless> {
 
 /// DTS that `esds` names.
 pub(super) fn dts(entry: &Piece, channels: u8, rate: u32) -> Kind {
-    let described = wave(Wave { tag: 0x2001, channels: channels.into(), rate, ..Wave::default() }, &[]);
+    let described = WaveFormat::new(wave::DTS, channels.into(), rate).to_bytes();
     kind(entry, Wrapper::audio(1, &described), None)
 }
 
