@@ -1,7 +1,7 @@
 //! Media that comes live in a container: bytes in, tracks and access units out, and no container to be seen.
 //!
-//! - [`TransportStream`]: MPEG-2 transport streams; [`PassedStream`]: those that are passed on whole; [`FeedEvent`]: what came of the bytes, [`FeedTrack`] and [`FeedUnit`];
-//!   [`FeedError`]: nothing will
+//! - [`TransportStream`]: MPEG-2 transport streams; [`PassedStream`]: those that are passed on whole
+//! - [`FeedEvent`]: what came of the bytes, [`FeedTrack`] and [`FeedUnit`]; [`FeedError`]: nothing will
 
 use crate::container::mpeg::{LiveEvent, LiveTs, PassedTs};
 use crate::container::{DemuxedSample, TrackInfo};

@@ -16,7 +16,8 @@
 //! A range starts at a presentation time. Its first sample is due when it [goes](Playback::go), every other one as much
 //! later as it is decoded later. Timestamps go on over seeks as if one range followed the other without a gap
 //! (RFC 2326 appendix B): each range lies on a line that starts where what was sent before ended, the same for all
-//! tracks. In RTSP 1.0 a pause does not touch the line, in 2.0 the line goes on meanwhile (RFC 7826 C.4). Sender reports pair whole ticks of that line with the wall clock.
+//! tracks. In RTSP 1.0 a pause does not touch the line, in 2.0 the line goes on meanwhile (RFC 7826 C.4). Sender reports
+//! pair whole ticks of that line with the wall clock.
 //!
 //! At another scale than 1 the line counts the time in which the pictures are shown, not the film's: it runs as fast as
 //! ever while presentation time runs `scale` times as fast.

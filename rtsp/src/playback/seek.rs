@@ -85,8 +85,8 @@ fn within(asked: Ticks) -> impl FnMut(&Ticks) -> bool {
     }
 }
 
-/// The same where only sync pictures are sent: each track of pictures begins at its own, or with the `nearest`.
-/// Where the others begin is of no meaning.
+/// The same where only sync pictures are sent: each track of pictures begins at its own, or with the `nearest`; so does
+/// sound, each of whose units is one, at what is heard then.
 pub(super) fn place_sync(index: &Index, tracks: &[usize], asked: MediaTime, nearest: bool) -> Place {
     let sync = |track: &Track, time: MediaTime| {
         let (before, time) = (sync_at_or_before(track, time), track.clock().ticks(time));

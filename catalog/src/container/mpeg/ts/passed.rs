@@ -20,7 +20,8 @@ const PROGRAMS_PID: u16 = 0;
 const COUNTS: u8 = 16;
 const NONE: u8 = 0xFF;
 
-type Bytes = [u8; PACKET_LEN];
+/// A packet as it came.
+type Raw = [u8; PACKET_LEN];
 
 /// Bytes in, whole packets out.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(crate) struct PassedTs {
     /// The stream says by itself where decoding may begin.
     says: bool,
     /// The table of programs and each program's by its PID, as far as one packet holds it.
-    tables: BTreeMap<u16, Option<Bytes>>,
+    tables: BTreeMap<u16, Option<Raw>>,
     counters: Vec<u8>,
     lost: u64,
 }
@@ -63,7 +64,7 @@ impl PassedTs {
     /// is left out.
     pub fn handle_bytes(&mut self, bytes: &[u8], now: Instant) -> Option<PassedPackets> {
         self.rest.extend_from_slice(bytes);
-        let mut packets: Vec<Bytes> = Vec::new();
+        let mut packets: Vec<Raw> = Vec::new();
         let mut at = 0;
         while let Some(packet) = self.rest.get(at..).and_then(<[u8]>::first_chunk::<PACKET_LEN>) {
             let next = self.rest.get(at + PACKET_LEN);
@@ -85,7 +86,7 @@ impl PassedTs {
         self.lost
     }
 
-    fn take(&mut self, packets: &[Bytes], now: Instant) -> PassedPackets {
+    fn take(&mut self, packets: &[Raw], now: Instant) -> PassedPackets {
         let (mut said, mut listed) = (false, false);
         for bytes in packets {
             // What is no packet by its header is passed on all the same.
@@ -129,7 +130,7 @@ impl PassedTs {
     }
 
     /// Keeps the tables; true: this was the table of programs.
-    fn keep(&mut self, packet: &Packet<'_>, bytes: &Bytes) -> bool {
+    fn keep(&mut self, packet: &Packet<'_>, bytes: &Raw) -> bool {
         let (Some(table), Some(payload)) = (self.tables.get_mut(&packet.pid), packet.payload) else { return false };
         // Anew each time: a source that begins again may list others by the same version.
         let (mut whole, mut programs) = (false, Programs::default());
