@@ -191,19 +191,24 @@ fn it_holds_within_http_and_websocket_too() {
                 let tried = |case: &Case| tried.iter().any(|name| case.id.starts_with(name));
                 let cases = suite::cases().into_iter().filter(|case| tried(case) && !case.needs(Need::Timeout));
                 let cases: Vec<Case> = cases.collect();
-                let pace = Pace { threads: 8, time_limit: Duration::from_secs(120), seed: 1 };
-                let results = run(&[Target::new(offer)], &cases, &options, pace, &|_| {});
-                let failed = results.iter().filter(|finished| matches!(finished.outcome, Outcome::Fail(..)));
-                let failed: Vec<String> =
-                    failed.map(|finished| format!("{carry:?} {}: {:?}", finished.name, finished.outcome)).collect();
-                assert!(failed.is_empty(), "{}", failed.join("\n"));
-                let passed = results.iter().filter(|finished| finished.outcome == Outcome::Pass).count();
-                assert!(passed > 80, "{carry:?}: only {passed} of {} were tried", results.len());
+                check(&format!("{carry:?}"), offer, &cases, &options, 80);
             });
         }
     });
     server.stop().unwrap();
     let _ = std::fs::remove_dir_all(folder);
+}
+
+/// Runs the cases: none fails, and more than `tried` pass.
+fn check(name: &str, offer: Offer, cases: &[Case], options: &Arc<Options>, tried: usize) {
+    let pace = Pace { threads: 8, time_limit: Duration::from_secs(120), seed: 1 };
+    let results = run(&[Target::new(offer)], cases, options, pace, &|_| {});
+    let failed = results.iter().filter(|finished| matches!(finished.outcome, Outcome::Fail(..)));
+    let failed: Vec<String> =
+        failed.map(|finished| format!("{name} {}: {:?}", finished.name, finished.outcome)).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let passed = results.iter().filter(|finished| finished.outcome == Outcome::Pass).count();
+    assert!(passed > tried, "{name}: only {passed} of {} were tried", results.len());
 }
 
 #[test]
@@ -220,14 +225,7 @@ fn it_holds_for_channels_too() {
                 std::thread::sleep(Duration::from_secs(3));
                 let all = suite::cases().into_iter().filter(|case| !case.needs(Need::Timeout));
                 let all: Vec<Case> = all.collect();
-                let pace = Pace { threads: 8, time_limit: Duration::from_secs(120), seed: 1 };
-                let results = run(&[Target::new(offer)], &all, &options, pace, &|_| {});
-                let failed = results.iter().filter(|finished| matches!(finished.outcome, Outcome::Fail(..)));
-                let failed: Vec<String> =
-                    failed.map(|finished| format!("{channel} {}: {:?}", finished.name, finished.outcome)).collect();
-                assert!(failed.is_empty(), "{}", failed.join("\n"));
-                let passed = results.iter().filter(|finished| finished.outcome == Outcome::Pass).count();
-                assert!(passed > 180, "{channel}: only {passed} of {} were tried", results.len());
+                check(channel, offer, &all, &options, 180);
             });
         }
     });
