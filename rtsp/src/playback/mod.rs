@@ -95,11 +95,15 @@ pub struct Playback {
     decode_start: MediaTime,
     /// When the last sample sent is over, in decode time (backwards: mirrored at `decode_start`).
     finish: MediaTime,
+    /// When what is armed is to go, if that was said beforehand.
+    appointed: Option<Instant>,
     /// When it went, and from which presentation time.
     went: Instant,
     began: MediaTime,
     /// Where presentation time zero lies on the wall clock.
     wall_zero: NtpTimestamp,
+    /// Where the first instant played lies on it, where reports go by that ([`PlaybackOptions::live555`]).
+    played_zero: Option<NtpTimestamp>,
     stall: Option<Stall>,
     refill_at: Instant,
     /// Which track gave packets to a connection last, and when.
@@ -234,9 +238,11 @@ impl Playback {
             origin: now,
             decode_start: MediaTime::ZERO,
             finish: MediaTime::ZERO,
+            appointed: None,
             went: now,
             began: MediaTime::ZERO,
             wall_zero: NtpTimestamp(0),
+            played_zero: None,
             stall: None,
             refill_at: now,
             written: None,

@@ -32,9 +32,15 @@ pub struct PlaybackOptions {
     /// From the end of a presentation that went by datagrams to the goodbye. ffmpeg looks for RTCP first, and ends at
     /// once: RTP packets that wait in its socket while it decodes would be lost.
     pub goodbye: Duration,
-    /// Whether the viewer is made of LIVE555's library, as VLC is. It drops at the goodbye what it has not shown yet, so that
-    /// comes later. What it reads ASF with hears of no seek, so ASF's own times go on like timestamps. Where there is no
-    /// sound its clock stands still, so that is a beat then.
+    /// Whether the viewer is made of LIVE555's library, as VLC is:
+    ///
+    /// - At the goodbye it drops what it has not shown yet, so that comes later.
+    /// - It begins anew with a decoder once a track's first report comes. By datagrams that comes before PLAY's answer, which
+    ///   is before it reads any packet.
+    /// - What waits in its sockets during a pause it reads before the report that comes after it, and takes the difference
+    ///   for a leap. So its reports' wall clock stands still where timestamps do (RFC 2326 appendix B).
+    /// - What it reads ASF with hears of no seek, so ASF's own times go on like timestamps.
+    /// - Where there is no sound its clock stands still, so that is a beat then.
     pub live555: bool,
 }
 

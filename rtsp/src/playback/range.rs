@@ -3,7 +3,10 @@
 use super::{PlayError, Playback, Rate, Selection, Start, State, TrackInfo, seek, track::TrackPlay};
 use crate::headers::SeekStyle;
 use catalog::sample::Sample;
-use rtp::clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks};
+use rtp::{
+    clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks},
+    train::Framing,
+};
 use std::{
     ops::Range,
     time::{Duration, Instant},
@@ -76,6 +79,7 @@ impl Playback {
         self.decode_start = first.unwrap_or(self.start);
         self.finish = self.decode_start;
         self.origin = now;
+        self.appointed = None;
         self.state = State::Armed;
         self.refill(now);
         let info = self.tracks.iter().map(|track| TrackInfo {
@@ -138,22 +142,51 @@ impl Playback {
         first.map_or_else(|| track.clock.ticks(self.start), |sample| track.begins(&sample))
     }
 
-    /// Starts what was armed: the first sample is due `now`, which is `wall` by the wall clock.
+    /// Says beforehand when what is armed is to [go](Playback::go), for a viewer that must have a report on each track before
+    /// its first packet ([`Playback::report_early`]): `at`, which is `wall` by the wall clock. False where nobody needs that.
+    pub fn appoint(&mut self, at: Instant, wall: NtpTimestamp) -> bool {
+        let datagrams = || self.tracks.iter().all(|track| track.setup.framing == Framing::Datagram);
+        let needed = self.state == State::Armed && self.options.live555 && datagrams();
+        if needed {
+            self.appointed = Some(at);
+            self.lay_line(at, wall);
+        }
+        needed
+    }
+
+    /// Starts what was armed: the first sample is due when [appointed](Playback::appoint), else or if that is over `now`,
+    /// which is `wall` by the wall clock.
     pub fn go(&mut self, now: Instant, wall: NtpTimestamp) {
         if self.state != State::Armed {
             return;
         }
+        if self.appointed.take().is_none_or(|at| at < now) {
+            self.lay_line(now, wall);
+        }
         self.state = State::Playing;
         self.halted = None;
-        self.origin = now;
-        self.went = now;
-        self.began = self.start;
-        self.wall_zero = wall.plus(Ticks(self.start.0.saturating_neg()), NANOSECONDS);
         for track in &mut self.tracks {
             track.fresh = true;
             track.packetizer.mark_start();
         }
         self.schedule();
+    }
+
+    /// The range's start is at `at`, which is `wall` by the wall clock.
+    fn lay_line(&mut self, at: Instant, wall: NtpTimestamp) {
+        self.origin = at;
+        self.went = at;
+        self.began = self.start;
+        let back = |time: MediaTime| Ticks(time.0.saturating_neg());
+        let wall = match self.tracks.first().filter(|_| self.options.live555) {
+            Some(track) => {
+                let played = track.instant(self.start);
+                let zero = *self.played_zero.get_or_insert(wall.plus(back(played), NANOSECONDS));
+                zero.plus(Ticks(played.0), NANOSECONDS)
+            }
+            None => wall,
+        };
+        self.wall_zero = wall.plus(back(self.start), NANOSECONDS);
     }
 
     /// Stops. What is laid down already still leaves when due (see [`Playback::is_drained`]); the place is kept to the

@@ -21,6 +21,14 @@ impl Playback {
         written.is_ok().then_some(at)
     }
 
+    /// Writes a report on a track of what is [appointed](Playback::appoint) to `out`, which is emptied. False for a track
+    /// whose source another one's report is on.
+    pub fn report_early(&mut self, at: usize, now: Instant, cname: &str, out: &mut Vec<u8>) -> bool {
+        out.clear();
+        let own = self.appointed.is_some() && self.tracks.get(at).is_some_and(|track| track.source == at);
+        own && rtcp::write_sender_report(out, &self.report(at, now), cname).is_ok()
+    }
+
     /// Writes a goodbye for a track to `out`, which is emptied. False when it has sent nothing, and so has nothing to
     /// end (RFC 3550 section 6.3.7).
     pub fn bye(&mut self, at: usize, now: Instant, cname: &str, out: &mut Vec<u8>) -> bool {

@@ -191,6 +191,11 @@ impl TrackPlay {
         self.zero.plus(Ticks(self.rate.on_line(self.anchor, pts)))
     }
 
+    /// When presentation time `time` comes in the viewer's own count of time played.
+    pub(super) fn instant(&self, time: MediaTime) -> MediaTime {
+        self.clock.time(Ticks(self.line.saturating_add(self.clock.ticks(time).0)))
+    }
+
     /// Notes that `sample` was sent.
     pub(super) fn sent(&mut self, sample: &Sample, duration: Ticks) {
         let shown = (duration.0 as f64 / self.rate.scale().abs()) as i64;

@@ -160,6 +160,19 @@ impl Machine {
         }
     }
 
+    /// Sends the reports that must be there before PLAY's answer.
+    pub(super) fn report_early(&mut self, key: Key, now: Instant) {
+        let Some(viewer) = self.viewers.get(key) else { return };
+        let tracks = if viewer.appoint(now) { viewer.ways.len() } else { 0 };
+        for track in 0..tracks {
+            if viewer.playback.report_early(track, now, &self.options.cname, &mut self.exit.report)
+                && viewer.send_report(track, &self.exit.report, &self.exit.udp, now)
+            {
+                WorkerStatistics::count(&self.statistics.reports, 1);
+            }
+        }
+    }
+
     /// Sends the batch.
     pub(super) fn flush(&mut self) {
         self.exit.flush();

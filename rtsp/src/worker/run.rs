@@ -171,6 +171,9 @@ impl Machine {
             Command::Play { request, reply } => {
                 let answer = self.play(&request, now);
                 let key = self.viewers.key(request.viewer);
+                if let Some(key) = key {
+                    self.report_early(key, now);
+                }
                 let failed = answer.is_err();
                 if reply.send(answer).is_err() && !failed {
                     // The session has gone meanwhile.

@@ -158,6 +158,22 @@ fn small() -> Film {
     film(4, |sync, shown| if sync { 30_000 } else { 2_000 + shown as usize * 97 % 4_000 })
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_are_there_before_the_answer_for_those_who_read_no_packets_before_it() {
+    for live555 in [false, true] {
+        let stage = stage(small(), true, WorkerOptions::default());
+        let receiver = Receiver::new();
+        let request = PlayRequest { live555, ..stage.request(receiver.destinations(), Start::Resume) };
+        stage.workers.play(stage.worker, request).await.unwrap();
+        for track in 0..2 {
+            let reports = Receiver::drain(&receiver.rtcp[track]);
+            assert_eq!(reports.len(), usize::from(live555), "{reports:?}");
+            assert!(reports.iter().all(|(report, _)| report[1] == 200));
+            assert!(Receiver::drain(&receiver.rtp[track]).is_empty());
+        }
+    }
+}
+
 async fn plays_over_udp(segmentation: bool, cached: bool) {
     let options = WorkerOptions { segmentation, ..Default::default() };
     let mut stage = stage(small(), cached, options);

@@ -34,6 +34,9 @@ const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// who cause collisions.
 const RENAME_EVERY: Duration = Duration::from_secs(50);
 
+/// From reports that must come first to the first packet: PLAY's answer lies between them.
+const LEAD: Duration = Duration::from_millis(20);
+
 /// Ranges that wait at most: whoever asks for more is no player.
 const MAX_QUEUE: usize = 32;
 
@@ -129,10 +132,14 @@ impl Viewer {
         }
     }
 
+    /// Says beforehand when what is armed goes, if the viewer must have reports before; true then.
+    pub(super) fn appoint(&mut self, now: Instant) -> bool {
+        self.playback.appoint(now + LEAD, NtpTimestamp::from_unix(wall() + LEAD))
+    }
+
     /// Lets what is armed go.
     pub(super) fn go(&mut self, now: Instant) {
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.playback.go(now, NtpTimestamp::from_unix(wall));
+        self.playback.go(now, NtpTimestamp::from_unix(wall()));
     }
 
     fn arm(&mut self, request: &PlayRequest, udp: &UdpPair, now: Instant) -> Result<PlayReply, PlayError> {
@@ -318,6 +325,11 @@ impl Way {
             }
         }
     }
+}
+
+/// The wall clock, since 1970.
+fn wall() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Whether a connection takes another group of access units: those where decoding may begin, and audio, may fill it to

@@ -56,6 +56,71 @@ fn reports_lie_on_the_media_line_through_pauses_and_seeks() {
 }
 
 #[test]
+fn who_needs_reports_first_gets_them_on_the_line_that_the_packets_keep() {
+    const LEAD: Duration = Duration::from_millis(20);
+    let interleaved = [0, 1].map(|track| Framing::Interleaved { channel: 2 * track });
+    // Made of LIVE555's library, over what, and how long PLAY's answer took; whether reports come first.
+    for (live555, framings, answer, early) in [
+        (true, [Framing::Datagram; 2], 0.003, true),
+        // Too long: all begins when it was there.
+        (true, [Framing::Datagram; 2], 0.050, true),
+        (true, interleaved, 0.003, false),
+        (false, [Framing::Datagram; 2], 0.003, false),
+    ] {
+        let mut world = World::over(framings, ordinary(), PlaybackOptions { live555, ..Default::default() });
+        for start in [Start::Resume, Start::At(MediaTime::from_secs_f64(2.0))] {
+            let name = format!("{live555} {framings:?} {answer} {start:?}");
+            let (sent, asked) = (world.sent.len(), world.now);
+            let (_, info) = world.playback.play(start, None, Rate::NORMAL, world.now).unwrap();
+            let wall = world.wall().plus(Ticks(LEAD.as_nanos() as i64), NANOSECONDS);
+            assert_eq!(world.playback.appoint(world.now + LEAD, wall), early, "{name}");
+            let mut out = Vec::new();
+            let told =
+                [0, 1].map(|at| world.playback.report_early(at, world.now, CNAME, &mut out).then(|| parse(&out)));
+            for (at, told) in told.into_iter().enumerate() {
+                assert_eq!(told.map(|(_, timestamp, ..)| timestamp), early.then_some(info[at].timestamp), "{name}");
+            }
+            world.pass(answer);
+            world.playback.go(world.now, world.wall());
+            let gone = if early { world.now.max(asked + LEAD) } else { world.now };
+            world.poll();
+            world.pass(0.5);
+            let first = world.sent[sent..].iter().map(|sent| world.start + sent.at).min().unwrap();
+            assert_eq!(first, gone, "{name}");
+            world.playback.pause(world.now);
+            world.pass(1.0);
+        }
+        assert!(!world.playback.appoint(world.now, world.wall()), "nothing is armed");
+    }
+}
+
+#[test]
+fn the_wall_clock_of_those_who_read_reports_too_late_stands_still_with_their_timestamps() {
+    // Made of LIVE555's library; by how much a report's two times come apart over pauses and seeks, in seconds.
+    for (live555, expected) in [(false, [0.0, 7.0, 14.0]), (true, [0.0; 3])] {
+        let mut world = World::new(ordinary(), PlaybackOptions { live555, ..Default::default() });
+        let mut firsts = [None, None];
+        for (start, expected) in [Start::Resume, Start::Resume, Start::At(MediaTime::ZERO)].into_iter().zip(expected) {
+            let reports = world.reports.len();
+            world.play(start, None);
+            world.pass(0.8);
+            world.playback.pause(world.now);
+            world.pass(7.0);
+            for (_, track, packet) in &world.reports[reports..] {
+                let (ntp, timestamp, ..) = parse(packet);
+                let (first_ntp, first) = *firsts[*track].get_or_insert((ntp, timestamp));
+                let rate = f64::from(world.film.index.tracks[*track].clock().hz());
+                let media = f64::from(timestamp.distance(first)) / rate;
+                let apart = ntp.wrapping_sub(first_ntp) as f64 / 2.0_f64.powi(32) - media;
+                // A range goes on where the last unit sent is over.
+                assert!((apart - expected).abs() < 0.2 && (!live555 || apart.abs() < 0.001), "{live555}: {apart} s");
+            }
+        }
+        assert!(firsts.iter().all(Option::is_some));
+    }
+}
+
+#[test]
 fn intervals_are_random_and_about_five_seconds() {
     let mut world = World::new(film(150, |_, _| 1_000), PlaybackOptions::default());
     world.play(Start::Resume, None);

@@ -224,6 +224,9 @@ impl Audience {
         let mut watcher = Watcher::new(request, live, station, &exit.udp, self.options.playback.breakers, old);
         let start = watcher.join(newest, live, now);
         let info = watcher.infos(live, start);
+        if request.live555 {
+            watcher.report_early(live, &self.options.cname, exit, now);
+        }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.watchers.push(None);
             u32::try_from(self.watchers.len() - 1).unwrap_or(u32::MAX)

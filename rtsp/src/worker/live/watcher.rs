@@ -289,6 +289,16 @@ impl Watcher {
         }
     }
 
+    /// Sends reports before PLAY's answer, to a viewer whose datagrams need them there
+    /// ([`crate::playback::PlaybackOptions::live555`]).
+    pub(super) fn report_early(&mut self, live: &Live, cname: &str, exit: &mut Exit, now: Instant) {
+        for (track, lane) in self.lanes.iter_mut().enumerate() {
+            if let Some(lane) = lane.as_mut().filter(|lane| matches!(lane.way, Way::Udp(_))) {
+                lane.report(track, live, cname, exit, now);
+            }
+        }
+    }
+
     /// Sends the reports that are due.
     pub(super) fn send_reports(&mut self, live: &Live, cname: &str, exit: &mut Exit, now: Instant) {
         for (track, lane) in self.lanes.iter_mut().enumerate() {
