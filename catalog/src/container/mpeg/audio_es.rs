@@ -1,12 +1,11 @@
 //! Audio in packets whose frames each begin with a header: frames and their times.
 
-use super::marks::Marks;
-use super::reserve;
 use super::sample_clock::{Frame, SampleClock};
 use super::sound::Sound;
 use super::timeline::{Stamp, Timeline};
+use super::uncut::Uncut;
 use crate::container::DemuxedSample;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use rtp::codec::frames::{Scan, Scanner};
 use rtp::codec::mpeg_audio;
 use rtp::format::Format;
@@ -20,14 +19,11 @@ const STEP: usize = 256;
 #[derive(Debug)]
 pub(in crate::container) struct AudioEs<H = mpeg_audio::FrameHeader> {
     track: u32,
-    buffer: BytesMut,
-    /// Where `buffer` begins in the stream.
-    base: u64,
-    marks: Marks,
+    uncut: Uncut,
     scanner: Scanner<H>,
     /// Of the first frame: its header, the format that the track is announced by, and the times counted from it.
     first: Option<(H, Option<Format>, SampleClock)>,
-    /// Bytes that `buffer` should have to be looked at again.
+    /// Bytes that `uncut` should have to be looked at again.
     enough: usize,
     /// Bytes between frames.
     junk: u64,
@@ -42,9 +38,8 @@ const MAX_JOINED: usize = 64 << 10;
 
 impl<H: Sound> AudioEs<H> {
     pub fn new(track: u32) -> Self {
-        let (buffer, marks, scanner) = (BytesMut::new(), Marks::default(), Scanner::new());
-        let (first, joined) = (None, None);
-        Self { track, buffer, base: 0, marks, scanner, first, enough: 0, junk: 0, notes_left_out: false, joined }
+        let (uncut, scanner) = (Uncut::default(), Scanner::new());
+        Self { track, uncut, scanner, first: None, enough: 0, junk: 0, notes_left_out: false, joined: None }
     }
 
     /// For a file of its own, whose first frame may hold no sound but an encoder's notes, as players leave it out.
@@ -69,14 +64,10 @@ impl<H: Sound> AudioEs<H> {
         timeline: &mut Timeline,
         out: &mut VecDeque<DemuxedSample>,
     ) {
-        if let Some(stamp) = stamp {
-            self.marks.add(self.base + self.buffer.len() as u64, stamp);
-        }
-        reserve(&mut self.buffer, payload.len());
-        self.buffer.extend_from_slice(payload);
-        if self.buffer.len() >= self.enough {
+        self.uncut.push(payload, stamp);
+        if self.uncut.len() >= self.enough {
             self.cut(false, timeline, out);
-            self.enough = self.buffer.len() + STEP;
+            self.enough = self.uncut.len() + STEP;
         }
     }
 
@@ -84,13 +75,13 @@ impl<H: Sound> AudioEs<H> {
     pub fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         self.cut(false, timeline, out);
         // What a cut file ends with is decoded by players as far as it goes, so it is kept.
-        if let (Some((first, ..)), Ok(header)) = (&self.first, H::parse(&self.buffer))
+        if let (Some((first, ..)), Ok(header)) = (&self.first, H::parse(&self.uncut))
             && H::DECODES_CUT
             && first.same_stream(&header)
-            && header.frame_len().is_some_and(|len| len > self.buffer.len())
-            && self.buffer.len() > H::LEN
+            && header.frame_len().is_some_and(|len| len > self.uncut.len())
+            && self.uncut.len() > H::LEN
         {
-            self.frame(header, self.buffer.len(), timeline, out);
+            self.frame(header, self.uncut.len(), timeline, out);
         }
         self.cut(true, timeline, out);
         self.give_joined(timeline, out);
@@ -106,7 +97,7 @@ impl<H: Sound> AudioEs<H> {
 
     fn cut(&mut self, at_end: bool, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         loop {
-            match self.scanner.scan(&self.buffer, at_end) {
+            match self.scanner.scan(&self.uncut, at_end) {
                 Scan::Frame { skip, header, len } => {
                     self.skip(skip);
                     self.frame(header, len, timeline, out);
@@ -117,19 +108,16 @@ impl<H: Sound> AudioEs<H> {
     }
 
     fn skip(&mut self, len: usize) {
-        self.buffer.advance(len.min(self.buffer.len()));
-        self.base += len as u64;
-        self.junk += len as u64;
+        self.junk += self.uncut.skip(len);
     }
 
     fn frame(&mut self, header: H, len: usize, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        let frame = self.buffer.split_to(len.min(self.buffer.len())).freeze();
+        let start = self.uncut.start();
+        let frame = self.uncut.take(len);
         if self.notes_left_out && self.first.is_none() && header.is_notes(&frame) {
-            self.base += len as u64;
             return;
         }
-        let stamp = self.marks.take(self.base);
-        self.base += len as u64;
+        let stamp = self.uncut.stamp(start);
         if !header.may_be_joined() {
             return self.give(header, frame, stamp, timeline, out);
         }

@@ -5,7 +5,7 @@
 //! - `vcd`: sectors to the bytes of the stream
 //! - `packets` and `pes`: those to packets, over junk and damage
 //! - `tracks`: packets to their tracks
-//! - `video_es`, `audio_es`, `lpcm_es`: payloads to access units, with `marks` for the times of packets
+//! - `video_es`, `audio_es`, `lpcm_es`: payloads to access units, by `uncut`, bytes with the times (`marks`) of their packets
 //! - `display`: decode order to times; `sample_clock`: samples to times; `timeline`: times without wraps and jumps
 
 pub(super) mod audio_es;
@@ -20,6 +20,7 @@ pub(super) mod sound;
 pub(super) mod timeline;
 mod tracks;
 mod ts;
+mod uncut;
 mod vcd;
 pub(super) mod video_es;
 
@@ -31,22 +32,11 @@ pub use ts::Ts;
 pub(super) use ts::is_transport_stream;
 pub(crate) use ts::{LiveEvent, LiveTs, PassedTs};
 
-use bytes::BytesMut;
-
 /// Ticks per second of packets' times.
 const CLOCK: u32 = 90_000;
 /// Ticks per second of pictures' times: half a frame is a whole number of them at every frame rate of the standards,
 /// 24000/1001 and 60000/1001 included.
 pub(super) const VIDEO_TIMESCALE: u32 = 8 * CLOCK;
-
-/// Room for access units is made in blocks of this size, which they share.
-const BLOCK_LEN: usize = 256 << 10;
-
-fn reserve(buffer: &mut BytesMut, len: usize) {
-    if buffer.capacity() - buffer.len() < len {
-        buffer.reserve(len.max(BLOCK_LEN));
-    }
-}
 
 /// Whether `head` begins with sectors of a CD.
 pub(super) fn is_sectors(head: &[u8]) -> bool {

@@ -1,11 +1,10 @@
 //! MPEG-1 and MPEG-2 video in packets: pictures with what belongs to them.
 
+use super::VIDEO_TIMESCALE;
 use super::display::{Display, Picture};
-use super::marks::Marks;
 use super::timeline::{Stamp, Timeline};
-use super::{VIDEO_TIMESCALE, reserve};
+use super::uncut::Uncut;
 use crate::container::DemuxedSample;
-use bytes::{Buf, BytesMut};
 use rtp::codec::mpeg_video::{
     self, CodingType, EXTENSION, FIRST_SLICE, GROUP, LAST_SLICE, PICTURE, PictureCoding, SEQUENCE, SEQUENCE_END,
     Sequence, Structure, USER_DATA,
@@ -25,11 +24,9 @@ const CODE_LEN: u64 = 4;
 #[derive(Debug)]
 pub(in crate::container) struct VideoEs {
     track: u32,
-    buffer: BytesMut,
-    /// Where `buffer` begins in the stream, and as far as which it has been searched for start codes.
-    base: u64,
+    uncut: Uncut,
+    /// As far as which the stream has been searched for start codes.
     searched: u64,
-    marks: Marks,
     /// A unit that is over unless the next picture turns out to be its second field.
     before: Option<Unit>,
     current: Unit,
@@ -57,10 +54,8 @@ impl VideoEs {
     pub fn new(track: u32) -> Self {
         Self {
             track,
-            buffer: BytesMut::new(),
-            base: 0,
+            uncut: Uncut::default(),
             searched: 0,
-            marks: Marks::default(),
             before: None,
             current: Unit { loose: true, ..Unit::default() },
             sequence: None,
@@ -83,22 +78,18 @@ impl VideoEs {
         timeline: &mut Timeline,
         out: &mut VecDeque<DemuxedSample>,
     ) {
-        if let Some(stamp) = stamp {
-            self.marks.add(self.base + self.buffer.len() as u64, stamp);
-        }
-        reserve(&mut self.buffer, payload.len());
-        self.buffer.extend_from_slice(payload);
+        self.uncut.push(payload, stamp);
         while let Some((at, code)) = self.next_code() {
             self.handle_code(at, code, timeline, out);
         }
-        if self.buffer.len() > MAX_PICTURE {
+        if self.uncut.len() > MAX_PICTURE {
             self.drop_all();
         }
     }
 
     /// The stream is over.
     pub fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        let end = self.base + self.buffer.len() as u64;
+        let end = self.uncut.end();
         let next = self.current;
         if let Some(before) = self.before.take() {
             self.emit(before, next.start, timeline, out);
@@ -106,7 +97,7 @@ impl VideoEs {
         if next.slices {
             self.emit(next, end, timeline, out);
         }
-        self.buffer.clear();
+        self.uncut.skip(usize::MAX);
         self.display.finish(self.track, timeline, out);
     }
 
@@ -116,14 +107,14 @@ impl VideoEs {
     }
 
     fn next_code(&mut self) -> Option<(u64, u8)> {
-        let from = self.index(self.searched);
-        let Some(at) = start_code::find(&self.buffer, from) else {
+        let from = self.uncut.index(self.searched);
+        let Some(at) = start_code::find(&self.uncut, from) else {
             let kept = start_code::PREFIX.len() - 1;
-            self.searched = self.searched.max((self.base + self.buffer.len() as u64).saturating_sub(kept as u64));
+            self.searched = self.searched.max(self.uncut.end().saturating_sub(kept as u64));
             return None;
         };
-        let offset = self.base + at as u64;
-        match self.buffer.get(at + start_code::PREFIX.len()) {
+        let offset = self.uncut.start() + at as u64;
+        match self.uncut.get(at + start_code::PREFIX.len()) {
             Some(&code) => {
                 self.searched = offset + start_code::PREFIX.len() as u64;
                 Some((offset, code))
@@ -196,26 +187,27 @@ impl VideoEs {
     }
 
     fn picture_header(&self, at: Option<u64>) -> Option<(mpeg_video::Picture, Option<PictureCoding>)> {
-        let bytes = self.buffer.get(self.index(at?)..)?;
+        let bytes = self.uncut.get(self.uncut.index(at?)..)?;
         Some((mpeg_video::Picture::parse(bytes).ok()?, mpeg_video::picture_coding(bytes)))
     }
 
     fn emit(&mut self, unit: Unit, end: u64, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         self.drop_before(unit.start);
         let header = self.picture_header(unit.picture);
-        if let Some(sequence) = unit.sequence.and_then(|at| Sequence::parse(self.buffer.get(self.index(at)..)?).ok()) {
+        if let Some(sequence) =
+            unit.sequence.and_then(|at| Sequence::parse(self.uncut.get(self.uncut.index(at)..)?).ok())
+        {
             self.sequence = Some(sequence);
         }
         let (Some((header, coding)), Some(sequence), Some(picture)) = (header, self.sequence, unit.picture) else {
             return self.drop_before(end);
         };
-        let stamp = self.marks.take(picture);
+        let stamp = self.uncut.stamp(picture);
         if let Some(second) = unit.second {
-            self.marks.take(second);
+            self.uncut.stamp(second);
         }
         self.first_sequence.get_or_insert(sequence);
-        let data = self.buffer.split_to(self.index(end).min(self.buffer.len())).freeze();
-        self.base = end;
+        let data = self.uncut.take(self.uncut.index(end));
         let picture = Picture {
             stamp,
             is_b: header.coding_type == CodingType::B,
@@ -227,22 +219,15 @@ impl VideoEs {
         self.display.handle(self.track, picture, timeline, out);
     }
 
-    fn index(&self, at: u64) -> usize {
-        usize::try_from(at.saturating_sub(self.base)).unwrap_or(usize::MAX)
-    }
-
     fn drop_before(&mut self, at: u64) {
-        let len = self.index(at).min(self.buffer.len());
-        self.buffer.advance(len);
-        self.base += len as u64;
-        self.junk += len as u64;
+        self.junk += self.uncut.skip(self.uncut.index(at));
     }
 
     /// No picture is this long: begins anew with what comes.
     fn drop_all(&mut self) {
         self.drop_before(u64::MAX);
-        (self.before, self.current) = (None, Unit { start: self.base, loose: true, ..Unit::default() });
-        self.searched = self.base;
+        (self.before, self.current) = (None, Unit { start: self.uncut.start(), loose: true, ..Unit::default() });
+        self.searched = self.uncut.start();
     }
 }
 

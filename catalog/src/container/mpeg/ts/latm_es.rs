@@ -1,12 +1,10 @@
 //! AAC in LATM behind LOAS syncs (ISO 14496-3 1.7): access units and their times.
 
-use super::super::marks::Marks;
-use super::super::reserve;
 use super::super::sample_clock::{Frame, SampleClock};
 use super::super::timeline::{Stamp, Timeline};
+use super::super::uncut::Uncut;
 use super::elementary::Elementary;
 use crate::container::DemuxedSample;
-use bytes::{Buf, BytesMut};
 use rtp::codec::aac::AudioSpecificConfig;
 use rtp::codec::bits::{Bits, CodecError};
 use rtp::codec::frames::{FrameHeader, Scan, Scanner};
@@ -55,9 +53,7 @@ struct Layout {
 #[derive(Debug)]
 pub(super) struct LatmEs {
     track: u32,
-    buffer: BytesMut,
-    base: u64,
-    marks: Marks,
+    uncut: Uncut,
     scanner: Scanner<Sync>,
     layout: Option<Layout>,
     /// The first one, which the track is announced by.
@@ -67,23 +63,20 @@ pub(super) struct LatmEs {
 
 impl LatmEs {
     pub fn new(track: u32) -> Self {
-        let (buffer, marks, scanner) = (BytesMut::new(), Marks::default(), Scanner::new());
-        Self { track, buffer, base: 0, marks, scanner, layout: None, first: None, junk: 0 }
+        let (uncut, scanner) = (Uncut::default(), Scanner::new());
+        Self { track, uncut, scanner, layout: None, first: None, junk: 0 }
     }
 
     fn cut(&mut self, at_end: bool, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         loop {
-            let (skip, len) = match self.scanner.scan(&self.buffer, at_end) {
+            let (skip, len) = match self.scanner.scan(&self.uncut, at_end) {
                 Scan::Frame { skip, len, .. } => (skip, Some(len)),
                 Scan::More { skip } => (skip, None),
             };
-            self.buffer.advance(skip.min(self.buffer.len()));
-            self.base += skip as u64;
-            self.junk += skip as u64;
+            self.junk += self.uncut.skip(skip);
             let Some(len) = len else { return };
-            let stamp = self.marks.take(self.base);
-            let frame = self.buffer.split_to(len.min(self.buffer.len()));
-            self.base += len as u64;
+            let stamp = self.uncut.stamp(self.uncut.start());
+            let frame = self.uncut.take(len);
             self.element(frame.get(Sync::LEN..).unwrap_or(&[]), stamp, timeline, out);
         }
     }
@@ -132,11 +125,7 @@ impl Elementary for LatmEs {
         timeline: &mut Timeline,
         out: &mut VecDeque<DemuxedSample>,
     ) {
-        if let Some(stamp) = stamp {
-            self.marks.add(self.base + self.buffer.len() as u64, stamp);
-        }
-        reserve(&mut self.buffer, payload.len());
-        self.buffer.extend_from_slice(payload);
+        self.uncut.push(payload, stamp);
         self.cut(false, timeline, out);
     }
 

@@ -1,13 +1,13 @@
 //! H.264 and H.265 in packets: access units and their times.
 
-use super::super::marks::Marks;
+use super::super::CLOCK;
 use super::super::timeline::{Stamp, Timeline};
-use super::super::{CLOCK, reserve};
+use super::super::uncut::Uncut;
 use super::elementary::Elementary;
 use super::syntax::{Begin, Syntax, UnitInfo};
 use super::times::Times;
 use crate::container::{DemuxedSample, limits};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use rtp::codec::{nal, start_code};
 use rtp::format::Format;
 use std::collections::VecDeque;
@@ -23,13 +23,10 @@ const MAX_UNIT: usize = limits::MAX_ACCESS_UNIT / 2;
 #[derive(Debug)]
 pub(super) struct NalEs {
     /// From the start code of the unit that has begun.
-    buffer: BytesMut,
+    uncut: Uncut,
     begun: bool,
-    /// Where `buffer` begins in the stream.
-    base: u64,
-    /// Bytes of `buffer` that were searched for a start code.
+    /// Bytes of `uncut` that were searched for a start code.
     searched: usize,
-    marks: Marks,
     syntax: Syntax,
     unit: AccessUnit,
     times: Times,
@@ -48,11 +45,9 @@ struct AccessUnit {
 impl NalEs {
     pub fn new(track: u32, syntax: Syntax) -> Self {
         Self {
-            buffer: BytesMut::new(),
+            uncut: Uncut::default(),
             begun: false,
-            base: 0,
             searched: 0,
-            marks: Marks::default(),
             syntax,
             unit: AccessUnit::default(),
             times: Times::new(track),
@@ -63,38 +58,34 @@ impl NalEs {
 
     /// Goes over the units that are whole, each ended by the next one's start code.
     fn cut(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        while let Some(at) = start_code::find(&self.buffer, self.searched) {
+        while let Some(at) = start_code::find(&self.uncut, self.searched) {
+            let start = self.uncut.start();
+            let unit = self.uncut.take(at);
             if self.begun {
-                let unit = self.buffer.split_to(at).freeze();
-                self.handle_unit(&unit, timeline, out);
+                self.handle_unit(start, &unit, timeline, out);
             } else {
                 // The first start code has a zero before it.
-                self.junk += if self.buffer[..at].iter().all(|byte| *byte == 0) { 0 } else { at as u64 };
-                self.buffer.advance(at);
+                self.junk += if unit.iter().all(|byte| *byte == 0) { 0 } else { at as u64 };
             }
-            self.base += at as u64;
             (self.begun, self.searched) = (true, start_code::PREFIX.len());
         }
         let kept = start_code::PREFIX.len() - 1;
-        self.searched = self.searched.max(self.buffer.len().saturating_sub(kept));
-        if self.buffer.len() > MAX_UNIT {
-            let len = self.buffer.len() - kept;
-            self.buffer.advance(len);
-            self.base += len as u64;
-            self.junk += len as u64;
+        self.searched = self.searched.max(self.uncut.len().saturating_sub(kept));
+        if self.uncut.len() > MAX_UNIT {
+            self.junk += self.uncut.skip(self.uncut.len() - kept);
             (self.begun, self.searched) = (false, 0);
         }
     }
 
-    /// A NAL unit from its start code to the zeros before the next one.
-    fn handle_unit(&mut self, bytes: &Bytes, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    /// A NAL unit from its start code, at `start` of the stream, to the zeros before the next one.
+    fn handle_unit(&mut self, start: u64, bytes: &Bytes, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         let Some(unit) = nal::annex_b(bytes).next() else { return };
         match self.syntax.begin(unit, &self.unit.info) {
             Begin::Nothing => {}
             Begin::Unit => self.emit(timeline, out),
         }
         if self.unit.data.is_empty() {
-            self.unit.start = self.base;
+            self.unit.start = start;
         }
         if self.unit.data.len() + unit.len() > MAX_UNIT || nal::push_prefixed(&mut self.unit.data, unit).is_err() {
             self.junk += (self.unit.data.len() + unit.len()) as u64;
@@ -107,7 +98,7 @@ impl NalEs {
     /// The access unit is over.
     fn emit(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         let AccessUnit { start, data, info } = std::mem::take(&mut self.unit);
-        let stamp = self.marks.take(start);
+        let stamp = self.uncut.stamp(start);
         if self.format.is_none() {
             // What comes before the first picture that can be decoded is of no use to anyone.
             self.format = self.syntax.format().filter(|_| info.sync);
@@ -136,11 +127,7 @@ impl Elementary for NalEs {
         timeline: &mut Timeline,
         out: &mut VecDeque<DemuxedSample>,
     ) {
-        if let Some(stamp) = stamp {
-            self.marks.add(self.base + self.buffer.len() as u64, stamp);
-        }
-        reserve(&mut self.buffer, payload.len());
-        self.buffer.extend_from_slice(payload);
+        self.uncut.push(payload, stamp);
         self.cut(timeline, out);
     }
 
@@ -151,8 +138,8 @@ impl Elementary for NalEs {
     fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         self.cut(timeline, out);
         if self.begun {
-            let unit = self.buffer.split().freeze();
-            self.handle_unit(&unit, timeline, out);
+            let (start, unit) = (self.uncut.start(), self.uncut.take(usize::MAX));
+            self.handle_unit(start, &unit, timeline, out);
         }
         self.emit(timeline, out);
         self.times.release(out);
