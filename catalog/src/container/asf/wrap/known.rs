@@ -68,8 +68,8 @@ fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
         )
     };
     match format {
-        // Names that ffmpeg, VLC and GStreamer agree on: stream types of MPEG behind 0x1000_0000.
-        Format::Mpv { mpeg2, width, height } => video(&[1 + u8::from(*mpeg2), 0, 0, 0x10], *width, *height, &[]),
+        // Of all its names those that ffmpeg, VLC and GStreamer know.
+        Format::Mpv { mpeg2, width, height } => video(if *mpeg2 { b"mpg2" } else { b"mpg1" }, *width, *height, &[]),
         Format::H264 { sps, pps, width, height } => {
             let sets = start_coded([sps, pps]);
             Ok(video(b"H264", *width, *height, &sets)?.shaped(Shape::StartCodes(sets)))
