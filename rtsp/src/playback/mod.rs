@@ -23,6 +23,7 @@
 //! ever while presentation time runs `scale` times as fast.
 
 mod along;
+mod group;
 mod grow;
 mod options;
 pub(crate) mod prefetch;
@@ -113,6 +114,8 @@ pub struct Playback {
     held_bytes: u64,
     /// At the end of what is known it waits for more.
     growing: bool,
+    /// Sends are to be saved.
+    thrifty: bool,
     event: Option<PlaybackEvent>,
     counts: Counts,
 }
@@ -249,6 +252,7 @@ impl Playback {
             read_ahead,
             held_bytes: 0,
             growing: false,
+            thrifty: false,
             event: None,
             counts: Counts::default(),
         })

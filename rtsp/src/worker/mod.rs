@@ -17,6 +17,7 @@ mod fetch;
 mod inbox;
 mod leave;
 mod live;
+mod load;
 mod receive;
 mod request;
 mod run;

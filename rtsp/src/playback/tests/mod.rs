@@ -16,6 +16,7 @@ mod grow;
 mod pacing;
 mod ranges;
 mod reports;
+mod thrift;
 mod trick;
 
 const CNAME: &str = "someone@somewhere";
