@@ -131,6 +131,20 @@ impl Train {
         }
     }
 
+    /// Adds another train's packets, framed as here and without the padding that they were given there.
+    pub fn append(&mut self, other: &Train) {
+        for packet in (0..other.len()).map(|index| other.packet(index)) {
+            let filled = other.padded && packet[0] & PADDING != 0;
+            let padding = if filled { usize::from(packet[packet.len() - 1]) } else { 0 };
+            let start = self.begin().len();
+            self.bytes.extend_from_slice(&packet[..packet.len() - padding]);
+            if filled {
+                self.bytes[start] &= !PADDING;
+            }
+            self.finish();
+        }
+    }
+
     /// Fills packets up by RTP padding where they can then leave in fewer segmented sends: all packets of a send must be
     /// equal but for a shorter last one, and where a payload format forbids an equal cut (whole slices, say) this is what
     /// makes them so. What is padded costs the wire at most 255 bytes a packet, a send of its own costs the sender as much
@@ -366,6 +380,40 @@ mod tests {
         }
         let mut interleaved = train(Framing::Interleaved { channel: 0 }, &[900, 1000]);
         assert_eq!(interleaved.fill_up(16), 0);
+    }
+
+    #[test]
+    fn trains_are_coupled_without_their_padding_and_filled_up_anew() {
+        let run = |lengths: &[usize], first: u16| {
+            let mut train = Train::new(Framing::Datagram);
+            for (length, number) in lengths.iter().zip(first..) {
+                crate::packet::write_header(
+                    train.begin(),
+                    96,
+                    false,
+                    crate::seq::Sequence(number),
+                    Default::default(),
+                    7,
+                );
+                train.buffer().extend(std::iter::repeat_n(number as u8, *length));
+                train.finish();
+            }
+            train
+        };
+        let lengths = [900, 1_000, 400, 870, 1_000];
+        let (mut first, mut second) = (run(&lengths[..3], 0), run(&lengths[3..], 3));
+        assert_eq!([first.fill_up(16), second.fill_up(16)], [100, 130]);
+        let mut coupled = Train::new(Framing::Datagram);
+        coupled.append(&first);
+        coupled.append(&second);
+        assert_eq!(coupled.bytes().len(), lengths.iter().sum::<usize>() + 5 * 12);
+        assert_eq!(coupled.padding(0..5), 0);
+        coupled.fill_up(16);
+        for (number, length) in lengths.iter().enumerate() {
+            let packet = RtpPacket::parse(coupled.packet(number)).unwrap();
+            assert_eq!((usize::from(packet.sequence.0), packet.payload.len()), (number, *length));
+        }
+        assert_eq!(coupled.segments(0, 16, 100_000).map(|run| run.count), Some(3), "600 bytes can't be padded");
     }
 
     #[test]

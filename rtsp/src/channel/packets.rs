@@ -59,6 +59,29 @@ impl Burst {
     pub fn is_sync(&self) -> bool {
         self.units.first().is_some_and(|unit| unit.sync)
     }
+
+    /// This one and the next of its track as one, for those who have had neither: what costs them is the send. It has this
+    /// one's number. `None` where they are more than `train_packets`, or decoding may begin with the next but not with this.
+    pub fn with(&self, next: &Burst, train_packets: usize) -> Option<Burst> {
+        let follows = next.first_sequence == self.first_sequence.wrapping_add(self.train.len() as u16);
+        let fits = self.train.len() + next.train.len() <= train_packets && (self.is_sync() || !next.is_sync());
+        if next.track != self.track || !follows || !fits {
+            return None;
+        }
+        let mut train = Train::new(Framing::Datagram);
+        train.append(&self.train);
+        train.append(&next.train);
+        train.fill_up(train_packets);
+        Some(Burst {
+            number: self.number,
+            track: self.track,
+            units: self.units.iter().chain(&next.units).cloned().collect(),
+            at_once: train.len().max(1),
+            train,
+            first_sequence: self.first_sequence,
+            arrived: self.arrived,
+        })
+    }
 }
 
 /// Makes the packets.

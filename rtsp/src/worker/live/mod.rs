@@ -5,12 +5,14 @@
 //! | [`Audience`] | all of them, and the channels that they watch |
 //! | [`Station`] | one channel as long as it is described the same, its tap, and who watches it here |
 //! | [`Watcher`] | one viewer: where its packets go, what was sent, how far it lags behind |
+//! | [`Fresh`] | bursts that have come and not been sent |
 //! | [`Chunk`] | packets of a burst that leave together, laid out once for all |
 //!
 //! Nothing here is paced by a clock but large pictures, whose trains keep a distance, and those who join: they get what the
 //! channel has kept, train by train, and everything new behind that until they have caught up.
 
 mod chunk;
+mod fresh;
 mod lane;
 mod station;
 #[cfg(test)]
@@ -32,6 +34,7 @@ use crate::{
     headers::SeekStyle,
     playback::Rate,
 };
+use fresh::Fresh;
 use rtp::{clock::MediaTime, rtcp};
 use station::Station;
 use std::{
@@ -58,6 +61,7 @@ pub(super) struct Audience {
     free: Vec<u32>,
     by_id: HashMap<ViewerId, u32>,
     by_rtcp: HashMap<SocketAddr, u32>,
+    fresh: Fresh,
     wheel: Wheel,
     due: Vec<u32>,
 }
@@ -73,6 +77,7 @@ impl Audience {
             free: Vec::new(),
             by_id: HashMap::new(),
             by_rtcp: HashMap::new(),
+            fresh: Fresh::default(),
             wheel: Wheel::new(now),
             due: Vec::new(),
         }
@@ -96,10 +101,9 @@ impl Audience {
         let knows = |viewer: &ViewerId| self.by_id.contains_key(viewer);
         match command {
             Command::Burst { station, burst } => {
-                let at = self.stations.get_mut(&station)?;
-                at.deliver(&burst, &mut self.watchers, exit, &self.options, now);
-                exit.flush();
-                self.reschedule(station);
+                let joined = self.stations.get(&station)?.joined;
+                let playback = &self.options.playback;
+                self.fresh.add(station, burst, if playback.padding { playback.train_packets } else { 0 }, joined);
             }
             Command::Over { station, reason } => {
                 let at = self.stations.get_mut(&station)?;
@@ -146,6 +150,12 @@ impl Audience {
 
     /// Does all that is due.
     pub(super) fn serve(&mut self, exit: &mut Exit, now: Instant) {
+        while let Some((id, burst)) = self.fresh.take() {
+            let Some(station) = self.stations.get_mut(&id) else { continue };
+            station.deliver(&burst, &mut self.watchers, exit, &self.options, now);
+            exit.flush();
+            self.reschedule(id);
+        }
         let mut due = std::mem::take(&mut self.due);
         self.wheel.take(now, &mut due);
         for key in due.drain(..) {
@@ -222,6 +232,7 @@ impl Audience {
         let old = before.and_then(|slot| self.take(slot, exit));
         let left = old.as_ref().map(|old| old.station).filter(|old| *old != station);
         let mut watcher = Watcher::new(request, live, station, &exit.udp, self.options.playback.breakers, old);
+        let joined = newest.next_number;
         let start = watcher.join(newest, live, now);
         let info = watcher.infos(live, start);
         if request.live555 {
@@ -236,6 +247,7 @@ impl Audience {
         self.watchers[slot as usize] = Some(Box::new(watcher));
         if let Some(station) = self.stations.get_mut(&station) {
             station.members.push(slot);
+            station.joined = joined;
         }
         if let Some(left) = left {
             self.close_if_empty(left);

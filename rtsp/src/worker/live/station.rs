@@ -25,6 +25,8 @@ pub(super) struct Station {
     tap: TapId,
     /// Places of those who watch.
     pub(super) members: Vec<u32>,
+    /// The number of the first burst that comes to the last of them as it is made.
+    pub(super) joined: u64,
     /// Of each track.
     lanes: Vec<Lane>,
     /// When the goodbye is said, once the channel is over.
@@ -81,6 +83,7 @@ impl Station {
             live: live.clone(),
             tap,
             members: Vec::new(),
+            joined: 0,
             lanes,
             ends: None,
             slot: None,
