@@ -6,6 +6,7 @@
 //!   --tcp          interleaved in TCP instead of UDP
 //!   --viewers N    who watch (500)
 //!   --kbit R       of the channel: 25 pictures a second in groups of 25, and sound every 80 ms (1000)
+//!   --sync F       the first picture of a group is as large as F others (6)
 //!   --seconds S    of the measurement, after two of warming up (10)
 //!   --cores F,L    pin the worker to core F, feed and receivers to core L (0,1)
 //! ```
@@ -13,7 +14,8 @@
 //! One worker of a front, fed and listened to in this process, without RTSP: what requests cost is another matter. A
 //! packet's RTP timestamp tells when its picture was fed. Over UDP the kernel stamps packets as they leave, over TCP the
 //! time is that of reading, so that a busy receiver counts, too. A picture of more packets than leave at once is spread by
-//! intent; groups' first pictures are such. Twice a second one more viewer joins, and leaves when it has its first picture.
+//! intent, whoever watches: groups' first pictures are such, of 1 Mbit/s by one packet of a hundred; by `--sync 4` none is.
+//! Twice a second one more viewer joins, and leaves when it has its first picture.
 
 mod clock;
 mod ears;
@@ -43,8 +45,6 @@ use stripes::layout::Layout;
 
 /// Pictures a second, and of one group.
 const RATE: usize = 25;
-/// The first picture of a group is as large as so many others.
-const SYNC: usize = 6;
 /// Bits per second of the sound.
 const SOUND_BPS: usize = 64_000;
 
@@ -52,6 +52,7 @@ struct Options {
     tcp: bool,
     viewers: usize,
     bps: usize,
+    sync: usize,
     seconds: u64,
     cores: (usize, usize),
 }
@@ -87,8 +88,8 @@ fn main() -> Result<()> {
     let feeder = channel.feed([video, audio].map(describe).into(), Instant::now())?;
     let (stop, times) = (Arc::new(std::sync::atomic::AtomicBool::new(false)), Times::new());
     let feeding = std::thread::spawn({
-        let (stop, bps, times) = (stop.clone(), options.bps, times.clone());
-        move || feed(&feeder, bps, &times, &stop)
+        let (stop, bytes, times) = (stop.clone(), pictures(&options), times.clone());
+        move || feed(&feeder, bytes, &times, &stop)
     });
     let clock = Arc::new(Clock::new(&channel, times)?);
 
@@ -181,11 +182,16 @@ fn join(
     Ok(stood)
 }
 
+/// Bytes of a group's first picture and of the others.
+fn pictures(options: &Options) -> [usize; 2] {
+    let group = options.bps.saturating_sub(SOUND_BPS) / 8;
+    let part = (group / (RATE - 1 + options.sync)).max(32);
+    [part * options.sync, part]
+}
+
 /// Feeds pictures and sound by the clock.
-fn feed(feeder: &Feeder, bps: usize, times: &Times, stop: &std::sync::atomic::AtomicBool) {
+fn feed(feeder: &Feeder, [first, other]: [usize; 2], times: &Times, stop: &std::sync::atomic::AtomicBool) {
     let began = Instant::now();
-    let group = (bps.saturating_sub(SOUND_BPS)) / 8;
-    let part = (group / (RATE - 1 + SYNC)).max(32);
     for number in 0.. {
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return;
@@ -194,7 +200,7 @@ fn feed(feeder: &Feeder, bps: usize, times: &Times, stop: &std::sync::atomic::At
             (began + Duration::from_millis(number as u64 * 40)).saturating_duration_since(Instant::now()),
         );
         let sync = number % RATE == 0;
-        let mut data = vec![7; if sync { part * SYNC } else { part }];
+        let mut data = vec![7; if sync { first } else { other }];
         data[..5].copy_from_slice(&[0, 0, 1, 0xB6, if sync { 0 } else { 0x40 }]);
         let [ticks, sound] = STEPS.map(|step| Ticks(number as i64 * step));
         times.set(number, nanos());
@@ -297,7 +303,7 @@ fn pin(thread: i32, core: usize) -> Result<()> {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { tcp: false, viewers: 500, bps: 1_000_000, seconds: 10, cores: (0, 1) };
+    let mut options = Options { tcp: false, viewers: 500, bps: 1_000_000, sync: 6, seconds: 10, cores: (0, 1) };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
@@ -305,6 +311,7 @@ fn options() -> Result<Options> {
             "--tcp" => options.tcp = true,
             "--viewers" => options.viewers = value()?.parse()?,
             "--kbit" => options.bps = value()?.parse::<usize>()? * 1000,
+            "--sync" => options.sync = value()?.parse::<usize>()?.max(1),
             "--seconds" => options.seconds = value()?.parse()?,
             "--cores" => {
                 let text = value()?;

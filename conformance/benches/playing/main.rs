@@ -5,6 +5,7 @@
 //!   --viewers N    each at its own position of one of twenty films (1000)
 //!   --seconds S    of film that each is sent (10)
 //!   --tcp          packets as they are interleaved
+//!   --thrifty      as a busy worker sends: two pictures together
 //!   --count        instructions a train instead, by callgrind, of two viewers
 //! ```
 //!
@@ -41,6 +42,7 @@ struct Options {
     viewers: usize,
     time: Duration,
     tcp: bool,
+    thrifty: bool,
     count: bool,
 }
 
@@ -117,6 +119,7 @@ impl House {
             let (index, layout) = (films[of].index.clone(), layouts[of].clone());
             let mut viewer = Playback::new(index, layout, &setups, playback.clone(), number as u64, start)?;
             let position = rtp::clock::MediaTime((number as i64 * 7_919 % (LENGTH / 2 * 1_000)) * 1_000_000);
+            viewer.set_thrifty(options.thrifty);
             viewer.play(Start::At(position), None, Rate::NORMAL, start)?;
             let slot = number * 997 % 1_000;
             slots[slot].push(u32::try_from(number)?);
@@ -156,6 +159,9 @@ impl House {
     /// As the worker does it.
     fn look_ahead(&self, next: &[u32]) {
         let peek = |place: usize| next.get(place).map(|number| &self.viewers[*number as usize].0);
+        if let Some(viewer) = peek(7) {
+            viewer.prefetch();
+        }
         if let Some(viewer) = peek(5) {
             viewer.prefetch_tracks();
         }
@@ -211,6 +217,7 @@ fn count(options: &Options) -> Result<()> {
         .arg(std::env::current_exe()?)
         .args(["--viewers", "2", "--seconds", "10"])
         .args(options.tcp.then_some("--tcp"))
+        .args(options.thrifty.then_some("--thrifty"))
         .output()
         .context("running valgrind")?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -224,7 +231,8 @@ fn count(options: &Options) -> Result<()> {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { viewers: 1_000, time: Duration::from_secs(10), tcp: false, count: false };
+    let mut options =
+        Options { viewers: 1_000, time: Duration::from_secs(10), tcp: false, thrifty: false, count: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
@@ -232,6 +240,7 @@ fn options() -> Result<Options> {
             "--viewers" => options.viewers = value()?.parse()?,
             "--seconds" => options.time = Duration::from_secs(value()?.parse()?),
             "--tcp" => options.tcp = true,
+            "--thrifty" => options.thrifty = true,
             "--count" => options.count = true,
             // Cargo's own.
             "--bench" => {}

@@ -5,10 +5,16 @@
 
 use super::Playback;
 
-/// Bytes of a group of access units that are asked for; the processor goes on by itself once they are read in order.
-const BYTES: usize = 512;
+/// Bytes of a group of access units that are asked for: most of what leaves next. The processor goes on by itself once they
+/// are read in order, but not over the end of a page.
+const BYTES: usize = 3 << 10;
 
 impl Playback {
+    /// The state itself.
+    pub fn prefetch(&self) {
+        prefetch(self);
+    }
+
     /// The tracks, and the list of the units that are here.
     pub fn prefetch_tracks(&self) {
         prefetch(self.tracks.as_slice());
@@ -29,8 +35,9 @@ impl Playback {
         let next = self.tracks.iter().min_by_key(|track| track.due);
         let Some(track) = next.filter(|track| track.rest.is_none()) else { return };
         let sample = self.index.tracks.get(track.number).and_then(|of| of.samples.get(track.cursor));
-        if let Some(bytes) = sample.and_then(|sample| self.reader.peek(sample.offset)) {
-            prefetch_at(bytes.as_ptr(), bytes.len().min(BYTES));
+        let Some(sample) = sample else { return };
+        if let Some(bytes) = self.reader.peek(sample.offset) {
+            prefetch_at(bytes.as_ptr(), bytes.len().min(sample.size as usize).min(BYTES));
         }
     }
 }
@@ -39,7 +46,7 @@ impl Playback {
 const LINE: usize = 64;
 
 /// Lines asked for at most by one call: the processor drops what it can't keep track of.
-const MAX_LINES: usize = 16;
+const MAX_LINES: usize = 48;
 
 /// Asks for the memory of `what`, without waiting for it.
 pub(crate) fn prefetch<T: ?Sized>(what: &T) {
