@@ -30,12 +30,13 @@ pub(crate) const EAC3: Kind = Kind { format: "EAC3", enhanced: true };
 const HEADER: usize = 2;
 
 /// `FT` of RFC 4184 section 4.1.1; whole frames are 0 in both formats.
+///
+/// RFC 4598 section 4.1 has only the lower bit, `F`, and a zero above it that receivers shall ignore. Yet no receiver reads
+/// E-AC-3 so: live555 (VLC) takes it by RFC 4184's rules, by which a part with 1 begins a frame, and ffmpeg and GStreamer
+/// are told that it is AC-3. So parts of both formats have 1 and 3, whose lower bit is `F`.
 const INITIAL_DECODABLE: u8 = 1;
 const INITIAL: u8 = 2;
 const OTHER: u8 = 3;
-
-/// `F` of RFC 4598 section 4.1.
-const FRAGMENT: u8 = 1;
 
 /// What is not a whole sync frame can't be told from the next one by a receiver.
 const NO_FRAME: &str = "no whole sync frame";
@@ -113,7 +114,7 @@ impl Payloader {
         let mut parts = frame.data.chunks(size).enumerate().peekable();
         while let Some((index, part)) = parts.next() {
             let kind = match index {
-                _ if self.kind.enhanced => FRAGMENT,
+                0 if self.kind.enhanced => INITIAL_DECODABLE,
                 0 if part.len() >= decodable(frame.data.len()) => INITIAL_DECODABLE,
                 0 => INITIAL,
                 _ => OTHER,

@@ -96,11 +96,25 @@ fn the_frames_of_one_instant_stay_together_where_they_fit() {
     check(
         &EAC3_FORMAT,
         &[pair(0, 400)],
-        &[(true, 0, [0, 1], 100), (false, 0, [1, 2], 200), (true, 0, [1, 2], 200)],
+        &[(true, 0, [0, 1], 100), (false, 0, [1, 2], 200), (true, 0, [3, 2], 200)],
         &[0, 0],
     );
     // AC-3 may be in E-AC-3.
     check(&EAC3_FORMAT, &[(0, ac3(128))], &[(true, 0, [0, 1], 128)], &[0]);
+}
+
+#[test]
+fn enhanced_frames_come_back_by_the_rules_of_either_format() {
+    let frames = [(0, eac3(768, false)), (1536, eac3(200, false))];
+    let train = packets(&EAC3_FORMAT, &frames);
+    for format in [&EAC3_FORMAT, &AC3_FORMAT] {
+        let mut depacketizer = Depacketizer::new(format);
+        for index in 0..train.len() {
+            depacketizer.handle(&RtpPacket::parse(train.packet(index)).unwrap()).unwrap();
+        }
+        let units: Vec<_> = std::iter::from_fn(|| depacketizer.poll()).map(|unit| unit.data).collect();
+        assert_eq!(units, frames.each_ref().map(|(_, frame)| frame.clone()), "{format:?}");
+    }
 }
 
 #[test]
