@@ -204,7 +204,8 @@ impl Tracks {
             && formats.clone().all(|stream| self.samples.iter().any(|sample| sample.track == stream.id))
     }
 
-    /// The tracks, video first; what has shown no format by now will be none.
+    /// The tracks, video first, and sound in the order in which it begins, as players of the file have it: theirs is the
+    /// first. What has shown no format by now will be none.
     pub fn announce(&mut self) -> Vec<TrackInfo> {
         self.announced = true;
         let mut tracks = Vec::new();
@@ -231,7 +232,10 @@ impl Tracks {
         for note in unknown {
             self.note(note);
         }
-        tracks.sort_by_key(|track| (track.format.media() == rtp::format::Media::Audio, track.number));
+        tracks.sort_by_key(|track| match track.format.media() {
+            rtp::format::Media::Audio => (true, 0),
+            _ => (false, track.number),
+        });
         tracks
     }
 

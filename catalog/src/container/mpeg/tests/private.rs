@@ -61,6 +61,19 @@ fn ac3() {
 }
 
 #[test]
+fn sound_comes_in_the_order_in_which_it_begins() {
+    for kinds in [["ac3", "mp2"], ["mp2", "ac3"]] {
+        let options = ["-map", "0:v", "-map", "1:a", "-map", "1:a", "-c:v", "mpeg2video", "-f", "vob"];
+        let file = film(PICTURE_25, SOUND_48, &[], &[&options[..], &["-c:a:0", kinds[0], "-c:a:1", kinds[1]]].concat());
+        let demuxed = drive_bytes(Kind::MpegPs, &file).unwrap();
+        let numbers: Vec<u32> = demuxed.tracks.iter().map(|track| track.number).collect();
+        let begins = |id: u8| file.windows(4).position(|four| four == [0, 0, 1, id]).unwrap();
+        let sound = if begins(0xBD) < begins(0xC0) { [0xBD80, 0xC0] } else { [0xC0, 0xBD80] };
+        assert_eq!(numbers, [&[0xE0][..], &sound].concat(), "{kinds:?}");
+    }
+}
+
+#[test]
 fn ac3_without_sub_streams() {
     // The packet's first bytes are those of a frame: twice 768 bytes of 192 kbit/s.
     let frame = [&[0x0B, 0x77, 0, 0, 0x14, 0x40, 0x40, 0x00][..], &[0x55; 760]].concat();
