@@ -7,6 +7,9 @@ pub(super) const WRAP: i64 = 1 << 33;
 /// Farther than this from where a track should be, its time has jumped: at most 0.7 s may lie between two times of a
 /// stream (ISO 13818-1 2.7.4).
 const MAX_STEP: i64 = SECOND;
+/// Unless the step forward is no longer than this: then something is missing, as where reception broke off, and what is
+/// there keeps its time. So do players.
+const MAX_GAP: i64 = 10 * SECOND;
 /// Between two packs lies at most 0.7 s (ISO 13818-1 2.7.1): a longer step is a jump of the clock.
 const MAX_CLOCK_STEP: i64 = SECOND;
 
@@ -14,7 +17,7 @@ const MAX_CLOCK_STEP: i64 = SECOND;
 ///
 /// Titles that were joined to one file each start at a time of their own. The first track to come to such a place
 /// decides how far the new part is moved, so that it goes on without a gap; the others follow it, so that sound and
-/// picture of the new part stay together.
+/// picture of the new part stay together. A short step forward, and one to where another track is already, is a gap.
 #[derive(Debug, Default)]
 pub(in crate::container) struct Timeline {
     /// The first time of the file: zero, for a start.
@@ -101,26 +104,25 @@ impl Timeline {
         };
         // The clock went on by this while the track had nothing: a pause that long is one, and no jump.
         let pause = stamp.clock_sum - std::mem::replace(&mut track.clock_sum, stamp.clock_sum);
-        let fits = |offset: i64| {
-            let time = nearest(from_base + offset, expected);
-            (-MAX_STEP..=MAX_STEP.max(pause.saturating_add(MAX_STEP))).contains(&(time - expected)).then_some(time)
+        let at = |offset: i64| nearest(from_base + offset, expected);
+        let fits = |offset: &i64| {
+            (-MAX_STEP..=MAX_STEP.max(pause.saturating_add(MAX_STEP))).contains(&(at(*offset) - expected))
         };
-        let time = match fits(track.offset) {
-            Some(time) => time,
-            None => match fits(self.newest) {
-                Some(time) => {
-                    track.offset = self.newest;
-                    time
-                }
-                None => {
-                    let jump = nearest(from_base + track.offset, expected) - expected;
-                    self.jumps.push(jump);
-                    track.offset -= jump;
-                    self.newest = track.offset;
-                    expected
-                }
-            },
+        let is_gap = |offset: &i64| {
+            let ahead = at(*offset) - expected;
+            ahead > 0 && (ahead <= MAX_GAP || (at(*offset) - self.now).abs() <= MAX_STEP)
         };
+        let (own, newest) = (Some(track.offset), Some(self.newest));
+        track.offset = match own.filter(fits).or(newest.filter(fits)).or(own.filter(is_gap)) {
+            Some(offset) => offset,
+            None => {
+                let jump = at(track.offset) - expected;
+                self.jumps.push(jump);
+                self.newest = track.offset - jump;
+                self.newest
+            }
+        };
+        let time = at(track.offset);
         self.now = time;
         time
     }
@@ -195,7 +197,18 @@ mod tests {
                 Time(1, 13_000, 6600),
             ],
         );
-        check("forward", 1, &[Time(0, 0, 0), Time(0, 900_000, 3600), Time(0, 903_600, 7200)]);
+        check("forward", 1, &[Time(0, 0, 0), Time(0, 9_000_000, 3600), Time(0, 9_003_600, 7200)]);
+        let gap = [Time(0, 0, 0), Time(1, 100, 100), Time(0, 810_000, 810_000), Time(1, 813_000, 813_000)];
+        check("a gap of nine seconds in both", 0, &gap);
+        let sound = (1..=15).map(|second| Time(1, second * 90_000, second as i64 * 90_000));
+        let late = [Time(0, 1_350_000, 1_350_000), Time(0, 1_353_600, 1_353_600)];
+        let still: Vec<_> = [Time(0, 0, 0), Time(1, 0, 0)].into_iter().chain(sound).chain(late).collect();
+        check("a longer one that the other track doesn't have", 0, &still);
+        let begin = || [Time(0, 0, 0), Time(1, 0, 0)].into_iter();
+        let short_first = [Time(1, 895_000, 895_000), Time(0, 910_000, 910_000)];
+        let long_first = [Time(0, 910_000, 3600), Time(1, 895_000, -11_400)];
+        check("a gap for one is one for the other", 0, &begin().chain(short_first).collect::<Vec<_>>());
+        check("so is a jump", 1, &begin().chain(long_first).collect::<Vec<_>>());
         let clocks = (0..10).map(|second| Clock(second * 90_000));
         let pause: Vec<_> = clocks.chain([Time(0, 850_000, 850_000)]).collect();
         let pause: Vec<_> = [Clock(0), Time(0, 0, 0)].into_iter().chain(pause).collect();
@@ -203,7 +216,7 @@ mod tests {
         check(
             "a pause in which the clock jumps",
             1,
-            &[Clock(0), Time(0, 0, 0), Clock(800_000), Time(0, 850_000, 3600)],
+            &[Clock(0), Time(0, 0, 0), Clock(8_000_000), Time(0, 8_500_000, 3600)],
         );
     }
 }
