@@ -185,8 +185,9 @@ impl AsfDemuxer {
     /// Takes the next packet in; those behind it are read with it. One at a time: each may hold an object every two bytes.
     fn packet(&mut self, at: u64, end: u64, open: bool) {
         let size = self.packet_size as u64;
-        if end.saturating_sub(at) < size {
-            return self.end();
+        let left = end.saturating_sub(at);
+        if left < size {
+            return self.last_packet(at, left);
         }
         let Some(packet) = self.loader.whole_ahead(at, size, READ_BYTES) else { return };
         let name = packet.first_chunk::<16>();
@@ -205,6 +206,19 @@ impl AsfDemuxer {
             }
         }
         self.state = State::Packets { at: at + size, end, open };
+    }
+
+    /// Takes what is there of a packet in which the file ends: the payloads that are whole.
+    fn last_packet(&mut self, at: u64, left: u64) {
+        let Some(part) = self.read(at, left) else { return };
+        let mut packet = part.to_vec();
+        packet.resize(self.packet_size, 0);
+        for payload in packet::payloads(&packet).unwrap_or_default() {
+            if let Some(data) = part.get(payload.data.clone()).filter(|data| !data.is_empty()) {
+                self.payload(&payload, data);
+            }
+        }
+        self.end();
     }
 
     fn payload(&mut self, payload: &packet::Payload, data: &[u8]) {

@@ -29,6 +29,21 @@ fn a_file_cut_anywhere_gives_what_is_there_or_says_where_it_ends() {
 }
 
 #[test]
+fn of_the_packet_in_which_a_file_ends_whole_payloads_count() {
+    const PACKET: usize = 846;
+    let Some(bytes) = bee() else { return };
+    let packets = find(&bytes, &guid::DATA) + 50;
+    let samples = |length: usize| drive_bytes(Kind::Asf, &bytes[..length]).unwrap().samples.len();
+    let mut more = 0;
+    for begin in (0..12).map(|number| packets + number * PACKET) {
+        let counts: Vec<usize> = (begin..=begin + PACKET).step_by(47).map(samples).collect();
+        assert!(counts.is_sorted(), "at {begin}: {counts:?}");
+        more += usize::from(counts.iter().any(|count| (counts[0] + 1..counts[counts.len() - 1]).contains(count)));
+    }
+    assert!(more > 3, "{more}");
+}
+
+#[test]
 fn wrong_bytes_anywhere_do_no_harm() {
     let Some(bytes) = bee() else { return };
     for at in (0..bytes.len()).step_by(53) {
