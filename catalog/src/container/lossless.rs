@@ -117,6 +117,7 @@ mod tests {
             "s16be",
         );
         same_as_ffmpeg("16.mp4", &["-c:a", "flac", "-sample_fmt", "s16", "-strict", "-2"], "s16be");
+        same_as_ffmpeg("16.avi", &["-c:a", "flac", "-sample_fmt", "s16"], "s16be");
         same_as_ffmpeg("16.m4a", &["-c:a", "alac", "-sample_fmt", "s16p"], "s16be");
         same_as_ffmpeg("24.mov", &["-c:a", "alac", "-sample_fmt", "s32p"], "s24be");
         same_as_ffmpeg("mono.mkv", &["-c:a", "alac", "-sample_fmt", "s16p", "-ac", "1"], "s16be");

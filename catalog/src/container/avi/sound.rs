@@ -4,6 +4,7 @@
 mod blocks;
 mod pcm;
 
+use crate::container::lossless::Lossless;
 use crate::container::mpeg::sound::Sound as Header;
 use crate::container::wave::{self, WaveFormat};
 use blocks::Blocks;
@@ -12,7 +13,7 @@ use pcm::Pcm;
 use rtp::codec::aac::{AdtsHeader, AudioSpecificConfig};
 use rtp::codec::frames::{Scan, Scanner};
 use rtp::codec::{ac3, dts, mpeg_audio};
-use rtp::format::Format;
+use rtp::format::{Format, PcmCoding};
 
 /// Takes each access unit and its samples of each channel.
 pub(in crate::container) type Each<'a> = &'a mut dyn FnMut(Bytes, u32);
@@ -27,6 +28,8 @@ pub(in crate::container) enum Sound {
     Chunks(u32),
     Pcm(Pcm),
     Blocks(Blocks),
+    /// Each chunk is a frame, which becomes samples of so many bytes.
+    Lossless(Lossless, usize),
 }
 
 /// A track of sound as far as its first chunks tell.
@@ -63,6 +66,7 @@ pub(in crate::container) fn open(wave: &WaveFormat, first: &[Bytes]) -> Result<O
             let (pcm, format) = Pcm::open(wave)?;
             Ok(Opened { sound: Sound::Pcm(pcm), format, sample_rate: wave.sample_rate })
         }
+        wave::FLAC if let Some(codec) = Lossless::flac(&wave.extra) => Ok(lossless(codec)),
         tag => Err(Refused::NoPayload(format!("audio of format {tag:#06x} has no payload format"))),
     }
 }
@@ -77,13 +81,13 @@ pub(in crate::container) fn open_framed(wave: &WaveFormat, first: &[Bytes]) -> O
     opened.ok().filter(|opened| opened.sound.is_framed())
 }
 
-/// The same for sound whose bytes follow each other without chunks: what has no payload format is announced as it is in
+/// The same for sound whose bytes follow each other without chunks, in which FLAC's frames can't be told: what has no payload format is announced as it is in
 /// ASF, and its access units are to be wrapped.
 pub(in crate::container) fn open_unbroken(wave: &WaveFormat, first: &[Bytes]) -> Result<Opened, Refused> {
-    open(wave, first).or_else(|refused| match refused {
-        Refused::NoPayload(_) => Blocks::open(wave),
-        broken @ Refused::Broken(_) => Err(broken),
-    })
+    match open(wave, first) {
+        Ok(Opened { sound: Sound::Lossless(..), .. }) | Err(Refused::NoPayload(_)) => Blocks::open(wave),
+        opened => opened,
+    }
 }
 
 fn is_adts(first: &[Bytes]) -> bool {
@@ -95,6 +99,16 @@ fn aac(config: &[u8]) -> Result<Opened, Refused> {
     let (sample_rate, channels) = (found.sample_rate, found.channels);
     let format = Format::Aac { config: config.to_vec(), sample_rate, channels };
     Ok(Opened { sound: Sound::Chunks(AAC_SAMPLES), format, sample_rate })
+}
+
+fn lossless(codec: Lossless) -> Opened {
+    let format = codec.format();
+    let bytes = match &format {
+        Format::Pcm { coding: PcmCoding::L24, channels, .. } => 3 * usize::from(*channels),
+        Format::Pcm { channels, .. } => 2 * usize::from(*channels),
+        _ => 1,
+    };
+    Opened { sound: Sound::Lossless(codec, bytes.max(1)), format, sample_rate: codec.rate() }
 }
 
 fn framed<H: Header>(first: &[Bytes], kind: fn(Frames<H>) -> Sound) -> Result<Opened, Refused> {
@@ -125,6 +139,14 @@ impl Sound {
             Sound::Chunks(samples) => each(chunk, *samples),
             Sound::Pcm(pcm) => pcm.handle(&chunk, each),
             Sound::Blocks(blocks) => blocks.handle(&chunk, each),
+            Sound::Lossless(codec, bytes) => {
+                // A damaged frame keeps its time.
+                let silence = || codec.samples(&chunk).map(|samples| Bytes::from(vec![0; samples as usize * *bytes]));
+                if let Some(data) = codec.decode(&chunk).ok().or_else(silence) {
+                    let samples = data.len() / *bytes;
+                    each(data, u32::try_from(samples).unwrap_or(u32::MAX));
+                }
+            }
         }
     }
 
@@ -135,7 +157,7 @@ impl Sound {
             Sound::Ac3(frames) => frames.finish(each),
             Sound::Dts(frames) => frames.finish(each),
             Sound::Adts(frames) => frames.finish(each),
-            Sound::Chunks(_) => {}
+            Sound::Chunks(_) | Sound::Lossless(..) => {}
             Sound::Pcm(pcm) => pcm.finish(each),
             Sound::Blocks(blocks) => blocks.finish(each),
         }
