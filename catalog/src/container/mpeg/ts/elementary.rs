@@ -7,9 +7,11 @@ use super::super::video_es::VideoEs;
 use super::super::{CLOCK, VIDEO_TIMESCALE};
 use super::kind::Kind;
 use super::latm_es::LatmEs;
+use super::lpcm::Lpcm;
 use super::nal_es::NalEs;
 use super::sniffed::Sniffed;
 use super::syntax::Syntax;
+use super::vc1_es::Vc1Es;
 use super::visual_es::VisualEs;
 use crate::container::DemuxedSample;
 use rtp::codec::{aac, ac3, dts, mpeg_audio};
@@ -64,6 +66,8 @@ pub(super) fn plain(kind: Kind, track: u32) -> Box<dyn Elementary> {
         Kind::Latm => Box::new(LatmEs::new(track)),
         Kind::Ac3 | Kind::Eac3 => Box::new(AudioEs::<ac3::FrameHeader>::new(track)),
         Kind::Dts => Box::new(AudioEs::<dts::FrameHeader>::new(track)),
+        Kind::Vc1 => Box::new(Vc1Es::new(track)),
+        Kind::Lpcm => Box::new(Lpcm::new(track)),
         Kind::Unknown => Box::new(Sniffed::new(track, None)),
     }
 }

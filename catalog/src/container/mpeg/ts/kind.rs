@@ -8,6 +8,7 @@ pub(super) enum Kind {
     H264,
     H265,
     Mpeg4Visual,
+    Vc1,
     MpegAudio,
     /// AAC behind ADTS headers.
     Adts,
@@ -16,13 +17,15 @@ pub(super) enum Kind {
     Ac3,
     Eac3,
     Dts,
+    /// As Blu-ray discs have it.
+    Lpcm,
     /// Private data that nothing describes: its content may say.
     Unknown,
 }
 
 impl Kind {
     pub fn is_video(self) -> bool {
-        matches!(self, Kind::MpegVideo | Kind::H264 | Kind::H265 | Kind::Mpeg4Visual)
+        matches!(self, Kind::MpegVideo | Kind::H264 | Kind::H265 | Kind::Mpeg4Visual | Kind::Vc1)
     }
 
     /// For people.
@@ -32,12 +35,14 @@ impl Kind {
             Kind::H264 => "H.264",
             Kind::H265 => "H.265",
             Kind::Mpeg4Visual => "MPEG-4 visual",
+            Kind::Vc1 => "VC-1 video",
             Kind::MpegAudio => "MPEG audio",
             Kind::Adts => "AAC",
             Kind::Latm => "AAC in LATM",
             Kind::Ac3 => "AC-3",
             Kind::Eac3 => "E-AC-3",
             Kind::Dts => "DTS",
+            Kind::Lpcm => "LPCM",
             Kind::Unknown => "private data",
         }
     }
@@ -85,7 +90,7 @@ impl StreamKind {
             0x84 | 0xA1 if blu_ray => known(Kind::Eac3),
             0x87 => known(Kind::Eac3),
             PRIVATE | 0x80..=0xFF => by_descriptors(own, registration(own)).unwrap_or(match stream_type {
-                0x80 if blu_ray => (None, "LPCM audio"),
+                0x80 if blu_ray => known(Kind::Lpcm),
                 0x82 if blu_ray => known(Kind::Dts),
                 0x8A => known(Kind::Dts),
                 // Subtitles by ANSI/SCTE 27, but ffmpeg writes DTS so.
@@ -95,7 +100,7 @@ impl StreamKind {
                 0x90 if blu_ray => (None, "Blu-ray subtitles"),
                 0x91 if blu_ray => (None, "Blu-ray menus"),
                 0x86 => (None, "SCTE-35 cues"),
-                0xEA => (None, "VC-1 video"),
+                0xEA => known(Kind::Vc1),
                 0xD1 => (None, "Dirac video"),
                 PRIVATE if registration(own).is_none() => known(Kind::Unknown),
                 _ => (None, "private data"),
@@ -140,7 +145,7 @@ fn by_descriptors(own: &[(u8, &[u8])], registration: Option<[u8; 4]>) -> Option<
             b"BSSD" => (None, "SMPTE 302M audio"),
             b"Opus" => (None, "Opus audio"),
             b"AV01" => (None, "AV1 video"),
-            b"VC-1" => (None, "VC-1 video"),
+            b"VC-1" => known(Kind::Vc1),
             b"drac" => (None, "Dirac video"),
             b"KLVA" => (None, "KLV metadata"),
             b"ID3 " => (None, "ID3 metadata"),
@@ -175,8 +180,9 @@ mod tests {
             (0x86, blu_ray, nothing, None, "DTS-HD audio"),
             (0x82, nothing, nothing, Some(Kind::Unknown), "private data"),
             (0x84, blu_ray, nothing, Some(Kind::Eac3), "E-AC-3"),
+            (0x80, blu_ray, nothing, Some(Kind::Lpcm), "LPCM"),
             (0x83, blu_ray, nothing, None, "Dolby TrueHD audio"),
-            (0xEA, nothing, nothing, None, "VC-1 video"),
+            (0xEA, nothing, nothing, Some(Kind::Vc1), "VC-1 video"),
         ];
         for (stream_type, program, own, kind, name) in cases {
             let told = StreamKind::tell(*stream_type, program, own);

@@ -7,7 +7,8 @@
 //! - `scout`: which program to take; `guess`: what is in a file without tables
 //! - `program`: its streams; `pes_reader`: transport packets to PES packets
 //! - `elementary`: their payload to access units, shared with program streams where those have the same;
-//!   `nal_es` with `syntax` for H.264 and H.265, `visual_es` for MPEG-4 visual (both with `times`), `latm_es` for AAC in LATM, `sniffed` for what isn't named
+//!   `nal_es` with `syntax` for H.264 and H.265, `visual_es` for MPEG-4 visual, `vc1_es` for VC-1 (all with `times`),
+//!   `latm_es` for AAC in LATM, `lpcm` for LPCM of Blu-ray discs, `sniffed` for what isn't named
 
 mod demuxer;
 mod elementary;
@@ -15,6 +16,7 @@ mod guess;
 mod kind;
 mod latm_es;
 mod live;
+mod lpcm;
 mod nal_es;
 mod packet;
 mod passed;
@@ -25,6 +27,7 @@ mod scout;
 mod sniffed;
 mod syntax;
 mod times;
+mod vc1_es;
 mod visual_es;
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ mod damage;
 mod made;
 
 use super::super::tests::{Decoded, MPEG2, PICTURE_25, PICTURE_30, SOUND_44, SOUND_48, decode, film, times};
-use crate::container::testing::{Demuxed, drive, drive_bytes, media, probe_bytes};
+use crate::container::testing::{Demuxed, drive, drive_bytes, media, probe_bytes, run};
 use crate::container::{Kind, TrackInfo, open_program};
 use rtp::codec::nal;
-use rtp::format::{Format, Media};
+use rtp::format::{Format, Media, PcmCoding};
 use std::sync::LazyLock;
 
 const H264: &[&str] = &["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25", "-c:a", "aac"];

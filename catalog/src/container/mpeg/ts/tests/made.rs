@@ -34,6 +34,28 @@ fn films_made_by_ffmpeg() {
 }
 
 #[test]
+fn lpcm_of_blu_ray_discs_is_what_ffmpeg_decodes() {
+    let cases = [("1", "s16", PcmCoding::L16), ("2", "s32", PcmCoding::L24), ("6", "s16", PcmCoding::L16)];
+    for (count, depth, coding) in cases {
+        let codec = ["-c:v", "mpeg2video", "-c:a", "pcm_bluray", "-ac", count, "-sample_fmt", depth];
+        let file = film(PICTURE_25, SOUND_48, &codec, &["-mpegts_m2ts_mode", "1", "-f", "mpegts"]);
+        let demuxed = demux(&file);
+        let channels = count.parse().unwrap();
+        let pcm = Format::Pcm { coding, sample_rate: 48_000, channels };
+        let track = demuxed.tracks.iter().find(|track| track.format == pcm);
+        let number = track.unwrap_or_else(|| panic!("{:?}: {:?}", demuxed.tracks, demuxed.notes)).number;
+        let ours: Vec<u8> = demuxed.of(number).flat_map(|sample| sample.data.to_vec()).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, &file).unwrap();
+        let raw = if coding == PcmCoding::L16 { "pcm_s16be" } else { "pcm_s24be" };
+        let options = ["-v", "quiet", "-i", path.to_str().unwrap(), "-map", "0:a", "-c:a", raw, "-f", "data", "-"];
+        let theirs = run("ffmpeg", &options);
+        assert!(!theirs.is_empty() && ours == theirs, "{count} channels: {} and {} bytes", ours.len(), theirs.len());
+    }
+}
+
+#[test]
 fn program_streams_with_what_transport_streams_have() {
     let codecs: &[(&str, &[&str])] = &[
         ("H.264", &["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-c:a", "mp2"]),
