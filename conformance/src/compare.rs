@@ -8,6 +8,8 @@
 //! (the stream's position is not known there), whatever the server wrote in it. It is reported apart.
 //! So is the time of the last picture that comes in packets of ASF: those tell when a picture is decoded, and the one
 //! that the decoder has left at the end gets a time by how long ffmpeg thinks that a picture lasts.
+//! And so is a picture of the file that ffmpeg gives the time of the one before it (it does so with the last ones of
+//! interlaced H.264 and of H.265 in program streams, whose packets tell few times): two are never shown at once.
 //!
 //! Where ffmpeg tells errors of the file, at least what it gets from the file must come.
 
@@ -97,15 +99,23 @@ pub fn difference(file: &Decoded, received: &Decoded) -> Report {
     if let Some(offset) = offset {
         let first = file.pictures.iter().zip(&received.pictures).next();
         report.first_picture_error = first.map_or(0, |(a, b)| (b.time - a.time - offset).abs());
+        let mut timeless = 0;
         for (index, (a, b)) in file.pictures.iter().zip(&received.pictures).enumerate().skip(1) {
             let late = b.time - a.time - offset;
             if index + 1 > received.told() && late.abs() < file.picture_gap() {
                 report.last_picture_error = late.abs();
                 continue;
             }
+            if file.is_timeless(index) {
+                timeless += 1;
+                continue;
+            }
             // What should have come before ffmpeg's clock began is shown when it does.
             let error = if index < received.at_once() { (-late).max(0) } else { late.abs() };
             report.picture_time_error = report.picture_time_error.max(error);
+        }
+        if timeless > 0 {
+            report.notes.push(format!("ffmpeg gives {timeless} pictures of the file the time of the one before"));
         }
         // Rounded once where it was added and once where it was sent; half of that where the offset is in the middle.
         if report.picture_time_error > received.picture_tick.max(VIDEO_TICK) {
@@ -138,6 +148,11 @@ impl Decoded {
         self.pictures.iter().take(MOST).take_while(|picture| Some(picture.time) == first).count().max(1)
     }
 
+    /// Whether ffmpeg has no time for a picture but that of the one before.
+    fn is_timeless(&self, index: usize) -> bool {
+        index.checked_sub(1).is_some_and(|before| self.pictures[index].time <= self.pictures[before].time)
+    }
+
     /// Pictures up to the last whose time doesn't come out of ffmpeg's guess at the end: in packets of ASF, which it counts
     /// in milliseconds, all but one.
     fn told(&self) -> usize {
@@ -148,8 +163,8 @@ impl Decoded {
 /// The offset that halves the spread: rounding on both sides then counts as little as it is. `None` for one picture.
 fn middle_offset(file: &Decoded, received: &Decoded) -> Option<i64> {
     let known = received.at_once()..received.told();
-    let pairs = || file.pictures.iter().zip(&received.pictures).take(known.end).skip(known.start);
-    let offsets = || pairs().map(|(a, b)| b.time - a.time);
+    let pairs = || file.pictures.iter().zip(&received.pictures).enumerate().take(known.end).skip(known.start);
+    let offsets = || pairs().filter(|(index, _)| !file.is_timeless(*index)).map(|(_, (a, b))| b.time - a.time);
     Some((offsets().min()? + offsets().max()?) / 2)
 }
 
@@ -190,10 +205,9 @@ const MAX_OLD: usize = 2;
 pub fn difference_after_seek(file: &Decoded, received: &Decoded, asked: f64) -> Report {
     let mut report = Report { pictures: (file.pictures.len(), received.pictures.len()), ..Report::default() };
     let hashes = |pictures: &[Picture]| pictures.iter().map(|picture| picture.hash.clone()).collect::<Vec<_>>();
-    let offset = match (file.pictures.last(), received.pictures.last()) {
-        (Some(a), Some(b)) => Some(b.time - a.time),
-        _ => None,
-    };
+    let ends = file.pictures.iter().enumerate().rev().zip(received.pictures.iter().rev());
+    let mut told = ends.filter(|((index, _), _)| !file.is_timeless(*index));
+    let offset = told.next().map(|((_, a), b)| b.time - a.time);
     if offset.is_some() {
         let same = (0..=MAX_OLD.min(received.pictures.len() - 1)).find_map(|old| {
             let first = file.pictures.len().checked_sub(received.pictures.len() - old)?;
@@ -285,6 +299,22 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_with_the_time_of_the_one_before_has_none() {
+        let ms = 1_000_000;
+        let of = |times: &[i64]| film(&times.iter().map(|time| time * ms).collect::<Vec<_>>(), "abcd", b"sound", 0);
+        let cases: &[(&[i64], &[i64], bool)] = &[
+            (&[0, 40, 80, 80], &[0, 40, 80, 120], true),
+            (&[0, 40, 80, 120], &[0, 40, 80, 80], false),
+            (&[0, 40, 80, 80], &[0, 40, 90, 120], false),
+            (&[0, 40, 80, 100], &[0, 40, 80, 120], false),
+        ];
+        for (file, received, exact) in cases {
+            let report = difference(&of(file), &of(received));
+            assert_eq!(report.is_exact(), *exact, "{file:?}, {received:?}: {report}");
+        }
+    }
+
+    #[test]
     fn what_ffmpeg_guesses_of_a_first_packet_is_told_apart() {
         let ms = 1_000_000;
         let sound = |times: &[(usize, i64)]| Sound {
@@ -335,6 +365,9 @@ mod tests {
                 Some(words) => assert!(report.to_string().contains(words), "{hashes}: {report}"),
             }
         }
+        let still = film(&[&times[..9], &times[8..9]].concat(), "abcdefghij", b"sound", 0);
+        let report = difference_after_seek(&still, &film(&times[5..], "fghij", b"nd", 3 * ms), 0.21);
+        assert!(report.is_exact(), "the last picture has the time of the one before: {report}");
         let late = film(&times[5..], "fghij", b"nd", 1200 * ms);
         assert!(difference_after_seek(&file, &late, 0.21).to_string().contains("off the pictures"));
     }

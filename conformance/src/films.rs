@@ -35,6 +35,8 @@ pub const RECIPES: &[Recipe] = &[
     film("empty-moov.mp4", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -movflags frag_keyframe+empty_moov"),
     film("h264-aac.ts", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a aac -f mpegts"),
     film("mpeg2-mp2.ts", "-c:v mpeg2video -bf 2 -c:a mp2 -f mpegts"),
+    // Its frames are larger than a packet.
+    film("eac3.ts", "-c:v mpeg2video -ac 6 -c:a eac3 -b:a 448k -ar 48000 -f mpegts"),
     film("m2ts.m2ts", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a ac3 -f mpegts -mpegts_m2ts_mode 1"),
     film("xvid-packed.avi", "-c:v libxvid -bf 2 -g 50 -b:v 800k -c:a libmp3lame -b:a 128k"),
     film("msmpeg4v3-vbr.avi", "-c:v msmpeg4 -c:a libmp3lame -q:a 4"),
@@ -94,7 +96,7 @@ pub const MORE: &[Recipe] = &[
     film("latm.ts", "-c:v libx264 -preset veryfast -bf 2 -c:a aac -mpegts_flags latm -f mpegts"),
     film("hevc-ac3.ts", "-c:v libx265 -preset ultrafast -x265-params log-level=error -c:a ac3 -f mpegts"),
     film("mpeg4-mp3.ts", "-c:v mpeg4 -bf 2 -c:a libmp3lame -f mpegts"),
-    film("eac3.ts", "-c:v mpeg2video -c:a eac3 -f mpegts"),
+    film("lpcm.m2ts", "-c:v mpeg2video -bf 2 -ac 6 -c:a pcm_bluray -ar 48000 -f mpegts -mpegts_m2ts_mode 1"),
     film(
         "two-programs.ts",
         "-map 0:v -map 1:a -map 0:v -map 1:a -c:v mpeg2video -c:a mp2 -program title=One:st=0:st=1 \
@@ -132,6 +134,13 @@ pub const MORE: &[Recipe] = &[
     film("hevc-b.mpg", "-c:v libx265 -preset veryfast -x265-params log-level=error:bframes=4 -c:a mp2 -f mpeg"),
     film("f32.mov", "-c:v mpeg4 -c:a pcm_f32le"),
     film("h264.mpg", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a mp2 -f mpeg"),
+    film("two-kinds.vob", "-map 0:v -map 1:a -map 1:a -c:v mpeg2video -bf 2 -c:a:0 ac3 -c:a:1 mp2 -ar 48000 -f vob"),
+    film("flac.avi", "-c:v mpeg4 -c:a flac -sample_fmt s16"),
+    film("mbaff.mpg", "-c:v libx264 -preset veryfast -flags +ildct+ilme -x264opts tff=1 -bf 2 -c:a mp2 -f mpeg"),
+    film(
+        "gap.ts",
+        "-vf select=not(between(n\\,20\\,60)) -fps_mode vfr -c:v libx264 -preset veryfast -bf 2 -c:a aac -f mpegts",
+    ),
     film("two-audio.mpg", "-map 0:v -map 1:a -map 1:a -c:v mpeg2video -bf 2 -c:a mp2 -f dvd"),
     film("mp2-32k.mpg", "-c:v mpeg2video -c:a mp2 -ar 32000 -ac 1 -f mpeg"),
     film("mp3.mpg", "-c:v mpeg1video -c:a libmp3lame -f mpeg"),
