@@ -249,11 +249,7 @@ impl Playback {
             let parts = &parts[..group.count];
             return track.packetizer.multiplex(parts, track.timestamp(end), train).map_err(|error| error.to_string());
         }
-        // Where units can't share packets each is laid down by itself.
-        let step = if track.bundled { group.count } else { 1 };
-        for units in units.chunks(step) {
-            track.packetizer.packetize(units, train).map_err(|error| error.to_string())?;
-        }
+        track.packetizer.packetize(units, train).map_err(|error| error.to_string())?;
         let sequence = track.packetizer.next_sequence();
         self.tracks[source].packetizer.go_on_from(sequence);
         Ok(())
