@@ -1,5 +1,5 @@
-//! DTS Coherent Acoustics, the core (ETSI TS 102 114 section 5): frame headers. What DTS-HD adds lies in other frames
-//! behind it.
+//! DTS Coherent Acoustics (ETSI TS 102 114): headers of core frames (section 5), and how long what DTS-HD adds behind each
+//! is (section 7.4).
 
 use super::bits::{Bits, CodecError};
 use super::frames::FrameHeader as Header;
@@ -22,6 +22,15 @@ pub const HEADER_LEN: usize = 11;
 
 /// Bytes of a frame at most.
 pub const MAX_FRAME: usize = 1 << 14;
+
+/// Bytes that may extend a core frame: of 512 samples at 24.5 Mbit/s, the most that discs allow. What claims more is none.
+const MAX_EXTENSION: usize = 1 << 16;
+
+/// `SYNCEXTSSH`
+const EXTENSION_SYNC: [u8; 4] = [0x64, 0x58, 0x20, 0x25];
+
+/// Bytes from which an extension's length can be read.
+const EXTENSION_HEADER_LEN: usize = 10;
 
 /// `SYNC`
 const SYNC: u32 = 0x7FFE_8001;
@@ -82,14 +91,83 @@ impl Header for FrameHeader {
         Some(self.len)
     }
 
+    fn extension_len(after: &[u8], at_end: bool) -> Option<usize> {
+        let mut len = 0;
+        loop {
+            let rest = after.get(len..).unwrap_or(&[]);
+            let known = rest.len().min(EXTENSION_SYNC.len());
+            if rest[..known] != EXTENSION_SYNC[..known] {
+                return Some(len);
+            }
+            let whole = extension(rest).map(|more| len + more);
+            match whole {
+                Some(whole) if whole > MAX_EXTENSION => return Some(len),
+                Some(whole) if whole <= after.len() => len = whole,
+                _ if at_end => return Some(len),
+                _ => return None,
+            }
+        }
+    }
+
     fn same_stream(&self, other: &Self) -> bool {
         (self.sample_rate, self.channels) == (other.sample_rate, other.channels)
     }
 }
 
+/// Bytes of the extension substream that `bytes` begin with; `None` where they are too few to tell.
+fn extension(bytes: &[u8]) -> Option<usize> {
+    let mut bits = Bits::new("DTS extension header", bytes.get(..EXTENSION_HEADER_LEN)?);
+    bits.skip("SYNCEXTSSH to nExtSSIndex", 32 + 8 + 2).ok()?;
+    let (header, size) = if bits.flag("bHeaderSizeType").ok()? { (12, 20) } else { (8, 16) };
+    bits.skip("nuExtSSHeaderSize", header).ok()?;
+    Some(bits.read("nuExtSSFsize", size).ok()? as usize + 1)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::bits::Writer;
+    use super::super::frames::{Scan, Scanner};
     use super::*;
+
+    /// A core frame of 96 bytes.
+    fn core() -> Vec<u8> {
+        let head = Writer::default().bits(SYNC, 32).bits(0, 7).bits(15, 7).bits(95, 14).bits(9, 6).bits(13, 4);
+        let mut frame = head.bits(0, 15).bits(2, 2).bytes(&[]);
+        frame.resize(96, 0x11);
+        frame
+    }
+
+    /// An extension of so many bytes, its size in 16 or 20 bits.
+    fn extended(len: usize, wide: bool) -> Vec<u8> {
+        let (flag, header, size) = if wide { (1, 12, 20) } else { (0, 8, 16) };
+        let head = Writer::default().bits(u32::from_be_bytes(EXTENSION_SYNC), 32).bits(0, 10).bits(flag, 1);
+        let mut out = head.bits(20, header).bits(len as u32 - 1, size).bytes(&[]);
+        out.resize(len, 0x22);
+        out
+    }
+
+    #[test]
+    fn frames_have_their_extensions_behind_them() {
+        let cases: &[(&str, Vec<Vec<u8>>, usize)] = &[
+            ("none", vec![core()], 96),
+            ("one", vec![core(), extended(40, false)], 136),
+            ("a long one", vec![core(), extended(40_000, true)], 40_096),
+            ("two", vec![core(), extended(40, false), extended(30, true)], 166),
+        ];
+        for (name, parts, len) in cases {
+            let bytes = [parts.concat(), core()].concat();
+            let mut scanner = Scanner::<FrameHeader>::new();
+            let Scan::Frame { skip, len: seen, .. } = scanner.scan(&bytes, false) else { panic!("{name}") };
+            assert_eq!((skip, seen), (0, *len), "{name}");
+            let cut = parts.concat().len() - 1;
+            assert_eq!(Scanner::<FrameHeader>::new().scan(&bytes[..cut], false), Scan::More { skip: 0 }, "{name}");
+        }
+        // What claims to be longer than any is none, and what the end cuts stays behind.
+        let long = [core(), extended(MAX_EXTENSION + 1, true)].concat();
+        assert_eq!(FrameHeader::extension_len(&long[96..], false), Some(0));
+        assert_eq!(FrameHeader::extension_len(&extended(40, false)[..30], true), Some(0));
+        assert_eq!(FrameHeader::extension_len(&[], false), None);
+    }
 
     #[test]
     fn headers_are_read() {

@@ -19,6 +19,12 @@ pub trait FrameHeader: Copy + PartialEq {
     /// Bytes of the whole frame; `None` where the header doesn't say, and the next header ends it.
     fn frame_len(&self) -> Option<usize>;
 
+    /// Bytes of what belongs to the frame though its header doesn't count it, at the start of `after`, which follows it;
+    /// `None` while more bytes must come to tell. `at_end`: none will.
+    fn extension_len(_after: &[u8], _at_end: bool) -> Option<usize> {
+        Some(0)
+    }
+
     /// Whether `other` can be a later header of the same stream.
     fn same_stream(&self, other: &Self) -> bool;
 }
@@ -95,6 +101,10 @@ impl<H: FrameHeader> Scanner<H> {
         if len > H::MAX_FRAME || len < H::LEN {
             return Verdict::Junk;
         }
+        let Some(extension) = bytes.get(len..).map_or(Some(0), |after| H::extension_len(after, at_end)) else {
+            return Verdict::Undecided;
+        };
+        let len = len + extension;
         if self.in_sync && self.stream.is_some_and(|stream| stream.same_stream(&header)) {
             return match (len <= bytes.len(), at_end) {
                 (true, _) => Verdict::Frame(header, len),

@@ -91,12 +91,13 @@ impl StreamKind {
             0x87 => known(Kind::Eac3),
             PRIVATE | 0x80..=0xFF => by_descriptors(own, registration(own)).unwrap_or(match stream_type {
                 0x80 if blu_ray => known(Kind::Lpcm),
-                0x82 if blu_ray => known(Kind::Dts),
+                // DTS-HD has frames of DTS in it.
+                0x82 | 0x85 | 0x86 if blu_ray => known(Kind::Dts),
                 0x8A => known(Kind::Dts),
                 // Subtitles by ANSI/SCTE 27, but ffmpeg writes DTS so.
                 0x82 => known(Kind::Unknown),
                 0x83 if blu_ray => (None, "Dolby TrueHD audio"),
-                0x85 | 0x86 | 0xA2 if blu_ray => (None, "DTS-HD audio"),
+                0xA2 if blu_ray => (None, "DTS-HD audio"),
                 0x90 if blu_ray => (None, "Blu-ray subtitles"),
                 0x91 if blu_ray => (None, "Blu-ray menus"),
                 0x86 => (None, "SCTE-35 cues"),
@@ -177,7 +178,8 @@ mod tests {
             (0x82, blu_ray, nothing, Some(Kind::Dts), "DTS"),
             (0x8A, nothing, nothing, Some(Kind::Dts), "DTS"),
             (0x06, nothing, &[(0x7B, &[])], Some(Kind::Dts), "DTS"),
-            (0x86, blu_ray, nothing, None, "DTS-HD audio"),
+            (0x86, blu_ray, nothing, Some(Kind::Dts), "DTS"),
+            (0xA2, blu_ray, nothing, None, "DTS-HD audio"),
             (0x82, nothing, nothing, Some(Kind::Unknown), "private data"),
             (0x84, blu_ray, nothing, Some(Kind::Eac3), "E-AC-3"),
             (0x80, blu_ray, nothing, Some(Kind::Lpcm), "LPCM"),
