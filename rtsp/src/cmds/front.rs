@@ -17,7 +17,7 @@ use rtsp::{
     multicast::{SendOptions, net::Caster},
     net::{
         descriptors::raise_limit,
-        listener::{Front as Listener, ListenerLimits},
+        listener::{Front as Listener, ListenerLimits, bind},
     },
     playback::PlaybackOptions,
     session::SessionOptions,
@@ -32,7 +32,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use stripes::net::{Cluster, UnitSource, identify};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle};
 
 #[derive(Args, Debug)]
 pub struct FrontArgs {
@@ -94,9 +94,9 @@ impl Front {
     pub async fn start(config: &Config, catalog: &Catalog, cluster: Cluster) -> Result<Self> {
         let listen = config.front.listen;
         // First: a port in use is the commonest mistake, and the quickest to tell.
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+        let listener = bind(listen).with_context(|| format!("listening on {listen}"))?;
         let listener_of_tls = match config.tls.listen {
-            Some(listen) => Some(TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?),
+            Some(listen) => Some(bind(listen).with_context(|| format!("listening on {listen}"))?),
             None => None,
         };
         let tls = super::access::tls(config)?;

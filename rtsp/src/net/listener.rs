@@ -1,24 +1,29 @@
-//! The RTSP port: accepting, and one task for each connection.
+//! The RTSP port: the door, and one task for each connection that has said something whole.
 
 mod carry;
 mod connection;
 mod describe;
+mod door;
 mod limits;
 
+pub use door::bind;
 pub use limits::ListenerLimits;
 
 use crate::admission::Admission;
-use crate::net::tunnel::{Kind, Tunnels, sniff};
+use crate::net::tunnel::Tunnels;
 use crate::net::wire::Wire;
 use crate::server::{Media, Presentations, Rules, Server};
 use crate::session::{ConnectionId, SessionOptions};
 use carry::Caller;
-use limits::Guests;
-use std::io;
+use connection::ConnectionTask;
+use door::{Door, Known, Said};
+use limits::{Guest, Guests};
+use std::io::{self, Cursor};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -27,9 +32,6 @@ use tracing::Instrument;
 
 /// How often sessions are looked at for their end.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// After an accept that failed (mostly for want of descriptors), to let something end.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The RTSP front: what all connections share.
 pub struct Front {
@@ -89,6 +91,12 @@ impl Front {
 
     /// Serves until `stop` says so or is dropped; then all connections are closed.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+        let front = self.clone();
+        let admit = move |stream: &TcpStream, peer| front.admit(stream, peer);
+        let mut door = match Door::open(listener, self.limits, Box::new(admit)) {
+            Ok(door) => door,
+            Err(error) => return tracing::error!(%error, "nobody can be let in"),
+        };
         let mut tasks = JoinSet::new();
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -97,55 +105,59 @@ impl Front {
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 _ = sweep.tick() => self.server.sweep(Instant::now()),
                 Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.clone().welcome(stream, peer, &mut tasks),
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
+                Some(known) = door.next() => drop(tasks.spawn(self.clone().welcome(known))),
+                else => break,
             }
         }
+        drop(door);
         tasks.shutdown().await;
     }
 
-    fn welcome(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
+    /// A place for a new connection, if there is one.
+    fn admit(&self, stream: &TcpStream, peer: SocketAddr) -> Option<(Caller, Guest)> {
         let Some(guest) = self.guests.clone().admit(peer.ip().to_canonical(), &self.limits) else {
             tracing::warn!(%peer, "too many connections");
             // Best effort: the socket is fresh, its buffer is empty.
             let _ = stream.try_write(b"RTSP/1.0 503 Service Unavailable\r\n\r\n");
-            return;
+            return None;
         };
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));
-        let span = tracing::info_span!("connection", id = id.0, %peer);
-        let task = async move {
-            if let Err(error) = self.run(stream, peer, id).await {
-                tracing::debug!(%error, "ended");
-            }
-            drop(guest);
-        };
-        tasks.spawn(task.instrument(span));
+        Some((Caller { peer, local: stream.local_addr().ok()?, id, secure: false }, guest))
     }
 
-    async fn run(&self, stream: TcpStream, peer: SocketAddr, id: ConnectionId) -> io::Result<()> {
-        let caller = Caller { peer, local: stream.local_addr()?, id, secure: false };
-        limits::keep_alive(&stream);
-        match (sniff(&stream, self.limits.idle, self.limits.message).await?, &self.tls) {
-            (Some(Kind::Rtsp), _) => self.talk(Wire::Tcp(stream), caller).await,
-            (Some(Kind::Http), _) => {
-                let _ = stream.set_nodelay(true);
-                self.http(stream, Vec::new(), caller).await
+    async fn welcome(self: Arc<Self>, known: Known) {
+        let Known { stream, said, caller, guest } = known;
+        let span = tracing::info_span!("connection", id = caller.id.0, peer = %caller.peer);
+        let run = async {
+            if let Err(error) = self.run(stream, said, caller).await {
+                tracing::debug!(%error, "ended");
             }
-            (Some(Kind::Tls), Some(acceptor)) => {
+        };
+        run.instrument(span).await;
+        drop(guest);
+    }
+
+    async fn run(&self, stream: std::net::TcpStream, said: Said, caller: Caller) -> io::Result<()> {
+        let stream = TcpStream::from_std(stream)?;
+        match (said, &self.tls) {
+            (Said::Rtsp(framer, first), _) => {
+                ConnectionTask::new(self, Wire::Tcp(stream), caller).after(framer, first).run().await
+            }
+            (Said::Http(first), _) => {
                 let _ = stream.set_nodelay(true);
+                self.http(stream, first, caller).await
+            }
+            (Said::Tls(first), Some(acceptor)) => {
+                let _ = stream.set_nodelay(true);
+                let (from, to) = stream.into_split();
+                let stream = tokio::io::join(Cursor::new(first).chain(from), to);
                 let stream = tokio::time::timeout(self.limits.message, acceptor.accept(stream)).await??;
                 self.within_tls(stream, Caller { secure: true, ..caller }).await
             }
-            (Some(Kind::Tls), None) => {
+            (Said::Tls(_), None) => {
                 tracing::debug!("TLS, but there is no certificate");
                 Ok(())
             }
-            (None, _) => Ok(()),
         }
     }
 }

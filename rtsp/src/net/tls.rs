@@ -27,6 +27,15 @@ pub enum TlsError {
     Pair(#[from] tokio_rustls::rustls::Error),
 }
 
+/// Whether the first record of a handshake is here whole, or is longer than one may be (RFC 8446 section 5.1).
+pub(crate) fn has_record(bytes: &[u8]) -> bool {
+    const HEADER: usize = 5;
+    const MAX_RECORD: usize = 16 << 10;
+    let Some(&[_, _, _, high, low]) = bytes.first_chunk::<HEADER>() else { return false };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    length > MAX_RECORD || bytes.len() >= HEADER + length
+}
+
 /// Speaks TLS with the certificate chain and the key in these PEM files.
 ///
 /// # Errors

@@ -27,6 +27,8 @@ pub(super) struct ConnectionTask<'a> {
     stream: Arc<Wire>,
     connection: Connection,
     framer: Framer,
+    /// What came before the task began.
+    first: Option<Result<Incoming, FrameError>>,
     bad_messages: u32,
     /// When the last message was whole.
     last_message: Instant,
@@ -47,7 +49,14 @@ impl<'a> ConnectionTask<'a> {
         let mut connection = Connection::new(caller.id, caller.peer, caller.local, outbox);
         connection.secure = caller.secure;
         let last_message = Instant::now();
-        Self { front, stream, connection, framer: Framer::new(), bad_messages: 0, last_message, begun: None }
+        let framer = Framer::new();
+        Self { front, stream, connection, framer, first: None, bad_messages: 0, last_message, begun: None }
+    }
+
+    /// With what was said already: a message, or what is none, and the framer that cut it off.
+    pub(super) fn after(mut self, framer: Framer, first: Result<Incoming, FrameError>) -> Self {
+        (self.framer, self.first) = (framer, Some(first));
+        self
     }
 
     /// Until either side closes.
@@ -66,7 +75,7 @@ impl<'a> ConnectionTask<'a> {
     async fn read(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; READ];
         loop {
-            while let Some(next) = self.framer.poll() {
+            while let Some(next) = self.first.take().or_else(|| self.framer.poll()) {
                 self.last_message = Instant::now();
                 self.begun = None;
                 if let Next::Close = self.message(next).await? {

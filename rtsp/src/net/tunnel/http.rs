@@ -46,6 +46,20 @@ impl Head {
     }
 }
 
+/// Whether there is a whole head, or more than one may have. Of the bytes `searched` were searched before.
+pub(crate) fn has_head(bytes: &[u8], searched: usize) -> bool {
+    bytes.len() > MAX_HEAD || end_of_head(bytes, searched).is_some()
+}
+
+/// Where the body begins.
+fn end_of_head(bytes: &[u8], searched: usize) -> Option<usize> {
+    const END: &[u8] = b"\r\n\r\n";
+    // Its end may have come in pieces.
+    let from = searched.saturating_sub(END.len() - 1);
+    let place = bytes.get(from..)?.windows(END.len()).position(|window| window == END)?;
+    Some(from + place + END.len())
+}
+
 /// Reads a head; what was read behind it comes with it. `None`: it is none.
 ///
 /// # Errors
@@ -57,16 +71,15 @@ pub async fn read_head(
     // What was searched is not searched again: a head may come byte by byte.
     let mut searched = 0;
     loop {
-        let unsearched = bytes.get(searched..).unwrap_or_default();
-        if let Some(end) = unsearched.windows(4).position(|window| window == b"\r\n\r\n") {
-            let rest = bytes.split_off(searched + end + 4);
+        if let Some(end) = end_of_head(&bytes, searched) {
+            let rest = bytes.split_off(end);
             let head = str::from_utf8(&bytes).ok().and_then(Head::parse);
             return Ok(head.map(|head| (head, rest)));
         }
         if bytes.len() > MAX_HEAD {
             return Ok(None);
         }
-        searched = bytes.len().saturating_sub(3);
+        searched = bytes.len();
         if stream.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -2,7 +2,7 @@
 //!
 //! | noun | what it is |
 //! | --- | --- |
-//! | [`Kind`], [`sniff`] | what a new connection speaks |
+//! | [`Kind`] | what a new connection speaks |
 //! | [`http`] | the head of an HTTP request, and answers to it |
 //! | [`Tunnels`] | QuickTime's tunnel: a GET that is answered with all that the server says, POSTs that bring requests |
 //! | [`Base64Decoder`] | what those POSTs carry |
@@ -15,10 +15,6 @@ pub mod websocket;
 
 pub use self::base64::{Base64Decoder, NoBase64};
 pub use cookie::{Feed, Tunnels};
-
-use std::io;
-use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// What a new connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,29 +44,6 @@ impl Kind {
         }
         Some(Kind::Rtsp)
     }
-}
-
-/// Looks at the first bytes without taking them. `None`: they are too few, and no more came in time.
-///
-/// # Errors
-/// The socket's.
-pub async fn sniff(stream: &TcpStream, idle: Duration, message: Duration) -> io::Result<Option<Kind>> {
-    /// Between looks at a word that has only begun: the socket stays readable meanwhile.
-    const PAUSE: Duration = Duration::from_millis(20);
-    let mut bytes = [0; 5];
-    let Ok(count) = tokio::time::timeout(idle, stream.peek(&mut bytes)).await else { return Ok(None) };
-    let mut count = count?;
-    let more = async {
-        loop {
-            match Kind::of(&bytes[..count]) {
-                Some(kind) => return Ok(Some(kind)),
-                None if count == 0 => return Ok(None),
-                None => tokio::time::sleep(PAUSE).await,
-            }
-            count = stream.peek(&mut bytes).await?;
-        }
-    };
-    tokio::time::timeout(message, more).await.unwrap_or(Ok(None))
 }
 
 #[cfg(test)]
