@@ -139,6 +139,7 @@ impl Front {
 
     async fn run(&self, stream: std::net::TcpStream, said: Said, caller: Caller) -> io::Result<()> {
         let stream = TcpStream::from_std(stream)?;
+        limits::keep_alive(&stream);
         match (said, &self.tls) {
             (Said::Rtsp(framer, first), _) => {
                 ConnectionTask::new(self, Wire::Tcp(stream), caller).after(framer, first).run().await

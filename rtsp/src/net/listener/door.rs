@@ -11,7 +11,7 @@
 //! | `Room` | a thread where connections wait: one for those who have just come, one for those who keep us waiting |
 
 use super::carry::Caller;
-use super::limits::{Guest, ListenerLimits, keep_alive};
+use super::limits::{Guest, ListenerLimits};
 use crate::message::{FrameError, Framer, Incoming};
 use crate::net::tls;
 use crate::net::tunnel::{Kind, http};
@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
-use tracing::Instrument;
 
 /// Connections that the kernel holds for us to accept (it may have a lower limit): beyond it a viewer's first packet is
 /// dropped, and sent again a second later.
@@ -97,11 +96,10 @@ impl Door {
             loop {
                 match listener.accept().await {
                     Ok((stream, peer)) => {
+                        // Nothing else here: a viewer may stand behind thousands that come at once.
                         let Some((caller, guest)) = admit(&stream, peer) else { continue };
-                        keep_alive(&stream);
                         let stranger = Stranger::new(stream, caller, guest, limits);
-                        let span = tracing::info_span!("connection", id = caller.id.0, %peer);
-                        tokio::spawn(stranger.wait(patient.clone(), tell.clone()).instrument(span));
+                        tokio::spawn(stranger.wait(patient.clone(), tell.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -156,53 +154,54 @@ impl Stranger {
 
     /// Waits here for a moment, then in the other room.
     async fn wait(mut self, patient: Handle, tell: mpsc::UnboundedSender<Known>) {
-        match tokio::time::timeout(NEW, self.hear()).await {
-            Ok(heard) => self.known(heard, &tell),
-            Err(_) => {
-                let Ok(stream) = self.stream.into_std() else { return };
-                let span = tracing::Span::current();
-                let rest = (self.caller, self.guest, self.limits, self.listening, self.came, self.begun);
-                let wait = async move {
+        match self.hear(Some(self.came + NEW)).await {
+            Ok(Heard::Little) => {
+                let Self { guest, stream, caller, limits, listening, came, begun } = self;
+                let Ok(stream) = stream.into_std() else { return };
+                patient.spawn(async move {
                     // Sockets belong to the runtime that they are made in.
                     let Ok(stream) = TcpStream::from_std(stream) else { return };
-                    let (caller, guest, limits, listening, came, begun) = rest;
                     let mut stranger = Self { guest, stream, caller, limits, listening, came, begun };
-                    let heard = stranger.hear().await;
-                    stranger.known(heard, &tell);
-                };
-                patient.spawn(wait.instrument(span));
+                    let heard = stranger.hear(None).await;
+                    stranger.end(heard, &tell);
+                });
             }
+            heard => self.end(heard, &tell),
         }
     }
 
-    fn known(self, heard: io::Result<Option<Said>>, tell: &mpsc::UnboundedSender<Known>) {
-        match heard {
-            Ok(Some(said)) => match self.stream.into_std() {
-                Ok(stream) => drop(tell.send(Known { stream, said, caller: self.caller, guest: self.guest })),
-                Err(error) => tracing::debug!(%error, "ended"),
+    fn end(self, heard: io::Result<Heard>, tell: &mpsc::UnboundedSender<Known>) {
+        let Self { guest, stream, caller, .. } = self;
+        let ended = match heard {
+            Ok(Heard::Whole(said)) => match stream.into_std() {
+                Ok(stream) => return drop(tell.send(Known { stream, said, caller, guest })),
+                Err(error) => error.to_string(),
             },
-            Ok(None) => tracing::debug!("ended, or silent for too long, without a whole message"),
-            Err(error) => tracing::debug!(%error, "ended"),
-        }
+            Ok(Heard::Little | Heard::End) => "it was closed, or silent for too long".into(),
+            Err(error) => error.to_string(),
+        };
+        tracing::debug!(id = caller.id.0, peer = %caller.peer, ended, "nothing whole was said");
     }
 
-    /// What is said first; `None`: it has closed, or has been silent for too long. May be given up and called again.
-    async fn hear(&mut self) -> io::Result<Option<Said>> {
+    /// What is said first. Whoever has said too little at `leave` waits elsewhere.
+    async fn hear(&mut self, leave: Option<Instant>) -> io::Result<Heard> {
         loop {
-            let deadline = match self.begun {
+            let limit = match self.begun {
                 Some(begun) => begun + self.limits.message,
                 None => self.came + self.limits.idle,
             };
-            match tokio::time::timeout_at(deadline.into(), self.stream.readable()).await {
+            let until = leave.map_or(limit, |leave| leave.min(limit));
+            match tokio::time::timeout_at(until.into(), self.stream.readable()).await {
                 Ok(readable) => readable?,
-                Err(_) => return Ok(None),
+                Err(_) if until < limit => return Ok(Heard::Little),
+                Err(_) => return Ok(Heard::End),
             }
             let mut buffer = [0; READ];
             match self.stream.try_read(&mut buffer) {
-                Ok(0) => return Ok(None),
+                Ok(0) => return Ok(Heard::End),
                 Ok(count) => {
                     if let Some(said) = self.listening.handle(&buffer[..count]) {
-                        return Ok(Some(said));
+                        return Ok(Heard::Whole(said));
                     }
                     self.begun = self.begun.or_else(|| self.listening.has_begun().then(Instant::now));
                 }
@@ -211,6 +210,16 @@ impl Stranger {
             }
         }
     }
+}
+
+/// What came of listening.
+enum Heard {
+    /// Something whole, or what can't become so.
+    Whole(Said),
+    /// Too little so far.
+    Little,
+    /// It has closed, or was silent for too long.
+    End,
 }
 
 /// What somebody has said that is not whole yet.
