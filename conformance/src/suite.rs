@@ -8,7 +8,7 @@
 //! - [`Context`]: what a case is given. [`capture::Capture`]: the presentation played, every packet kept.
 //! - [`wire::Wire`]: a connection that sends any bytes. [`session::Session`]: a viewer.
 //! - [`publish::Publisher`]: one who brings a presentation.
-//! - [`carry::Carry`]: within what a connection goes.
+//! - [`carry::Carry`]: within what a connection goes. [`control`]: what the machine itself keeps everybody waiting.
 //! - [`message::Request`], [`message::Response`]: messages as bytes. [`description::Description`]: SDP.
 //! - [`packets::Rtp`], [`packets::compound`]: packets, read by two parsers that must agree.
 //! - [`digest::Credentials`]: what is said to a 401. [`record::Record`]: the dialogue kept for the report.
@@ -21,6 +21,7 @@ pub mod capture;
 pub mod carry;
 pub mod case;
 pub mod context;
+pub mod control;
 pub mod description;
 pub mod digest;
 

@@ -66,6 +66,16 @@ struct Arguments {
     /// Seconds that an answer may take.
     #[arg(long, default_value_t = 5)]
     patience: u64,
+    /// Milliseconds within which a new viewer is to be answered during and after hostile cases; ten times what an echo over
+    /// TCP with a millisecond's work takes on this machine at that moment comes on top.
+    #[arg(long, default_value_t = 100)]
+    soon: u64,
+    /// Seconds that announcements of the group by SAP are waited for; servers send one every five minutes.
+    #[arg(long, default_value_t = 0)]
+    announcements: u64,
+    /// Also tries many wrong passwords: the server may then let nobody in from here for a while.
+    #[arg(long)]
+    lock_out: bool,
     /// Seconds of the presentation that are captured for the cases on packets.
     #[arg(long, default_value_t = 14)]
     capture: u64,
@@ -127,6 +137,9 @@ fn conduct(arguments: &Arguments) -> Result<u8> {
             "websocket" => Carry::WebSocket,
             _ => Carry::Plain,
         },
+        soon: Duration::from_millis(arguments.soon),
+        announcements: Duration::from_secs(arguments.announcements),
+        lock_out: arguments.lock_out,
     });
     let start = Instant::now();
     let mut results = Vec::new();

@@ -63,6 +63,10 @@ pub enum Need {
     Publish,
     /// A URL that is redirected was given on the command line.
     Moved,
+    /// Announcements are to be waited for.
+    Announced,
+    /// The suite's own address may be locked out for a while.
+    LockOut,
     /// The case takes longer than the session timeout that the server states.
     Timeout,
     /// The case may harm a weak server: only with `--hostile`.

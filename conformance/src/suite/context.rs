@@ -39,6 +39,13 @@ pub struct Options {
     pub moved: Option<String>,
     /// Within what the connections go.
     pub carry: Carry,
+    /// Within this a new viewer is to be answered, whatever else the server is sent; what the machine itself keeps it
+    /// waiting comes on top.
+    pub soon: Duration,
+    /// How long announcements are waited for; zero: not at all.
+    pub announcements: Duration,
+    /// Whether the server may be made to let nobody in from here for a while.
+    pub lock_out: bool,
 }
 
 impl Default for Options {
@@ -55,6 +62,9 @@ impl Default for Options {
             publish: None,
             moved: None,
             carry: Carry::Plain,
+            soon: Duration::from_millis(100),
+            announcements: Duration::ZERO,
+            lock_out: false,
         }
     }
 }

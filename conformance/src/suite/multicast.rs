@@ -1,25 +1,29 @@
 //! Multicast (RFC 2326 14.4, RFC 4566, RFC 4570, RFC 2974), where the server offers it.
 
+mod announced;
+mod group;
+
 use crate::suite::{
     case::{Case, Need, Verdict, ensure, fail, skip},
     context::Context,
     message::{Request, Response, parameter},
     packets::{Block, Rtp, compound},
+    wire::Wire,
 };
+use group::{member, received};
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
-    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
 const GROUP: &[Need] = &[Need::Tracks, Need::Multicast];
 
-/// The group's port can be bound once.
+/// Others of these cases would end what the group gets.
 const JOINED: &[Need] = &[Need::Tracks, Need::Multicast, Need::Alone];
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    CASES.to_vec()
+    [CASES, announced::CASES].concat()
 }
 
 const CASES: &[Case] = &[
@@ -41,14 +45,14 @@ const CASES: &[Case] = &[
     ),
     Case::must("MC-02", "RFC 2326 14.4", "who joins the group receives RTP after PLAY", JOINED, |c| {
         let (mut wire, id, answer) = joined(c)?;
-        let socket = join(&answer)?;
+        let socket = join(&wire, &answer)?;
         wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", &id))?;
-        let came = received_with_hops(&socket, Duration::from_secs(4));
+        let came = received(&socket, Duration::from_secs(4));
         leave(c, &mut wire, &id);
-        let (bytes, hops) = came.ok_or_else(|| fail("packets in the group", "none for 4 s"))?;
-        Rtp::read(&bytes, Instant::now()).map_err(|came| fail("RTP packets in the group", came))?;
+        let came = came.ok_or_else(|| fail("packets in the group", "none for 4 s"))?;
+        Rtp::read(&came.bytes, Instant::now()).map_err(|came| fail("RTP packets in the group", came))?;
         let told = answer.parameter("Transport", "ttl").and_then(|ttl| ttl.parse::<i32>().ok());
-        let (Some(told), Some(hops)) = (told, hops) else { return Ok(()) };
+        let (Some(told), Some(hops)) = (told, came.hops) else { return Ok(()) };
         // Routers take one off each.
         let mine = c.offer.address.ip() == wire.local()?.ip();
         ensure(if mine { hops == told } else { hops <= told }, format!("a TTL of {told} on the wire"), hops)
@@ -62,7 +66,7 @@ const CASES: &[Case] = &[
             let (mut one, first, answer) = joined(c)?;
             let (mut two, second, other) = joined(c)?;
             ensure(place(&answer)? == place(&other)?, "the same group for both", other.brief())?;
-            let socket = join(&answer)?;
+            let socket = join(&one, &answer)?;
             for (wire, id) in [(&mut one, &first), (&mut two, &second)] {
                 wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", id))?;
             }
@@ -74,7 +78,7 @@ const CASES: &[Case] = &[
             let after = received(&socket, Duration::from_secs(3));
             leave(c, &mut two, &second);
             let after = after.ok_or_else(|| fail("packets after one of two left", "none for 3 s"))?;
-            ensure(before.get(8..12) == after.get(8..12), "the same SSRC for both", "another")
+            ensure(before.bytes.get(8..12) == after.bytes.get(8..12), "the same SSRC for both", "another")
         },
     ),
     Case::should("MC-06", "RFC 2326 16", "a group of the client's own choice is refused or not taken", GROUP, |c| {
@@ -91,12 +95,12 @@ const CASES: &[Case] = &[
     Case::must("MC-09", "RFC 3550 6.4, 11", "sender reports go to the group, to the port after RTP's", JOINED, |c| {
         let (mut wire, id, answer) = joined(c)?;
         let (group, port) = place(&answer)?;
-        let socket = member(group, port.saturating_add(1))?;
+        let socket = member(group, port.saturating_add(1), wire.local()?.ip())?;
         wire.ok(&Request::new("PLAY", &c.offer.aggregate).header("Session", &id))?;
         let came = received(&socket, Duration::from_secs(9));
         leave(c, &mut wire, &id);
-        let bytes = came.ok_or_else(|| fail("RTCP in the group", "none for 9 s"))?;
-        let blocks = compound(&bytes).map_err(|came| fail("a compound RTCP packet", came))?;
+        let came = came.ok_or_else(|| fail("RTCP in the group", "none for 9 s"))?;
+        let blocks = compound(&came.bytes).map_err(|came| fail("a compound RTCP packet", came))?;
         ensure(matches!(blocks.first(), Some(Block::Sender(_))), "a sender report", format!("{blocks:?}"))
     }),
     Case::must(
@@ -165,14 +169,14 @@ fn is_filter(value: &str) -> bool {
         && sources.iter().all(named)
 }
 
-fn joined(c: &Context) -> Verdict<(crate::suite::wire::Wire, String, Response)> {
+fn joined(c: &Context) -> Verdict<(Wire, String, Response)> {
     let mut wire = c.connect()?;
     let answer = wire.ok(&Request::new("SETUP", &c.control(0)?).header("Transport", "RTP/AVP;multicast"))?;
     let id = answer.session().ok_or_else(|| fail("a Session header", answer.brief()))?.to_owned();
     Ok((wire, id, answer))
 }
 
-fn leave(c: &Context, wire: &mut crate::suite::wire::Wire, id: &str) {
+fn leave(c: &Context, wire: &mut Wire, id: &str) {
     let _ = wire.ask(&Request::new("TEARDOWN", &c.offer.aggregate).header("Session", id));
 }
 
@@ -183,56 +187,9 @@ fn place(answer: &Response) -> Verdict<(IpAddr, u16)> {
     group.zip(port).ok_or_else(|| fail("destination=GROUP;port=A-B", answer.brief()))
 }
 
-fn join(answer: &Response) -> Verdict<UdpSocket> {
+fn join(wire: &Wire, answer: &Response) -> Verdict<UdpSocket> {
     let (group, port) = place(answer)?;
-    member(group, port)
-}
-
-fn member(group: IpAddr, port: u16) -> Verdict<UdpSocket> {
-    let IpAddr::V4(group) = group else { return Err(skip("an IPv6 group")) };
-    let socket =
-        UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(|error| skip(format!("port {port}: {error}")))?;
-    socket
-        .join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED)
-        .map_err(|error| skip(format!("this machine can't join {group}: {error}")))?;
-    Ok(socket)
-}
-
-fn received(socket: &UdpSocket, wait: Duration) -> Option<Vec<u8>> {
-    let end = Instant::now() + wait;
-    let mut buffer = [0; 2048];
-    socket.set_read_timeout(Some(wait.max(Duration::from_millis(1)))).ok()?;
-    while Instant::now() < end {
-        if let Ok((length, _)) = socket.recv_from(&mut buffer) {
-            return buffer.get(..length).map(<[u8]>::to_vec);
-        }
-    }
-    None
-}
-
-/// The next datagram, with the hops that it may still go, where the system tells them.
-fn received_with_hops(socket: &UdpSocket, wait: Duration) -> Option<(Vec<u8>, Option<i32>)> {
-    let (on, size) = (1i32, libc::socklen_t::try_from(size_of::<i32>()).ok()?);
-    // SAFETY: the option's value is a live int of this size for the length of the call.
-    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_RECVTTL, (&raw const on).cast(), size) };
-    socket.set_read_timeout(Some(wait)).ok()?;
-    let (mut bytes, mut control) = ([0u8; 2048], [0u64; 8]);
-    let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    // SAFETY: an msghdr of zeroes is one without name, parts and control data.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control);
-    // SAFETY: all that the header points to is live and as long as it says.
-    let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, 0) };
-    let bytes = bytes.get(..usize::try_from(length).ok()?)?.to_vec();
-    // SAFETY: the header was filled in by recvmsg; what it gives lies within `control`, which is aligned for it.
-    let first = unsafe { libc::CMSG_FIRSTHDR(&raw const message).as_ref() };
-    let told = first.filter(|head| (head.cmsg_level, head.cmsg_type) == (libc::IPPROTO_IP, libc::IP_TTL));
-    // SAFETY: control data of this type is an int.
-    let hops = told.map(|head| unsafe { libc::CMSG_DATA(head).cast::<i32>().read_unaligned() });
-    Some((bytes, hops))
+    member(group, port, wire.local()?.ip())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! RTSP 2.0 (RFC 7826), where the server speaks it.
 
+mod ended;
 mod plain;
 mod play;
 mod setup;
@@ -13,7 +14,7 @@ use crate::suite::{
 
 /// All of them.
 pub fn cases() -> Vec<Case> {
-    [plain::CASES, setup::CASES, play::CASES].concat()
+    [plain::CASES, setup::CASES, play::CASES, ended::CASES].concat()
 }
 
 const TWO: &[Need] = &[Need::Version2];

@@ -282,6 +282,8 @@ fn unmet(case: &Case, offer: &Offer, options: &Options) -> Option<String> {
             Need::Timeout => (offer.timeout > options.longest_timeout.as_secs())
                 .then(|| format!("the session timeout of {} s is longer than --longest-timeout", offer.timeout)),
             Need::Hostile => (!options.hostile).then(|| "only with --hostile".into()),
+            Need::Announced => options.announcements.is_zero().then(|| "needs --announcements".into()),
+            Need::LockOut => (!options.lock_out).then(|| "only with --lock-out".into()),
             Need::Alone => None,
         };
         if reason.is_some() {

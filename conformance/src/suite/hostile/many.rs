@@ -77,9 +77,17 @@ pub(super) const CASES: &[Case] = &[
             if wires.len() < 100 {
                 return Err(skip(format!("only {} connections could be opened", wires.len())));
             }
+            // Who comes right behind them stands in one line with them: the kernel's.
+            let request = Request::new("OPTIONS", &c.url());
+            c.ask(&request).map_err(|_| fail(format!("an answer behind {} connections", wires.len()), "none"))?;
             still_there(c, &format!("{} half-open connections, while they are open", wires.len()))?;
-            drop(wires);
-            still_there(c, "their end")
+            std::thread::scope(|scope| {
+                let ending = scope.spawn(move || drop(wires));
+                while !ending.is_finished() {
+                    still_there(c, "the end of some of them, while the others end")?;
+                }
+                still_there(c, "their end")
+            })
         },
     ),
     Case::interop(

@@ -3,7 +3,7 @@
 use super::{clock_rate, marked_ends, of, packets};
 use crate::suite::{
     capture::Captured,
-    case::{Case, Need, Verdict, ensure, fail},
+    case::{Case, Need, Verdict, ensure, fail, skip},
     packets::{Rtp, sequence_step},
 };
 use base64::Engine;
@@ -93,6 +93,30 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     ),
+    Case::must(
+        "PAY-H265-05",
+        "RFC 7798 7.1; ITU-T H.265 7.4.2.4",
+        "VPS, SPS and PPS are in the description, or come before the first picture",
+        H265,
+        |c| {
+            of(c, "H265", |track| {
+                let units: Vec<u8> = track.rtp.iter().flat_map(|packet| kinds(&packet.payload)).collect();
+                let Some(picture) = units.iter().position(|kind| *kind < 32) else {
+                    return Err(skip("no picture within the capture"));
+                };
+                let before = units.get(..picture).unwrap_or_default();
+                for (name, kind) in [("sprop-vps", 32), ("sprop-sps", 33), ("sprop-pps", 34)] {
+                    let described = track.media.fmtp(name).is_some_and(|value| !value.is_empty());
+                    ensure(
+                        described || before.contains(&kind),
+                        format!("{name}, or a unit of type {kind} before the first picture"),
+                        format!("units of types {before:?}"),
+                    )?;
+                }
+                Ok(())
+            })
+        },
+    ),
 ];
 
 fn no_start_code(payload: &[u8]) -> Result<(), String> {
@@ -139,6 +163,28 @@ fn h265(payload: &[u8]) -> Result<(), String> {
             _ => Ok(()),
         },
         kind => Err(format!("type {kind}")),
+    }
+}
+
+/// The types of the units of H.265 that begin in a payload (RFC 7798 4.4).
+fn kinds(payload: &[u8]) -> Vec<u8> {
+    let kind = |unit: &[u8]| unit.first().map(|byte| byte >> 1 & 0x3f);
+    match kind(payload) {
+        Some(48) => {
+            let mut rest = payload.get(2..).unwrap_or_default();
+            let mut all = Vec::new();
+            while let Some((&[high, low], after)) = rest.split_first_chunk() {
+                let size = usize::from(u16::from_be_bytes([high, low])).min(after.len());
+                let (unit, next) = after.split_at(size);
+                all.extend(kind(unit));
+                rest = next;
+            }
+            all
+        }
+        Some(49) => {
+            payload.get(2).filter(|header| *header & 0x80 != 0).map(|header| header & 0x3f).into_iter().collect()
+        }
+        kind => kind.into_iter().collect(),
     }
 }
 

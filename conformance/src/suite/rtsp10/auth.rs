@@ -141,6 +141,34 @@ pub(super) const CASES: &[Case] = &[
             c.alive_elsewhere()
         },
     ),
+    Case::should(
+        "R1-AUT-04",
+        "RFC 2326 16; RFC 7616 5.5",
+        "many wrong passwords from one address are slowed down or refused",
+        &[Need::Credentials, Need::LockOut, Need::Alone],
+        |c| {
+            let began = std::time::Instant::now();
+            for _ in 0..GUESSES {
+                let challenge = match c.connect_bare()?.ask(&describe(c))? {
+                    answer if answer.status == 401 => digests(&answer)?.remove(0),
+                    answer => return c.status("yet another wrong password", &answer, &[403, 429, 503]),
+                };
+                let Ok(answer) = answered(c, &challenge, |_| Ok("no such password".into()), Some(1)) else {
+                    return Ok(());
+                };
+                if answer.status != 401 {
+                    return c.status("yet another wrong password", &answer, &[403, 429, 503]);
+                }
+            }
+            let took = began.elapsed().as_secs();
+            let enough = took >= u64::from(GUESSES) / 10;
+            ensure(
+                enough,
+                format!("at most ten of {GUESSES} wrong passwords a second, or a refusal"),
+                format!("{took} s"),
+            )
+        },
+    ),
     Case::must(
         "R1-AUT-05",
         "RFC 2326 16; CVE-2026-41470",
@@ -172,6 +200,9 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
 ];
+
+/// Wrong passwords that are tried: a person makes fewer mistakes.
+const GUESSES: u32 = 200;
 
 fn describe(c: &Context) -> Request {
     Request::new("DESCRIBE", &c.url()).header("Accept", "application/sdp")

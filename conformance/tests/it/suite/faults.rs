@@ -55,6 +55,12 @@ pub const ASKED: &[(&str, Fault)] = &[
     ("R1-AUT-05", Status(|q| play(q) && !q.contains("Authorization"), 200)),
 ];
 
+/// A server that never locks anybody out. A refusal becomes yet another question.
+pub const PATIENT: Fault = Answer(|_, a| {
+    let asked = " 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"n\"";
+    a.replacen(" 403 Forbidden", asked, 1)
+});
+
 /// Faults in what is said.
 pub const SAID: &[(&str, Fault)] = &[
     ("R1-MSG-01", Answer(|_, a| a.replacen("RTSP/1.0 200 OK", "RTSP/1.0 200", 1))),
@@ -326,6 +332,7 @@ pub const LATE: &[(&str, Fault)] = &[
     ("R1-SES-02d", Status(|q| q.starts_with("TEARDOWN"), 454)),
     ("R1-SES-02e", Ignore(|q| q.starts_with("SET_PARAMETER"))),
     ("R1-SES-02f", Ignore(play)),
+    ("R2-TEA-03", Lose("Terminate-Reason")),
     // Reports go nowhere.
     ("RTCP-08", Answer(|_, a| with_ports(a, "9-10"))),
 ];

@@ -27,6 +27,7 @@ const fn script(sdp: &'static str, packets: &'static [(bool, u32, &'static [u8])
 
 const AMR: &str = "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 AMR/8000\r\na=fmtp:96 octet-align=1\r\n";
 const ASF: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 x-asf-pf/1000\r\n";
+const H265: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n";
 const H263: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H263-1998/90000\r\n";
 const JPEG: &str = "m=video 0 RTP/AVP 26\r\n";
 const L24: &str = "m=audio 0 RTP/AVP 96\r\na=rtpmap:96 L24/48000/2\r\n";
@@ -63,6 +64,28 @@ pub const SCRIPTS: &[(&str, Script, Script)] = &[
         "PAY-H263-02",
         script(H263, &[(false, 0, &[4, 0, 0x80]), (true, 0, &[0, 0, 1]), (true, 3600, &[4, 0, 0x80])]),
         script(H263, &[(true, 0, &[4, 0, 0x80]), (true, 0, &[0, 0, 1]), (true, 3600, &[4, 0, 0x80])]),
+    ),
+    (
+        "PAY-H265-05",
+        script(
+            H265,
+            &[
+                // VPS and SPS in one payload, PPS; an IDR picture in two fragments.
+                (false, 0, &[0x60, 1, 0, 3, 0x40, 1, 9, 0, 3, 0x42, 1, 9]),
+                (false, 0, &[0x44, 1, 9]),
+                (false, 0, &[0x62, 1, 0x93, 9]),
+                (true, 0, &[0x62, 1, 0x53, 9]),
+            ],
+        ),
+        script(
+            H265,
+            &[
+                (false, 0, &[0x40, 1, 9]),
+                (false, 0, &[0x44, 1, 9]),
+                (true, 0, &[0x26, 1, 9]),
+                (false, 3600, &[0x42, 1, 9]),
+            ],
+        ),
     ),
     (
         "PAY-JPEG-01",

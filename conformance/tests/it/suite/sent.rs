@@ -9,9 +9,17 @@ fn now_and_then(count: &mut u32, nth: u32) -> bool {
 }
 
 /// The 32 bits at `at` made something else.
-fn edit(packet: &mut [u8], at: usize, change: impl Fn(u32) -> u32) {
+fn edit(packet: &mut [u8], at: usize, change: impl FnOnce(u32) -> u32) {
     let value = u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
     packet[at..at + 4].copy_from_slice(&change(value).to_be_bytes());
+}
+
+/// The SSRC stays what it was at first.
+fn keep_name(packet: &mut [u8], first: &mut u32) {
+    edit(packet, 8, |name| {
+        *first = if *first == 0 { name } else { *first };
+        *first
+    });
 }
 
 /// Two sender reports at once.
@@ -127,6 +135,9 @@ pub const SENT: &[(&str, Fault)] = &[
     ),
     ("RTP-03b", Rtp(|p, _| edit(p, 4, |v| v.wrapping_mul(3)))),
     ("RTP-04", Rtp(|p, _| edit(p, 8, |_| 7))),
+    // It says nothing, or keeps its name.
+    ("RTP-05", Rtcp(|p, _| p.clear())),
+    ("RTP-05", Rtp(|p, n| keep_name(p, n))),
     (
         "RTP-07b",
         Rtp(|p, _| {
