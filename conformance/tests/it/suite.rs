@@ -90,9 +90,9 @@ fn peak_mib(pid: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// The tests' program is built without any optimization, and takes ten times as long as the one that is meant: so much
-/// longer it may keep new viewers waiting.
-const SOON: Duration = Duration::from_secs(1);
+/// The tests' program is built without any optimization, takes ten times as long as the one that is meant, and shares two
+/// cores with other tests: so much longer it may keep new viewers waiting.
+const SOON: Duration = Duration::from_secs(5);
 
 fn options(second: &str) -> Options {
     Options {
