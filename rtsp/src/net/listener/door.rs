@@ -171,7 +171,8 @@ impl Stranger {
     }
 
     fn end(self, heard: io::Result<Heard>, tell: &mpsc::UnboundedSender<Known>) {
-        let Self { guest, stream, caller, .. } = self;
+        // The place is free before the connection is closed.
+        let Self { stream, guest, caller, .. } = self;
         let ended = match heard {
             Ok(Heard::Whole(said)) => match stream.into_std() {
                 Ok(stream) => return drop(tell.send(Known { stream, said, caller, guest })),
