@@ -141,7 +141,8 @@ impl Front {
         let stream = TcpStream::from_std(stream)?;
         limits::keep_alive(&stream);
         match (said, &self.tls) {
-            (Said::Rtsp(framer, first), _) => {
+            (Said::Rtsp(said), _) => {
+                let (framer, first) = *said;
                 ConnectionTask::new(self, Wire::Tcp(stream), caller).after(framer, first).run().await
             }
             (Said::Http(first), _) => {

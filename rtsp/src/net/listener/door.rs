@@ -67,7 +67,7 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) enum Said {
     /// A message or what is none, and the framer that cut it off.
-    Rtsp(Framer, Result<Incoming, FrameError>),
+    Rtsp(Box<(Framer, Result<Incoming, FrameError>)>),
     /// The head of a request, or more than one may have; and what came with it.
     Http(Vec<u8>),
     /// The first record of a handshake, and what came with it.
@@ -244,7 +244,7 @@ impl Listening {
             Kind::Rtsp => {
                 self.framer.handle(&std::mem::take(&mut self.bytes));
                 let first = self.framer.poll()?;
-                Some(Said::Rtsp(std::mem::take(&mut self.framer), first))
+                Some(Said::Rtsp(Box::new((std::mem::take(&mut self.framer), first))))
             }
             Kind::Http => http::has_head(&self.bytes, before).then(|| Said::Http(std::mem::take(&mut self.bytes))),
             Kind::Tls => tls::has_record(&self.bytes).then(|| Said::Tls(std::mem::take(&mut self.bytes))),
