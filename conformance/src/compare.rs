@@ -16,6 +16,7 @@
 mod decode;
 mod sound;
 
+pub(crate) use decode::parse_framemd5;
 pub use decode::{DecodeOptions, Decoded, Picture, Sound, Transport, decode, tempdir};
 
 use anyhow::{Context, Result};

@@ -7,14 +7,18 @@
 //! - [`compare`]: the frame-for-frame comparison of a file with what a viewer receives.
 //! - [`dialogue`]: recorded dialogues of real players, said again.
 //! - [`films`]: the films of the tests.
+//! - [`namespaces`]: machines of their own on one bridge, for groups.
 //! - [`players`]: real players other than ffmpeg.
 //! - [`server`]: the real program, started and stopped.
 //! - [`suite`]: the conformance suite, for any RTSP server: `mobidic-conformance URL`.
+//! - [`watching`]: channels fed in every way and watched in every way, picture for picture.
 
 pub mod client;
 pub mod compare;
 pub mod dialogue;
 pub mod films;
+pub mod namespaces;
 pub mod players;
 pub mod server;
 pub mod suite;
+pub mod watching;

@@ -300,10 +300,10 @@ pub fn tempdir() -> Result<std::path::PathBuf> {
 }
 
 /// A row of a framemd5 file: presentation time in nanoseconds, bytes, hash.
-type Row = (i64, usize, String);
+pub(crate) type Row = (i64, usize, String);
 
 /// One tick in nanoseconds, and the rows.
-fn parse_framemd5(text: &str) -> Result<(i64, Vec<Row>)> {
+pub(crate) fn parse_framemd5(text: &str) -> Result<(i64, Vec<Row>)> {
     let base = header(text, "#tb 0: ").unwrap_or("1/1");
     let (num, den) = base.split_once('/').context("a time base without /")?;
     let (num, den): (i128, i128) = (num.trim().parse()?, den.trim().parse()?);

@@ -1,10 +1,11 @@
 //! Channels by multicast between network namespaces that a bridge joins: real joins, real players.
 
-#[path = "multicast/net.rs"]
-mod net;
-
-use conformance::{compare::tempdir, films::Recipe, server::Process};
-use net::{Net, within};
+use conformance::{
+    compare::tempdir,
+    films::Recipe,
+    namespaces::{FRONT, Net, within},
+    server::Process,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io::{Read, Write},
@@ -20,7 +21,6 @@ const FILM: Recipe =
 /// A channel of both has another description every few seconds.
 const SOUND: Recipe = Recipe { file: "sound.ts", length: 2, options: "-vn -c:a mp2 -f mpegts" };
 
-const FRONT: &str = "10.77.0.1";
 /// The first of the viewers' namespaces.
 const VIEWERS: usize = 1;
 

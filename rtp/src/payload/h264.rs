@@ -13,7 +13,7 @@ use super::PayloadError;
 use super::nal::{self, Assembly, FU_END, FU_START};
 use crate::access_unit::AccessUnit;
 use crate::codec::bits::CodecError;
-use crate::codec::h264::{AUD, FILLER, IDR_SLICE, PPS, SPS, is_sync, unit_type};
+use crate::codec::h264::{AUD, FILLER, IDR_SLICE, PPS, SLICE, SPS, is_sync, unit_type};
 use crate::codec::nal::{length_prefixed, push_prefixed};
 use crate::depacketizer::Units;
 use crate::format::FormatError;
@@ -99,6 +99,11 @@ fn fu_a(nal: &[u8]) -> ([u8; 2], &[u8]) {
     ([nal[0] & !TYPE | FU_A, nal[0] & TYPE], &nal[1..])
 }
 
+/// By a NAL unit's first byte: whether it is a slice or a partition of one.
+fn is_slice(first: u8) -> bool {
+    (SLICE..=IDR_SLICE).contains(&(first & TYPE))
+}
+
 /// Payloads in, access units out.
 #[derive(Debug, Default)]
 pub(crate) struct Depayloader(Assembly);
@@ -110,7 +115,7 @@ impl Depayloader {
         }
         let result = self.payload(packet, units);
         if packet.marker {
-            self.end(units);
+            self.0.marked(units);
         }
         result
     }
@@ -133,6 +138,7 @@ impl Depayloader {
                 };
                 if header & FU_START != 0 {
                     let nal_header = [indicator & !TYPE | header & TYPE];
+                    self.0.is_slice(is_slice(nal_header[0]));
                     self.0.begin(packet, &nal_header, header & TYPE == IDR_SLICE, units);
                 }
                 self.0.part(packet, part, header & FU_END != 0, units);
@@ -143,12 +149,16 @@ impl Depayloader {
                     let Some(nal) = rest.get(..usize::from(u16::from_be_bytes(*length))) else {
                         return error(at, "a NAL unit reaches past its STAP-A");
                     };
+                    self.0.is_slice(nal.first().is_some_and(|first| is_slice(*first)));
                     self.0.whole(packet, nal, is_sync([nal]), units);
                     at += 2 + nal.len();
                 }
             }
             0 | 25.. => return error(0, "a payload type other than a NAL unit, STAP-A and FU-A"),
-            _ => self.0.whole(packet, packet.payload, is_sync([packet.payload]), units),
+            _ => {
+                self.0.is_slice(is_slice(first));
+                self.0.whole(packet, packet.payload, is_sync([packet.payload]), units);
+            }
         }
         Ok(())
     }

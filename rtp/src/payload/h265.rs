@@ -13,7 +13,7 @@ use super::PayloadError;
 use super::nal::{self, Assembly, FU_END, FU_START};
 use crate::access_unit::AccessUnit;
 use crate::codec::bits::CodecError;
-use crate::codec::h265::{AUD, FILLER, HEADER_LEN, PPS, SPS, UNSPECIFIED, VPS, is_sync, unit_type};
+use crate::codec::h265::{AUD, FILLER, HEADER_LEN, PPS, SPS, UNSPECIFIED, VPS, is_slice, is_sync, unit_type};
 use crate::codec::nal::{length_prefixed, push_prefixed};
 use crate::depacketizer::Units;
 use crate::format::FormatError;
@@ -119,7 +119,7 @@ impl Depayloader {
         }
         let result = self.payload(packet, units);
         if packet.marker {
-            self.end(units);
+            self.0.marked(units);
         }
         result
     }
@@ -147,6 +147,7 @@ impl Depayloader {
                 };
                 if header & FU_START != 0 {
                     let nal_header = [first & !TYPE | (header & FU_TYPE) << 1, second];
+                    self.0.is_slice(is_slice(&nal_header));
                     self.0.begin(packet, &nal_header, is_sync([&nal_header[..]]), units);
                 }
                 self.0.part(packet, part, header & FU_END != 0, units);
@@ -157,12 +158,16 @@ impl Depayloader {
                     let Some(nal) = rest.get(..usize::from(u16::from_be_bytes(*length))) else {
                         return error(at, "a NAL unit reaches past its aggregation packet");
                     };
+                    self.0.is_slice(is_slice(nal));
                     self.0.whole(packet, nal, is_sync([nal]), units);
                     at += 2 + nal.len();
                 }
             }
             50.. => return error(0, "a payload type other than a NAL unit, AP and FU"),
-            _ => self.0.whole(packet, packet.payload, is_sync([packet.payload]), units),
+            _ => {
+                self.0.is_slice(is_slice(packet.payload));
+                self.0.whole(packet, packet.payload, is_sync([packet.payload]), units);
+            }
         }
         Ok(())
     }

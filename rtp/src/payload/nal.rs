@@ -104,9 +104,23 @@ fn fragment<const F: usize>(
 pub(super) struct Assembly {
     /// Where its length lies in the open unit.
     fragmented: Option<usize>,
+    /// Something of a picture is in the open unit.
+    pictured: bool,
 }
 
 impl Assembly {
+    /// A NAL unit of the open unit is a slice, or is none.
+    pub(super) fn is_slice(&mut self, is: bool) {
+        self.pictured |= is;
+    }
+
+    /// A packet had the marker. Some cameras set it on parameter sets and SEI, too, which belong to the picture that follows.
+    pub(super) fn marked(&mut self, units: &mut Units) {
+        if self.pictured {
+            self.end(units);
+        }
+    }
+
     /// A whole NAL unit; `sync`: decoding can begin at it.
     pub(super) fn whole(&mut self, packet: &RtpPacket<'_>, nal: &[u8], sync: bool, units: &mut Units) {
         let Some(length) = u32::try_from(nal.len()).ok().filter(|&length| length > 0) else { return };
@@ -148,6 +162,7 @@ impl Assembly {
     /// The unit ends here, and with it a NAL unit whose last fragments are missing.
     pub(super) fn end(&mut self, units: &mut Units) {
         self.cut(units);
+        self.pictured = false;
         units.close();
     }
 }

@@ -36,6 +36,9 @@ pub struct Live {
     pub line_ns: i64,
     /// Nanoseconds by which the timeline is ahead of the time since then: the feed's clock is its own.
     pub(super) ahead: AtomicI64,
+    /// The same as reports tell it. It follows slowly: players move all that they show and hear to where a report puts it,
+    /// each track when its own report comes.
+    pub(super) told: AtomicI64,
 }
 
 /// The timeline of a channel that is kept: it goes on over descriptions and restarts, and all fronts share it.
@@ -105,7 +108,8 @@ impl Live {
         let now_ns = i64::try_from(created.as_nanos()).unwrap_or(i64::MAX);
         let line_ns = line.map_or(now_ns, |line| line.line_ns);
         let ahead = line.map_or(0, |line| now_ns.saturating_sub(line.line_ns).max(line.end.0).max(0));
-        Self { index: Arc::new(index), sources, began, began_at, line_ns, ahead: AtomicI64::new(ahead) }
+        let (ahead, told) = (AtomicI64::new(ahead), AtomicI64::new(ahead));
+        Self { index: Arc::new(index), sources, began, began_at, line_ns, ahead, told }
     }
 
     /// The place on the timeline that is now.
@@ -123,7 +127,7 @@ impl Live {
     pub fn ntp(&self, at: MediaTime) -> NtpTimestamp {
         let began = self.began_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let nanos = ClockRate::new(1_000_000_000).unwrap_or(ClockRate::VIDEO);
-        let passed = nanos.ticks(MediaTime(at.0.saturating_sub(self.ahead.load(Relaxed))));
+        let passed = nanos.ticks(MediaTime(at.0.saturating_sub(self.told.load(Relaxed))));
         NtpTimestamp::from_unix(began).plus(passed, nanos)
     }
 

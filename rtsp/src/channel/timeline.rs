@@ -18,7 +18,8 @@ const JUMP: Duration = Duration::from_secs(5);
 /// Over so long the unit that came with the least delay tells how the feed's clock stands to ours.
 const WINDOW: Duration = Duration::from_secs(8);
 
-/// The same of a feed that has just begun: what it is ahead by then is taken whole, before many have had a report.
+/// The same of a feed that has just begun: what it is ahead by then is taken whole, as the place that is now. Reports, of
+/// which some have been heard by then, come after it step by step.
 const FIRST_WINDOW: Duration = Duration::from_secs(1);
 
 /// Differences up to this are the network's and the feed's own unrest, nanoseconds; reports stay as they are.
@@ -111,8 +112,14 @@ impl Timeline {
         let known = self.live.ahead.load(Relaxed);
         let off = window.ahead.saturating_sub(known);
         let beyond = off - off.clamp(-UNREST, UNREST);
-        let step = if self.settled { (beyond / SHARE).clamp(-MAX_STEP, MAX_STEP) } else { off };
-        self.live.ahead.store(known.saturating_add(step), Relaxed);
+        let gentle = |beyond: i64| (beyond / SHARE).clamp(-MAX_STEP, MAX_STEP);
+        let ahead = known.saturating_add(if self.settled { gentle(beyond) } else { off });
+        self.live.ahead.store(ahead, Relaxed);
+        // What both follow is the same to the nanosecond, and what is left between them grows less.
+        let told = self.live.told.load(Relaxed);
+        let left = known.saturating_sub(told);
+        let follows = if self.settled { ahead.saturating_sub(known) } else { 0 };
+        self.live.told.store(told.saturating_add(follows).saturating_add(gentle(left)), Relaxed);
         self.settled = true;
         self.window = None;
     }

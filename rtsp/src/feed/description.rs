@@ -1,7 +1,7 @@
 //! What a feed says of itself: SDP read tolerantly (RFC 4566), as ffmpeg, GStreamer and cameras write it.
 //!
-//! Only what is needed is looked at, wherever it stands; what is not known is passed over. What begins no line of SDP, or
-//! a line of ours that can't be read, ends in an error with the line's number.
+//! Only what is needed is looked at, wherever it stands; what is not known is passed over, as what is no line of SDP at
+//! all is once a description has begun. A line of ours that can't be read ends in an error with the line's number.
 
 use crate::channel::TrackDescription;
 use rtp::format::{Format, OfferError};
@@ -158,6 +158,7 @@ impl Reader {
     fn line(&mut self, line: &str, number: usize) -> Result<(), &'static str> {
         let (kind, value) = match line.as_bytes() {
             [kind, b'=', ..] if kind.is_ascii_lowercase() => (*kind, line[2..].trim()),
+            _ if self.begun => return Ok(()),
             _ => return Err("expected a letter and ="),
         };
         if !std::mem::replace(&mut self.begun, true) && kind != b'v' {
@@ -167,8 +168,7 @@ impl Reader {
             b's' if value != "-" && !value.is_empty() => self.title = Some(value.to_owned()),
             b'm' => self.medium(value, number)?,
             b'c' => {
-                let address = connection(value)?;
-                self.place().address = address;
+                self.place().address = connection(value);
             }
             b'b' => {
                 if let Some(open) = &mut self.open {
@@ -310,13 +310,13 @@ fn of_type(value: &str) -> Option<(u8, String)> {
     Some((kind.parse().ok()?, text.trim().to_owned()))
 }
 
-/// `IN IP4 <address>[/<ttl>[/<count>]]`; a host name says nothing that could be listened on.
-fn connection(value: &str) -> Result<Option<IpAddr>, &'static str> {
+/// `IN IP4 <address>[/<ttl>[/<count>]]`; a host name says nothing that could be listened on, and what can't be read no more.
+fn connection(value: &str) -> Option<IpAddr> {
     let mut words = value.split_ascii_whitespace();
     let (Some("IN"), Some("IP4" | "IP6"), Some(address)) = (words.next(), words.next(), words.next()) else {
-        return Err("expected c=IN IP4 ADDRESS or c=IN IP6 ADDRESS");
+        return None;
     };
-    Ok(address.split('/').next().and_then(|address| address.parse().ok()))
+    address.split('/').next()?.parse().ok()
 }
 
 /// `AS:<kbit/s>` or `TIAS:<bit/s>` (RFC 3890).

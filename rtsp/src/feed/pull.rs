@@ -3,25 +3,24 @@
 //! A client of our own rather than a library's: it takes every payload format that publishers may bring, by the same way
 //! ([`super::rtp`]), sends receiver reports and puts tracks in step by sender reports.
 
+mod alive;
 mod credentials;
+mod setup;
 mod url;
 
 use super::description::Description;
 use super::intake::Intake;
 use super::relay::{RelayRefused, Relayed, Relays};
-use super::rtp::{FeedCounts, RtpTrack};
+use super::rtp::FeedCounts;
 use crate::channel::Channel;
-use crate::headers::{Lower, SessionField, Transport};
 use crate::message::{Method, StatusCode};
 use crate::net::client::{Client, FromServer};
-use crate::net::receive::{ReportWay, Senders, Task, TrackSockets, tend};
+use alive::{Alive, KeptSession, Sign};
 use credentials::Credentials;
 use rtsp_types::Response;
-use rtsp_types::headers::{
-    CONTENT_BASE, CONTENT_LOCATION, HeaderName, LOCATION, SESSION, TRANSPORT, VIA, WWW_AUTHENTICATE,
-};
+use rtsp_types::headers::{CONTENT_BASE, CONTENT_LOCATION, HeaderName, LOCATION, PUBLIC, VIA, WWW_AUTHENTICATE};
+use setup::Inlet;
 use std::{
-    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,12 +28,6 @@ use url::{FeedUrl, resolve};
 
 /// A source that sends nothing for so long has failed.
 const SILENCE: Duration = Duration::from_secs(10);
-
-/// A server that may be a front is asked at least so often whether the feed comes from us by now.
-const ASK_EVERY: Duration = Duration::from_secs(10);
-
-/// A session without a stated timeout has this one (RFC 2326 12.37).
-const USUAL_TIMEOUT_S: u32 = 60;
 
 /// Redirects and challenges one after the other; more is a circle.
 const MAX_TURNS: usize = 5;
@@ -48,7 +41,7 @@ pub struct PullOptions {
     pub user: Option<String>,
     /// The password.
     pub password: Option<String>,
-    /// Over UDP; where the server refuses that, within the connection.
+    /// Over UDP, and only where the server refuses that within the connection; else the other way round.
     pub udp: bool,
 }
 
@@ -131,36 +124,32 @@ async fn fetch(
         let mut asker = Asker::open(url, options).await?;
         let (description, base) = asker.describe().await?;
         let relayed = relays.begin(channel.name(), &asker.via).map_err(|refused| asker.circle(refused))?;
-        let aggregate = resolve(&base, description.control.as_deref());
+        asker.aggregate = resolve(&base, description.control.as_deref());
         let (intake, inlets) = asker.set_up_all(&description, &base, options.udp, channel).await?;
         let tasks = asker.attend(&intake, &inlets);
-        asker.play(&aggregate).await?;
+        asker.play().await?;
         tracing::info!(channel = channel.name(), url = asker.url.uri, tracks = inlets.len(), "fetched");
-        Ok((asker, aggregate, intake, inlets, (tasks, relayed)))
+        Ok((asker, intake, inlets, (tasks, relayed)))
     };
     match begun.await {
-        Ok((mut asker, aggregate, intake, inlets, (_tasks, relayed))) => {
-            let error = asker.follow(&aggregate, (&intake, &inlets), &relayed, told).await;
+        Ok((mut asker, intake, inlets, (_tasks, relayed))) => {
+            let error = asker.follow((&intake, &inlets), &relayed, told).await;
             (error, intake.last_packet().is_some())
         }
         Err(error) => (error, false),
     }
 }
 
-/// How one track comes in.
-enum Inlet {
-    /// On this channel of the connection, RTCP on the next.
-    Channels(u8),
-    /// To ports of ours, from an address; its RTCP port.
-    Udp(TrackSockets, IpAddr, SocketAddr),
-}
-
-/// What is asked of one server.
+/// What is asked of one server. Dropped, it ends its session: a camera has few of them, and would keep one that nobody
+/// looks at for a minute.
 struct Asker {
     url: FeedUrl,
     client: Client,
     credentials: Credentials,
-    session: Option<SessionField>,
+    session: Option<KeptSession>,
+    alive: Alive,
+    /// The URL of all tracks together.
+    aggregate: String,
     /// Through which fronts the feed comes, as the server said last.
     via: String,
 }
@@ -172,14 +161,21 @@ impl Asker {
         let credentials = Credentials::new(url.user.clone().or(given));
         let client = Client::connect(&url.authority, url.secure).await;
         let client = client.map_err(|error| PullError::Io(url.uri.clone(), error))?;
-        Ok(Self { url, client, credentials, session: None, via: String::new() })
+        let (aggregate, via) = (url.uri.clone(), String::new());
+        let mut asker = Self { url, client, credentials, session: None, alive: Alive::default(), aggregate, via };
+        let answer = asker.ask(Method::Options, &asker.url.uri.clone(), String::new()).await?;
+        if answer.status() == StatusCode::Unauthorized {
+            // DESCRIBE with the same password would be one more failed attempt.
+            return Err(asker.refused("OPTIONS", &answer));
+        }
+        asker.alive = Alive::new(said(&answer, &PUBLIC));
+        Ok(asker)
     }
 
     /// Asks, proving who we are where that is wanted.
     async fn ask(&mut self, method: Method, uri: &str, field: String) -> Result<Response<Vec<u8>>, PullError> {
         for _ in 0..MAX_TURNS {
-            let mut fields: Vec<String> = self.credentials.field(&method, uri).into_iter().collect();
-            fields.extend(self.session.as_ref().map(|session| format!("Session: {}", session.id)));
+            let mut fields = self.fields(&method, uri);
             fields.extend((!field.is_empty()).then(|| field.clone()));
             let answer = self.client.ask(&method, uri, &fields).await.map_err(|error| self.broken(error))?;
             let challenge = said(&answer, &WWW_AUTHENTICATE).unwrap_or_default();
@@ -188,6 +184,12 @@ impl Asker {
             }
         }
         Err(PullError::Turns(self.url.uri.clone()))
+    }
+
+    /// Who asks, and of which session.
+    fn fields(&self, method: &Method, uri: &str) -> Vec<String> {
+        let session = self.session.as_ref().map(|session| format!("Session: {}", session.id));
+        self.credentials.field(method, uri).into_iter().chain(session).collect()
     }
 
     /// What there is, and the base of its controls.
@@ -215,124 +217,39 @@ impl Asker {
         Err(PullError::Turns(self.url.uri.clone()))
     }
 
-    async fn set_up(&mut self, uri: &str, track: usize, udp: bool) -> Result<Inlet, PullError> {
-        if udp {
-            let (sockets, (rtp, rtcp)) =
-                TrackSockets::bind(self.client.local.ip()).map_err(|error| self.broken(error))?;
-            let field = format!("Transport: RTP/AVP;unicast;client_port={rtp}-{rtcp}");
-            let answer = self.ask(Method::Setup, uri, field).await?;
-            if answer.status() != StatusCode::UnsupportedTransport {
-                let transport = self.agreed(&answer)?;
-                let from = transport.source.as_deref().and_then(|source| source.parse().ok());
-                let from: IpAddr = from.unwrap_or(self.client.peer.ip());
-                let ports = transport.server_port.map_or((0, 0), |ports| (ports.rtp, ports.rtcp));
-                let rtcp = SocketAddr::new(from, ports.1);
-                if ports.0 > 0 {
-                    sockets.punch(SocketAddr::new(from, ports.0), rtcp);
-                }
-                return Ok(Inlet::Udp(sockets, from, rtcp));
-            }
-        }
-        let first = u8::try_from(track * 2).unwrap_or(0);
-        let field = format!("Transport: RTP/AVP/TCP;unicast;interleaved={first}-{}", first + 1);
-        let answer = self.ask(Method::Setup, uri, field).await?;
-        let transport = self.agreed(&answer)?;
-        Ok(Inlet::Channels(transport.interleaved.map_or(first, |channels| channels.rtp)))
-    }
-
-    /// What a SETUP has come to.
-    fn agreed(&mut self, answer: &Response<Vec<u8>>) -> Result<Transport, PullError> {
-        self.good("SETUP", answer)?;
-        if let Some(session) = said(answer, &SESSION).and_then(|field| SessionField::parse(field).ok()) {
-            self.session = Some(session);
-        }
-        let transport = said(answer, &TRANSPORT).map(Transport::parse_list).unwrap_or_default();
-        Ok(transport.into_iter().flatten().next().unwrap_or(Transport::unicast(Lower::Tcp)))
-    }
-
-    async fn play(&mut self, uri: &str) -> Result<(), PullError> {
-        let answer = self.ask(Method::Play, uri, "Range: npt=0.000-".into()).await?;
+    async fn play(&mut self) -> Result<(), PullError> {
+        let answer = self.ask(Method::Play, &self.aggregate.clone(), "Range: npt=0.000-".into()).await?;
         self.good("PLAY", &answer)
-    }
-
-    /// Sets up all that can be taken.
-    async fn set_up_all(
-        &mut self,
-        description: &Description,
-        base: &str,
-        udp: bool,
-        channel: &Arc<Channel>,
-    ) -> Result<(Arc<Intake>, Vec<Inlet>), PullError> {
-        let (mut known, mut inlets) = (Vec::new(), Vec::new());
-        for media in &description.media {
-            let Some(track) = media.track() else { continue };
-            let inlet = self.set_up(&resolve(base, media.control.as_deref()), inlets.len(), udp).await?;
-            known.push(RtpTrack {
-                description: track,
-                payload_type: media.payload_type,
-                latm: media.latm,
-                ordered: matches!(inlet, Inlet::Channels(_)),
-            });
-            inlets.push(inlet);
-        }
-        if known.is_empty() {
-            let refused = description.media.iter().find_map(|media| media.format.as_ref().err());
-            let refused = refused.map(ToString::to_string).unwrap_or_default();
-            return Err(PullError::Nothing(self.url.uri.clone(), refused));
-        }
-        Ok((Intake::waiting(channel.clone(), known, Instant::now()), inlets))
-    }
-
-    /// Listens for what comes by UDP, and answers with reports.
-    fn attend(&self, intake: &Arc<Intake>, inlets: &[Inlet]) -> Vec<Task> {
-        let (mut tasks, mut ways) = (Vec::new(), Vec::new());
-        for (track, inlet) in inlets.iter().enumerate() {
-            ways.push(match inlet {
-                Inlet::Channels(rtp) => ReportWay::Interleaved(self.client.outbox.clone(), rtp.saturating_add(1)),
-                Inlet::Udp(sockets, from, rtcp) => {
-                    tasks.extend(sockets.receive(Senders::Only(*from), intake, track));
-                    ReportWay::Udp(sockets.clone(), *rtcp)
-                }
-            });
-        }
-        tasks.push(tend(intake, ways));
-        tasks
     }
 
     /// Takes in what comes, until nothing does.
     async fn follow(
         &mut self,
-        uri: &str,
         (intake, inlets): (&Arc<Intake>, &[Inlet]),
         relayed: &Relayed,
         told: &(dyn Fn(FeedCounts) + Send + Sync),
     ) -> PullError {
-        let timeout = self.session.as_ref().and_then(|session| session.timeout).unwrap_or(USUAL_TIMEOUT_S);
-        let alive = Duration::from_secs(u64::from(timeout.max(2)) / 2).min(ASK_EVERY);
-        let mut sign = tokio::time::interval_at(tokio::time::Instant::now() + alive, alive);
+        let every = alive::every(self.session.as_ref());
+        let mut sign = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
         let mut look = tokio::time::interval(Duration::from_secs(1));
         let began = Instant::now();
         loop {
             tokio::select! {
                 come = self.client.next() => match come {
                     Ok(FromServer::Frame(channel, payload)) => take(intake, inlets, channel, payload),
-                    // Of a sign of life: some servers know no GET_PARAMETER, and go on all the same.
-                    Ok(FromServer::Answer(answer)) if answer.status() == StatusCode::SessionNotFound => {
-                        return self.refused("GET_PARAMETER", &answer);
-                    }
                     Ok(FromServer::Answer(answer)) => {
                         if let Err(refused) = relayed.comes(said(&answer, &VIA).unwrap_or_default()) {
                             return self.circle(refused);
+                        }
+                        if let Err(error) = self.sign_answered(&answer) {
+                            return error;
                         }
                     }
                     Err(error) => return self.broken(error),
                 },
                 _ = sign.tick() => {
-                    let method = Method::GetParameter;
-                    let mut fields: Vec<String> = self.credentials.field(&method, uri).into_iter().collect();
-                    fields.extend(self.session.as_ref().map(|session| format!("Session: {}", session.id)));
-                    if let Err(error) = self.client.send(&method, uri, &fields) {
-                        return self.broken(error);
+                    if let Err(error) = self.sign() {
+                        return error;
                     }
                 }
                 _ = look.tick() => {
@@ -352,6 +269,26 @@ impl Asker {
         }
     }
 
+    /// Says that somebody is there.
+    fn sign(&mut self) -> Result<(), PullError> {
+        let method = self.alive.method();
+        let fields = self.fields(&method, &self.aggregate);
+        self.client.send(&method, &self.aggregate, &fields).map(drop).map_err(|error| self.broken(error))
+    }
+
+    /// What a server makes of that.
+    fn sign_answered(&mut self, answer: &Response<Vec<u8>>) -> Result<(), PullError> {
+        match self.alive.answered(answer.status()) {
+            Sign::Heard => Ok(()),
+            Sign::Unknown => self.sign(),
+            // A challenge lasts as long as its server likes.
+            Sign::Unproved if self.credentials.challenged(said(answer, &WWW_AUTHENTICATE).unwrap_or_default()) => {
+                self.sign()
+            }
+            Sign::Unproved | Sign::Over => Err(self.refused("a sign of life", answer)),
+        }
+    }
+
     fn broken(&self, error: std::io::Error) -> PullError {
         PullError::Io(self.url.uri.clone(), error)
     }
@@ -367,6 +304,15 @@ impl Asker {
     fn good(&self, method: &'static str, answer: &Response<Vec<u8>>) -> Result<(), PullError> {
         let good = (200..300).contains(&u16::from(answer.status()));
         if good { Ok(()) } else { Err(self.refused(method, answer)) }
+    }
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        if self.session.is_some() {
+            let fields = self.fields(&Method::Teardown, &self.aggregate);
+            let _ = self.client.send(&Method::Teardown, &self.aggregate, &fields);
+        }
     }
 }
 

@@ -19,6 +19,12 @@ const MAX_ANSWER: usize = 256 << 10;
 /// Frames that come before the answer that is waited for.
 const MAX_EARLY: usize = 1024;
 
+/// Bytes in a row that are neither: some servers' lengths are wrong by a few, and nothing else may go on for long.
+const MAX_STRAY: usize = 64 << 10;
+
+/// Channels of `$` frames that a server may use: twice the tracks of a description.
+const MAX_CHANNEL: u8 = 64;
+
 /// Bytes that one read takes.
 const READ: usize = 64 << 10;
 
@@ -42,6 +48,9 @@ pub struct Client {
     /// Ours.
     pub local: SocketAddr,
     read: Vec<u8>,
+    /// It has answered, so it speaks RTSP.
+    known: bool,
+    stray: usize,
     early: VecDeque<(u8, Bytes)>,
     cseq: u32,
     _drive: Task,
@@ -67,6 +76,8 @@ impl Client {
             peer,
             local,
             read: Vec::new(),
+            known: false,
+            stray: 0,
             early: VecDeque::new(),
             cseq: 0,
             _drive: drive,
@@ -149,24 +160,44 @@ impl Client {
     /// The first whole thing of what was read.
     fn cut(&mut self) -> io::Result<Option<FromServer>> {
         loop {
-            if let Some(&[b'$', channel, high, low]) = self.read.first_chunk() {
-                let end = 4 + usize::from(u16::from_be_bytes([high, low]));
-                let Some(payload) = self.read.get(4..end).map(Bytes::copy_from_slice) else { return Ok(None) };
-                self.read.drain(..end);
-                return Ok(Some(FromServer::Frame(channel, payload)));
+            match self.read.first_chunk() {
+                Some(&[b'$', channel, high, low]) if channel < MAX_CHANNEL => {
+                    let end = 4 + usize::from(u16::from_be_bytes([high, low]));
+                    let Some(payload) = self.read.get(4..end).map(Bytes::copy_from_slice) else { return Ok(None) };
+                    self.read.drain(..end);
+                    self.stray = 0;
+                    return Ok(Some(FromServer::Frame(channel, payload)));
+                }
+                None if self.read.first().is_none_or(|byte| *byte == b'$') => return Ok(None),
+                _ => {}
             }
             match Message::<Vec<u8>>::parse(&self.read) {
                 Ok((message, length)) => {
                     self.read.drain(..length);
+                    (self.known, self.stray) = (true, 0);
                     if let Message::Response(answer) = message {
                         return Ok(Some(FromServer::Answer(answer)));
                     }
                     // A server that asks something is not answered: none needs it.
                 }
                 Err(ParseError::Incomplete(_)) if self.read.len() <= MAX_ANSWER => return Ok(None),
+                Err(_) if self.known && self.stray < MAX_STRAY => self.skip(),
                 Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is no RTSP")),
             }
         }
+    }
+
+    /// Passes over what is nothing, to where something may begin.
+    fn skip(&mut self) {
+        const ANSWER: &[u8] = b"RTSP/";
+        let may_begin = |at: &usize| {
+            let rest = self.read.get(*at..).unwrap_or_default();
+            let begun = rest.len().min(ANSWER.len());
+            rest.starts_with(b"$") || rest.starts_with(ANSWER.get(..begun).unwrap_or_default())
+        };
+        let next = (1..self.read.len()).find(may_begin).unwrap_or(self.read.len());
+        self.read.drain(..next);
+        self.stray += next;
     }
 }
 

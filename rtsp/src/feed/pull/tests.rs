@@ -1,5 +1,7 @@
 //! Fetching from servers that answer in one way or another.
 
+mod cameras;
+
 use super::*;
 use crate::channel::ChannelOptions;
 use std::net::UdpSocket;
@@ -102,8 +104,8 @@ async fn what_a_server_sends_reaches_the_channel() {
         assert!(channel.live().is_some() && bursts == 9, "udp {udp}: {bursts}");
         let asked = asked.lock().unwrap();
         let methods: Vec<&str> = asked.iter().map(|request| request.split(' ').next().unwrap()).collect();
-        assert_eq!(methods, ["DESCRIBE", "SETUP", "PLAY"]);
-        assert!(asked[1].contains("/live/sound RTSP/1.0") && asked[2].contains("Session: 1\r\n"));
+        assert_eq!(methods, ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]);
+        assert!(asked[2].contains("/live/sound RTSP/1.0") && asked[3].contains("Session: 1\r\n"));
         assert!(asked.iter().all(|request| !request.contains("secret")));
     }
 }
@@ -118,10 +120,10 @@ async fn who_we_are_is_proved_where_it_is_asked() {
     let (url, asked) = server(asks).await;
     let (_, channel, _) = fetched(vec![url], false).await;
     assert!(channel.live().is_some());
-    assert_eq!(asked.lock().unwrap().len(), 4, "only the first is asked twice");
+    assert_eq!(asked.lock().unwrap().len(), 5, "only the first is asked twice");
     let (url, asked) = server(move |_| challenge.to_owned()).await;
     let (error, ..) = fetched(vec![url], false).await;
-    assert!(error.ends_with("DESCRIBE is answered 401"), "{error}");
+    assert!(error.ends_with("OPTIONS is answered 401"), "{error}");
     assert_eq!(asked.lock().unwrap().len(), 2, "a wrong password is not tried again and again");
 }
 

@@ -2,14 +2,21 @@
 
 use std::{fs::File, os::fd::AsRawFd, process::Command, thread};
 
-/// They are gone when this is dropped.
+/// The address of the first namespace, the next ones' follow it.
+pub const FRONT: &str = "10.77.0.1";
+
+/// Namespaces of this process alone; they are gone when this is dropped. It takes root.
+#[derive(Debug)]
 pub struct Net {
     names: Vec<String>,
     bridge: String,
 }
 
 impl Net {
-    /// The front's, number 0 with address 10.77.0.1 and fd77::1, and so many more.
+    /// The front's, number 0 with address [`FRONT`] and fd77::1, and so many more.
+    ///
+    /// # Errors
+    /// What `ip` says.
     pub fn new(viewers: usize) -> Result<Self, String> {
         let id = std::process::id();
         let names: Vec<String> = (0..=viewers).map(|number| format!("mobidic{id}n{number}")).collect();
