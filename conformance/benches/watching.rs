@@ -12,8 +12,12 @@
 
 use anyhow::{Context, Result, ensure};
 use conformance::watching::{Plan, Player, Way};
+use std::time::Duration;
 
 const WAYS: [Way; 3] = [Way::Tcp, Way::Udp, Way::Multicast];
+
+/// Sound and pictures may be as far apart.
+const FRAME: Duration = Duration::from_millis(40);
 
 fn main() -> Result<()> {
     let (mut minutes, mut feeds, mut ways) = (10.0, Vec::new(), WAYS.to_vec());
@@ -36,7 +40,7 @@ fn main() -> Result<()> {
         }
     }
     let viewers = ways.iter().flat_map(|way| [Player::Ffmpeg, Player::Gstreamer].map(|player| (player, *way)));
-    let plan = Plan { seconds: (minutes * 60.0) as u32, feeds, viewers: viewers.collect() };
+    let plan = Plan { seconds: (minutes * 60.0) as u32, feeds, viewers: viewers.collect(), apart: Some(FRAME) };
     let rows = plan.run()?;
     rows.iter().for_each(|row| println!("{row}"));
     let wrong = rows.iter().filter(|row| row.watched.is_err()).count();

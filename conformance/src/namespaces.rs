@@ -1,6 +1,12 @@
 //! Network namespaces, each with `eth0`, on one bridge that forwards groups only to where they were joined.
 
-use std::{fs::File, os::fd::AsRawFd, process::Command, thread};
+use std::{
+    fs::File,
+    os::fd::AsRawFd,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
 
 /// The address of the first namespace, the next ones' follow it.
 pub const FRONT: &str = "10.77.0.1";
@@ -18,7 +24,8 @@ impl Net {
     /// # Errors
     /// What `ip` says.
     pub fn new(viewers: usize) -> Result<Self, String> {
-        let id = std::process::id();
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let id = format!("{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let names: Vec<String> = (0..=viewers).map(|number| format!("mobidic{id}n{number}")).collect();
         let net = Self { names, bridge: format!("mobidic{id}br") };
         ip(&format!("netns add {}", net.bridge))?;

@@ -57,6 +57,8 @@ pub struct Plan {
     pub feeds: Vec<String>,
     /// Each watches every feed.
     pub viewers: Vec<(Player, Way)>,
+    /// How far sound and pictures may be apart; `None`: on a machine that is busy with much else nobody can say.
+    pub apart: Option<Duration>,
 }
 
 /// What one viewer saw.
@@ -181,6 +183,7 @@ impl Plan {
             let rows = viewers.into_iter().map(|(viewer, thread)| {
                 let seen = thread.join().map_err(|_| anyhow!("a viewer's thread has panicked"))?;
                 let watched = seen.and_then(|seen| seen.compare(&prepared.film, feed.group()));
+                let watched = watched.and_then(|watched| watched.is_in_step(self.apart));
                 Ok(Row { feed: feed.name, viewer, watched })
             });
             rows.collect()

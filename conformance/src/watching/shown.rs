@@ -1,12 +1,9 @@
 //! What was shown and heard, and what of the film that is.
 
 use anyhow::{Result, bail, ensure};
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, time::Duration};
 
-/// In nanoseconds: how far a picture and the sound that belongs to it may be apart, one frame at 25 a second.
-const APART: i64 = 40_000_000;
-
-/// The first seconds are not held to that: before the first sender reports a player guesses.
+/// In nanoseconds: the first seconds don't say how far sound and pictures are apart. Before the first sender reports a player guesses.
 const SETTLING: i64 = 6_000_000_000;
 
 /// Pictures that may be missing at the very end: those that a player's decoder held back when its source broke off.
@@ -66,12 +63,20 @@ impl fmt::Display for Watched {
     }
 }
 
+impl Watched {
+    /// What is seen and heard together is no farther apart than that.
+    pub(super) fn is_in_step(self, most: Option<Duration>) -> Result<Self> {
+        let is = most.is_none_or(|most| Duration::from_nanos(self.apart.unsigned_abs()) <= most);
+        ensure!(is, "sound and pictures are {:.1} ms apart", self.apart as f64 / 1e6);
+        Ok(self)
+    }
+}
+
 impl Shown {
     /// Holds it against the film, whose pictures come in groups of `group`.
     ///
     /// # Errors
-    /// Where it differs: every picture and every frame from the first on must be the film's next, to its end, and what is
-    /// heard with what is seen.
+    /// Where it differs: every picture and every frame from the first on must be the film's next, to its end.
     pub fn compare(mut self, film: &Self, group: usize) -> Result<Watched> {
         let places = |rows: &[(i64, String)]| -> HashMap<String, usize> {
             rows.iter().enumerate().map(|(place, (_, hash))| (hash.clone(), place)).collect()
@@ -90,7 +95,6 @@ impl Shown {
         // What is heard ends with what is seen, as far as one can hear.
         ensure!(heard.first + heard.count + 2 * TAIL >= heard.all, "only sound {heard}: {}", self.said);
         let apart = self.apart(film, seen, heard)?;
-        ensure!(apart <= APART, "sound and pictures are {:.1} ms apart", apart as f64 / 1e6);
         Ok(Watched { pictures: seen, sound: heard, apart })
     }
 
@@ -174,6 +178,7 @@ mod tests {
             ("abcdefghijkl", "ABC", 0, "only sound 0..3 of 12: "),
         ] {
             let result = shown(pictures, sound, late).compare(&film, 4);
+            let result = result.and_then(|watched| watched.is_in_step(Some(Duration::from_millis(40))));
             let said = result.map_or_else(|error| error.root_cause().to_string(), |watched| watched.to_string());
             assert_eq!(said, expected, "{pictures} {sound}");
         }

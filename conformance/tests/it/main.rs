@@ -24,4 +24,5 @@ mod shift;
 mod simulator;
 mod suite;
 mod trick;
+mod watching;
 mod worst;

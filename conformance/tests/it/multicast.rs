@@ -121,15 +121,16 @@ fn ffmpeg(arguments: &[&str], source: &str) -> u32 {
     count
 }
 
-fn gstreamer(url: &str) -> bool {
+/// Whether pictures come out of that pipeline of GStreamer's.
+fn gstreamer(pipeline: &str) -> bool {
     let output = Command::new("timeout")
-        .args(["25", "gst-launch-1.0", "-v", "rtspsrc", "protocols=udp-mcast"])
-        .arg(format!("location={url}"))
-        .args(["!", "application/x-rtp,media=video", "!", "decodebin", "!", "fakesink", "num-buffers=25"])
+        .args(["25", "gst-launch-1.0", "-v"])
+        .args(pipeline.split_whitespace())
+        .args(["!", "fakesink", "num-buffers=25"])
         .output()
         .unwrap();
     if !output.status.success() {
-        println!("{url}: {}", String::from_utf8_lossy(&output.stderr));
+        println!("{pipeline}: {}", String::from_utf8_lossy(&output.stderr));
     }
     output.status.success()
 }
@@ -272,7 +273,15 @@ fn groups_are_played_announced_and_never_taken_twice() {
         threads.spawn(|| {
             within(viewers, || assert!(ffmpeg(&["-rtsp_transport", "udp_multicast"], &url("asked")) >= 25, "RTSP"));
         });
-        threads.spawn(|| within(viewers, || assert!(gstreamer(&url("asked")), "GStreamer")));
+        threads.spawn(|| {
+            let source = format!("rtspsrc protocols=udp-mcast location={}", url("asked"));
+            let pipeline = format!("{source} ! application/x-rtp,media=video ! decodebin");
+            within(viewers, || assert!(gstreamer(&pipeline), "GStreamer by RTSP"));
+        });
+        threads.spawn(|| {
+            let pipeline = format!("filesrc location={} ! sdpdemux ! rtpmpvdepay", file.display());
+            within(viewers, || assert!(gstreamer(&pipeline), "GStreamer by .sdp"));
+        });
         threads.spawn(|| {
             let six = within(viewers, || description(8554, "/six.sdp"));
             let file = folder.join("six.sdp");
@@ -289,6 +298,9 @@ fn groups_are_played_announced_and_never_taken_twice() {
         threads.spawn(|| {
             within(viewers, || {
                 description(8554, "/box.sdp");
+                let caps = "application/x-rtp,media=video,clock-rate=90000,encoding-name=MP2T";
+                let source = format!("udpsrc address=239.255.77.7 port=6000 caps={caps}");
+                assert!(gstreamer(&format!("{source} ! rtpmp2tdepay ! tsdemux ! mpegvideoparse")), "GStreamer, MP2T");
                 match vlc("rtp://@239.255.77.7:6000") {
                     Some(seen) => assert!(seen, "VLC"),
                     None => println!("skipped: no VLC that can be run as another user"),

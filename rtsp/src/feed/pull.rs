@@ -311,7 +311,7 @@ impl Drop for Asker {
     fn drop(&mut self) {
         if self.session.is_some() {
             let fields = self.fields(&Method::Teardown, &self.aggregate);
-            let _ = self.client.send(&Method::Teardown, &self.aggregate, &fields);
+            self.client.send_last(&Method::Teardown, &self.aggregate, &fields);
         }
     }
 }

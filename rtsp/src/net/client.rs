@@ -25,6 +25,10 @@ const MAX_STRAY: usize = 64 << 10;
 /// Channels of `$` frames that a server may use: twice the tracks of a description.
 const MAX_CHANNEL: u8 = 64;
 
+/// How long it is listened to a server after the last request. What it still sends must be taken: a connection that is
+/// closed before is reset, and takes the request with it.
+const LAST: Duration = Duration::from_secs(1);
+
 /// Bytes that one read takes.
 const READ: usize = 64 << 10;
 
@@ -55,7 +59,7 @@ pub struct Client {
     cseq: u32,
     _drive: Task,
     /// Carries the bytes on within TLS.
-    _carry: Option<Task>,
+    carry: Option<Arc<Task>>,
 }
 
 impl Client {
@@ -81,7 +85,7 @@ impl Client {
             early: VecDeque::new(),
             cseq: 0,
             _drive: drive,
-            _carry: carry,
+            carry: carry.map(Arc::new),
         })
     }
 
@@ -136,6 +140,26 @@ impl Client {
             Some((channel, payload)) => Ok(FromServer::Frame(channel, payload)),
             None => self.come().await,
         }
+    }
+
+    /// Asks without waiting for the answer, and for nothing else after it: the connection outlives this for a second.
+    pub fn send_last(&mut self, method: &Method, uri: &str, fields: &[String]) {
+        let (Ok(_), Ok(runtime)) = (self.send(method, uri, fields), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let (wire, carry) = (self.wire.clone(), self.carry.clone());
+        let listen = async move {
+            let mut passed = vec![0; READ];
+            while wire.readable().await.is_ok() {
+                match wire.try_read(&mut passed) {
+                    Ok(0) => break,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => break,
+                    _ => {}
+                }
+            }
+            drop(carry);
+        };
+        runtime.spawn(tokio::time::timeout(LAST, listen));
     }
 
     async fn come(&mut self) -> io::Result<FromServer> {

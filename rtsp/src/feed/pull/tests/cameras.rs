@@ -213,7 +213,10 @@ async fn serve(camera: &Camera, mut stream: tokio::net::TcpStream, log: &Mutex<V
                 let text = answer.replacen("\r\n", &format!("\r\n{cseq}\r\n"), 1);
                 playing |= method == "PLAY";
                 log.lock().unwrap().push(request);
-                stream.write_all(text.as_bytes()).await.unwrap();
+                // Who gives its session back waits for no answer.
+                if stream.write_all(text.as_bytes()).await.is_err() {
+                    return;
+                }
             }
             _ = every.tick(), if playing => {
                 for packet in (camera.sends)(number) {
