@@ -214,6 +214,8 @@ pub(super) mod testing {
             payloads.push(packet.payload.to_vec());
             depacketizer.handle(&packet).unwrap();
         }
+        // One without a picture waits for it.
+        depacketizer.finish();
         (payloads, depacketizer.poll().unwrap())
     }
 

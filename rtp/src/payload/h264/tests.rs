@@ -3,7 +3,11 @@
 use super::super::nal::testing::{
     Nals, check_lost, check_refused, check_sizes, check_stored, nal, packets, prefixed, received,
 };
+use crate::clock::RtpTimestamp;
+use crate::depacketizer::Depacketizer;
 use crate::format::Format;
+use crate::packet::{RtpPacket, write_header};
+use crate::seq::Sequence;
 
 const SPS: &[u8] = &[0x67, 0x42, 0xC0, 0x1E];
 const PPS: &[u8] = &[0x68, 0xCE];
@@ -90,4 +94,17 @@ fn what_is_no_unit_is_refused_where_it_breaks() {
 fn a_lost_fragment_costs_its_unit_only() {
     // The second NAL unit's four fragments are cut to the first one's size.
     check_lost(&format(), &nal([0x41], 250), &nal([0x41], 850), 4);
+}
+
+#[test]
+fn a_marker_before_the_picture_ends_no_unit() {
+    let mut depacketizer = Depacketizer::new(&format());
+    for (number, nal) in [SPS, PPS, &[6, 5], &[0x65, 1], SPS].iter().enumerate() {
+        let mut bytes = Vec::new();
+        write_header(&mut bytes, 96, true, Sequence(number as u16), RtpTimestamp(9), 1);
+        bytes.extend_from_slice(nal);
+        depacketizer.handle(&RtpPacket::parse(&bytes).unwrap()).unwrap();
+    }
+    assert_eq!(depacketizer.poll().map(|unit| unit.data), Some(prefixed(&[SPS, PPS, &[6, 5], &[0x65, 1]])));
+    assert_eq!(depacketizer.poll(), None);
 }
