@@ -46,7 +46,7 @@ pub enum FeedBy {
 const H264: &str = "-c:v libx264 -preset veryfast -bf 2 -g 25 -sc_threshold 0 -b:v 250k";
 const X265: &str = "-c:v libx265 -preset ultrafast -b:v 200k -tag:v hvc1 \
     -x265-params log-level=error:keyint=25:min-keyint=25:scenecut=0:open-gop=0:bframes=2";
-const TO_H264: &str = "rtph264depay ! h264parse ! avdec_h264";
+const TO_H264: &str = "rtph264depay ! h264parse ! avdec_h264 max-threads=1";
 const TO_AAC: &str = "rtpmp4gdepay ! aacparse ! audio/mpeg,stream-format=raw";
 const TO_MPA: &str = "rtpmpadepay ! mpegaudioparse";
 
@@ -59,7 +59,7 @@ pub const FEEDS: &[WatchedFeed] = &[
         "mpeg4.mp4",
         ("-c:v mpeg4 -bf 2 -g 25 -flags +cgop -sc_threshold 1000000000 -b:v 300k", "-c:a libmp3lame"),
         25,
-        ["rtpmp4vdepay ! mpeg4videoparse ! avdec_mpeg4", TO_MPA],
+        ["rtpmp4vdepay ! mpeg4videoparse ! avdec_mpeg4 max-threads=1", TO_MPA],
     ),
     feed(
         "mpeg2-mp2",
@@ -67,7 +67,7 @@ pub const FEEDS: &[WatchedFeed] = &[
         "mpeg2.ts",
         ("-c:v mpeg2video -bf 2 -g 25 -flags +cgop -sc_threshold 1000000000 -b:v 400k", "-c:a mp2 -f mpegts"),
         25,
-        ["rtpmpvdepay ! mpegvideoparse ! avdec_mpeg2video", TO_MPA],
+        ["rtpmpvdepay ! mpegvideoparse ! avdec_mpeg2video max-threads=1", TO_MPA],
     ),
     feed(
         "h265-aac",
@@ -75,7 +75,7 @@ pub const FEEDS: &[WatchedFeed] = &[
         "h265.mp4",
         (X265, "-c:a aac"),
         25,
-        ["rtph265depay ! h265parse ! avdec_h265", TO_AAC],
+        ["rtph265depay ! h265parse ! avdec_h265 max-threads=1", TO_AAC],
     ),
     feed(
         "mjpeg-aac",

@@ -105,7 +105,7 @@ fn gstreamer(way: Way, feed: &WatchedFeed, url: &str, base: &Path, limit: Instan
     let [pictures, sound] = feed.elements;
     let pipeline = format!(
         "rtspsrc name=s location={url} protocols={protocols} udp-buffer-size={BUFFER} \
-         s. ! {pictures} max-threads=1 ! {queue} ! videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 sync=false \
+         s. ! {pictures} ! {queue} ! videoconvert ! video/x-raw,format=I420 ! checksumsink hash=md5 sync=false \
          s. ! {sound} ! {queue} ! checksumsink hash=md5 sync=false"
     );
     let [printed, errors] = ["printed", "errors"].map(|kind| base.with_extension(kind));
