@@ -189,33 +189,25 @@ async fn serve(camera: &Camera, mut stream: tokio::net::TcpStream, log: &Mutex<V
     loop {
         tokio::select! {
             come = stream.read_buf(&mut read) => {
-                // Reports of ours lie between requests.
-                while let Some(&[b'$', _, high, low]) = read.first_chunk() {
-                    let end = 4 + usize::from(u16::from_be_bytes([high, low]));
-                    if read.len() < end {
-                        break;
-                    }
-                    read.drain(..end);
-                }
                 if come.unwrap_or(0) == 0 {
                     return;
                 }
-                let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-                let request = String::from_utf8(read.drain(..end + 4).collect()).unwrap();
-                if let Some((_, ports)) = request.split_once("client_port=") {
-                    to = ports.split('-').next().and_then(|port| port.parse::<u16>().ok());
-                }
-                let method = request.split(' ').next().unwrap();
-                let before = log.lock().unwrap().iter().filter(|one| one.starts_with(method)).count();
-                let answer = (camera.answers)(&request, before).unwrap_or_else(|| described(&request, camera.sdp));
-                to = to.filter(|_| !(answer.contains("interleaved") && method == "SETUP"));
-                let cseq = request.lines().find(|line| line.starts_with("CSeq:")).unwrap();
-                let text = answer.replacen("\r\n", &format!("\r\n{cseq}\r\n"), 1);
-                playing |= method == "PLAY";
-                log.lock().unwrap().push(request);
-                // Who gives its session back waits for no answer.
-                if stream.write_all(text.as_bytes()).await.is_err() {
-                    return;
+                while let Some(request) = next_request(&mut read) {
+                    if let Some((_, ports)) = request.split_once("client_port=") {
+                        to = ports.split('-').next().and_then(|port| port.parse::<u16>().ok());
+                    }
+                    let method = request.split(' ').next().unwrap();
+                    let before = log.lock().unwrap().iter().filter(|one| one.starts_with(method)).count();
+                    let answer = (camera.answers)(&request, before).unwrap_or_else(|| described(&request, camera.sdp));
+                    to = to.filter(|_| !(answer.contains("interleaved") && method == "SETUP"));
+                    let cseq = request.lines().find(|line| line.starts_with("CSeq:")).unwrap();
+                    let text = answer.replacen("\r\n", &format!("\r\n{cseq}\r\n"), 1);
+                    playing |= method == "PLAY";
+                    log.lock().unwrap().push(request);
+                    // Who gives its session back waits for no answer.
+                    if stream.write_all(text.as_bytes()).await.is_err() {
+                        return;
+                    }
                 }
             }
             _ = every.tick(), if playing => {
@@ -232,6 +224,19 @@ async fn serve(camera: &Camera, mut stream: tokio::net::TcpStream, log: &Mutex<V
             }
         }
     }
+}
+
+/// Reports of ours lie between requests.
+fn next_request(read: &mut Vec<u8>) -> Option<String> {
+    while let Some(&[b'$', _, high, low]) = read.first_chunk() {
+        let end = 4 + usize::from(u16::from_be_bytes([high, low]));
+        if read.len() < end {
+            return None;
+        }
+        read.drain(..end);
+    }
+    let end = read.windows(4).position(|window| window == b"\r\n\r\n")?;
+    Some(String::from_utf8(read.drain(..end + 4).collect()).unwrap())
 }
 
 fn described(request: &str, sdp: &str) -> String {
