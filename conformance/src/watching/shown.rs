@@ -65,7 +65,7 @@ impl fmt::Display for Watched {
 
 impl Watched {
     /// What is seen and heard together is no farther apart than that.
-    pub(super) fn is_in_step(self, most: Option<Duration>) -> Result<Self> {
+    pub(super) fn in_step(self, most: Option<Duration>) -> Result<Self> {
         let is = most.is_none_or(|most| Duration::from_nanos(self.apart.unsigned_abs()) <= most);
         ensure!(is, "sound and pictures are {:.1} ms apart", self.apart as f64 / 1e6);
         Ok(self)
@@ -178,7 +178,7 @@ mod tests {
             ("abcdefghijkl", "ABC", 0, "only sound 0..3 of 12: "),
         ] {
             let result = shown(pictures, sound, late).compare(&film, 4);
-            let result = result.and_then(|watched| watched.is_in_step(Some(Duration::from_millis(40))));
+            let result = result.and_then(|watched| watched.in_step(Some(Duration::from_millis(40))));
             let said = result.map_or_else(|error| error.root_cause().to_string(), |watched| watched.to_string());
             assert_eq!(said, expected, "{pictures} {sound}");
         }
