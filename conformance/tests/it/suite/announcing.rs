@@ -14,8 +14,11 @@ use std::{
     time::Duration,
 };
 
-/// One fault for each case on announcements: TTL, and the n-th packet of them that announces this group.
-pub const ANNOUNCING: &[(&str, u32, fn(&str, u8) -> Vec<u8>)] = &[
+/// The n-th packet that announces a group.
+type Packet = fn(&str, u8) -> Vec<u8>;
+
+/// One fault for each case on announcements: TTL, and the packets.
+pub const ANNOUNCING: &[(&str, u32, Packet)] = &[
     ("MC-07", 255, |group, _| packet(0x28, 7, group)),
     ("MC-07b", 3, |group, _| packet(0x20, 7, group)),
     ("MC-07c", 255, |group, _| packet(0x20, 0, group)),
@@ -32,7 +35,7 @@ fn packet(flags: u8, hash: u8, group: &str) -> Vec<u8> {
 }
 
 /// The outcome of one case while the group at `url` is announced like that.
-pub fn announced(url: &str, ttl: u32, packet: fn(&str, u8) -> Vec<u8>, case: Case, options: &Options) -> Outcome {
+pub fn announced(url: &str, ttl: u32, packet: Packet, case: Case, options: &Options) -> Outcome {
     let options = Arc::new(Options { announcements: Duration::from_secs(10), ..options.clone() });
     let offer = match Offer::discover(url, &options) {
         Ok(offer) => offer,
