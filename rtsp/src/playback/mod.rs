@@ -46,6 +46,7 @@ pub use options::PlaybackOptions;
 pub use rate::{Rate, Selection};
 pub use request::{PlayError, Start, TrackInfo};
 pub use send::{Admission, Scratch, Transmit};
+pub(crate) use track::BEAT;
 
 use crate::headers::SeekStyle;
 use catalog::index::Index;

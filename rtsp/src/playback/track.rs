@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// How often a player made of LIVE555's library hears of time where there is no sound: VLC's clock is that of the track that
 /// has come least far, so it would show nothing until there is sound again.
-const BEAT: Duration = Duration::from_millis(250);
+pub(crate) const BEAT: Duration = Duration::from_millis(250);
 
 /// One track of a viewer.
 #[derive(Debug)]

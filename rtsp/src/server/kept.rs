@@ -72,7 +72,7 @@ impl Server {
         }
         let rate = rate.unwrap_or((Scale::NORMAL, Speed::NORMAL));
         let tracks = session.tracks().iter().map(|track| track.track);
-        let demand = Demand::of(&session.index, tracks, Rate::nearest(rate.0.0, rate.1.0, true));
+        let demand = Demand::of(&session.index, tracks, Rate::nearest(rate.0.0, rate.1.0, true), session.live555);
         session
             .promise(&self.admission, &window.nodes(), demand)
             .map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?;

@@ -47,7 +47,7 @@ impl Server {
         }
         // Its units come from no node.
         let tracks = session.tracks().iter().map(|track| track.track);
-        let demand = Demand { read_bps: 0, ..Demand::of(&session.index, tracks, Rate::NORMAL) };
+        let demand = Demand { read_bps: 0, ..Demand::of(&session.index, tracks, Rate::NORMAL, false) };
         session
             .promise(&self.admission, &[], demand)
             .map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?;

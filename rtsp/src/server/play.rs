@@ -73,7 +73,7 @@ impl Server {
         let tracks = || session.tracks().iter().map(|track| track.track);
         let index = session.index.clone();
         let pictures = tracks().filter_map(|track| index.tracks.get(track)).any(|t| t.format.media() == Media::Video);
-        let demand = Demand::of(&index, tracks(), Rate::nearest(rate.0.0, rate.1.0, pictures));
+        let demand = Demand::of(&index, tracks(), Rate::nearest(rate.0.0, rate.1.0, pictures), session.live555);
         session
             .promise(&self.admission, &index.media.nodes, demand)
             .map_err(|error| Refusal::new(StatusCode::NotEnoughBandwidth, error.to_string()))?;
