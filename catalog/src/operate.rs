@@ -131,6 +131,8 @@ pub struct Operator {
     pub cluster: Cluster,
     /// Bytes a second that the work may read.
     pub limit: Limit,
+    /// Whether that is the usual share of what the nodes read, and follows what they measure.
+    pub usual_limit: bool,
     /// How long units stay where they were after a move.
     pub grace: Duration,
 }
@@ -221,15 +223,24 @@ impl Operator {
 
     /// Takes less while fronts say that what their viewers read comes late, and what it may else.
     async fn heed_viewers(&self) -> Infallible {
-        let Some(most) = self.limit.rate() else { return std::future::pending().await };
+        let Some(mut most) = self.limit.rate() else { return std::future::pending().await };
         let mut yielding = Yielding::default();
         loop {
             tokio::time::sleep(HEED_EVERY).await;
+            if self.usual_limit {
+                most = self.usual_limit().await.unwrap_or(most);
+            }
             // Without the catalog nothing is known of viewers; the work itself will say so.
             let Ok(fronts) = self.catalog.fronts().await else { continue };
             let late = fronts.iter().map(|front| front.late_percent).max().unwrap_or(0);
             self.limit.set(Some(yielding.rate(most, late)));
         }
+    }
+
+    /// Bytes a second that work may read by default; `None` where a node takes too long to say what it reads.
+    async fn usual_limit(&self) -> Option<u64> {
+        let nodes: Vec<NodeId> = self.cluster.nodes().into_iter().map(|node| node.id).collect();
+        tokio::time::timeout(ANSWER_LIMIT, self.cluster.maintenance_rate(&nodes)).await.ok()
     }
 
     async fn work(&self, task: Task, counters: &Counters) -> Result<Done, OperateError> {

@@ -189,11 +189,14 @@ async fn a_node_reads_no_faster_than_it_is_told() {
     let node = TestNode::new(StoreOptions::default(), limits);
     let cluster = cluster(std::slice::from_ref(&node));
     let layout = write_with(&cluster, std::slice::from_ref(&node), 1, 0, &bytes(50 * UNIT)).await;
+    let other = TestNode::new(StoreOptions::default(), NodeLimits::default());
+    let unmeasured = common::cluster(std::slice::from_ref(&other));
+    assert_eq!(unmeasured.maintenance_rate(&[other.id]).await, 5_000_000);
     let begun = std::time::Instant::now();
     assert_eq!(read(&cluster, &layout).await, bytes(50 * UNIT));
     let took = begun.elapsed().as_secs_f64();
     assert!((0.35..2.0).contains(&took), "{took} s for half a second's bytes");
     let statistics = cluster.statistics(node.id).await.unwrap();
     assert_eq!((statistics.read_rate, statistics.read_limit), (100 * UNIT as u64, limits.read_limit));
-    assert_eq!(cluster.maintenance_rate(&[node.id]).await, Some(25 * UNIT as u64));
+    assert_eq!(cluster.maintenance_rate(&[node.id]).await, 25 * UNIT as u64);
 }

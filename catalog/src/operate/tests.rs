@@ -24,7 +24,7 @@ async fn world(nodes: usize, spare: usize) -> (World, Operator) {
         ingest_fake(&world.catalog, &world.cluster, &path, &options, |_| {}).await.unwrap();
     }
     let (catalog, cluster) = (world.catalog.clone(), world.cluster.clone());
-    let operator = Operator { catalog, cluster, limit: Limit::default(), grace: Duration::ZERO };
+    let operator = Operator { catalog, cluster, limit: Limit::default(), usual_limit: false, grace: Duration::ZERO };
     (world, operator)
 }
 
@@ -203,6 +203,13 @@ async fn work_yields_to_viewers_whose_reads_are_late() {
         let rate = operator.limit.rate().unwrap();
         assert!(rates.contains(&rate), "{late_percent} % late: {rate}");
     }
+    // The usual one is a quarter of what the nodes have measured by now.
+    Operator { limit: Limit::default(), ..operator.clone() }.done(Task::Scrub).await;
+    let expected = operator.cluster.maintenance_rate(&world.node_ids()).await;
+    let usual = Operator { limit: Limit::new(Some(1000)), usual_limit: true, ..operator };
+    let heeding = tokio::time::timeout(HEED_EVERY + HEED_EVERY / 2, usual.heed_viewers());
+    assert!(heeding.await.is_err());
+    assert_eq!(usual.limit.rate(), Some(expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,7 +52,9 @@ pub async fn run(mut config: Config, args: ServeArgs) -> Result<()> {
     tracing::debug!(?swept, "swept what nobody names");
     // What a move that was broken off left behind.
     let (grace, limit) = (operate::GRACE, Limit::default());
-    operate::Operator { catalog: catalog.clone(), cluster: nodes.cluster.clone(), limit, grace }.tidy(grace).await?;
+    operate::Operator { catalog: catalog.clone(), cluster: nodes.cluster.clone(), limit, usual_limit: false, grace }
+        .tidy(grace)
+        .await?;
     let outcome = add::add_all(&config, &catalog, &nodes, &args.paths, None).await?;
     if catalog.presentations().await?.is_empty() {
         let demo = config.data.join("demo.mpg");

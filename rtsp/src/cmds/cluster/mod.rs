@@ -153,13 +153,14 @@ async fn work(catalog: &Catalog, cluster: &Cluster, task: Task, args: &WorkArgs)
         Some(limit) => Some(limit.saturating_mul(1_000_000)),
         None => {
             let nodes: Vec<NodeId> = cluster.nodes().into_iter().map(|node| node.id).collect();
-            cluster.maintenance_rate(&nodes).await
+            Some(cluster.maintenance_rate(&nodes).await)
         }
     };
     let operator = Operator {
         catalog: catalog.clone(),
         cluster: cluster.clone(),
         limit: Limit::new(limit),
+        usual_limit: args.limit.is_none(),
         grace: Duration::from_secs(args.grace),
     };
     let mut progress = Progress::new(args.json);

@@ -24,6 +24,8 @@ use tokio::time::sleep_until;
 
 /// Of what a node reads in a second, so much may go into maintenance by default.
 const DEFAULT_SHARE_PERCENT: u64 = 25;
+/// What a node that has measured nothing is thought to read in a second: an old disk.
+const UNMEASURED: u64 = 20_000_000;
 
 /// How many bytes a second maintenance may read. Cheap to clone; clones share one limit, which may change meanwhile.
 #[derive(Clone, Debug, Default)]
@@ -61,12 +63,13 @@ impl Limit {
 
 impl Cluster {
     /// The usual limit for maintenance on these nodes: a quarter of what the slowest of those that answer reads in a
-    /// second, times their number, since the work spreads over all. `None` if none has measured anything yet.
-    pub async fn maintenance_rate(&self, nodes: &[NodeId]) -> Option<u64> {
+    /// second, times their number, since the work spreads over all. Where none has measured anything yet they are thought
+    /// slow; the work itself makes them measure, so ask again.
+    pub async fn maintenance_rate(&self, nodes: &[NodeId]) -> u64 {
         let asked = join_all(nodes.iter().map(|node| self.statistics(*node))).await;
         let rates = asked.into_iter().flatten().map(|statistics| statistics.read_rate).filter(|rate| *rate > 0);
-        let slowest = rates.min()?;
-        Some((slowest.saturating_mul(nodes.len() as u64) / 100).saturating_mul(DEFAULT_SHARE_PERCENT).max(1))
+        let slowest = rates.min().unwrap_or(UNMEASURED);
+        (slowest.saturating_mul(nodes.len() as u64) / 100).saturating_mul(DEFAULT_SHARE_PERCENT).max(1)
     }
 
     /// Asks for all units of a row at once.
