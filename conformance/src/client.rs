@@ -188,21 +188,23 @@ pub struct Rtp {
     pub timestamp: u32,
     /// Synchronization source.
     pub ssrc: u32,
-    /// What follows the fixed header (over a connection our server sends neither CSRC nor extension nor padding).
+    /// What follows the fixed header, without padding (our server sends neither CSRC nor extension).
     pub payload: Vec<u8>,
 }
 
 /// Reads an RTP packet; anything else than version 2 without options is an error.
 pub fn rtp(bytes: &[u8]) -> Result<Rtp> {
     ensure!(bytes.len() >= 12, "an RTP packet of {} bytes", bytes.len());
-    ensure!(bytes[0] == 0x80, "first byte {:02x}: not version 2 without padding, extension and CSRC", bytes[0]);
+    ensure!(bytes[0] & !0x20 == 0x80, "first byte {:02x}: not version 2 without extension and CSRC", bytes[0]);
+    let padding = if bytes[0] == 0x80 { 0 } else { usize::from(bytes[bytes.len() - 1]) };
+    ensure!(padding <= bytes.len() - 12, "{padding} bytes of padding in a packet of {}", bytes.len());
     Ok(Rtp {
         marker: bytes[1] & 0x80 != 0,
         payload_type: bytes[1] & 0x7f,
         sequence: u16::from_be_bytes([bytes[2], bytes[3]]),
         timestamp: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
         ssrc: u32::from_be_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]),
-        payload: bytes[12..].to_vec(),
+        payload: bytes[12..bytes.len() - padding].to_vec(),
     })
 }
 

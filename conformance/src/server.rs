@@ -187,6 +187,11 @@ impl Server {
         self.process.as_ref().map_or(0, Process::pid)
     }
 
+    /// The lines of its log, of the last ten thousand, that have these words in them.
+    pub fn logged(&self, words: &str) -> Vec<String> {
+        self.process.as_ref().map(|process| process.logged(words)).unwrap_or_default()
+    }
+
     /// Ends it as Ctrl-C does and waits; its exit must be clean.
     pub fn stop(mut self) -> Result<()> {
         self.process.take().map_or(Ok(()), |process| process.stop("INT"))

@@ -116,7 +116,8 @@ fn gstreamer_plays_to_the_end_with_every_picture() {
         (!played.is_ok_and(|played| whole(&played))).then_some(line)
     });
     let failed: Vec<String> = results.into_iter().flatten().collect();
+    let said = [server.logged(" WARN "), server.logged(" ERROR ")].concat();
     server.stop().unwrap();
     let _ = std::fs::remove_dir_all(folder);
-    assert!(failed.is_empty(), "{failed:#?}");
+    assert!(failed.is_empty(), "{failed:#?}, and the server said {said:#?}");
 }

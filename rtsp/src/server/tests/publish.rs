@@ -46,7 +46,7 @@ fn publishers_are_answered_by_the_state_they_are_in() {
         (
             "broken SDP",
             "> ANNOUNCE live | Content-Type: application/sdp | body=v=0\\nx \n \
-             < 400 | body=sdp: line 2: expected a letter and =\\n"
+             < 400 | body=sdp: no m= line\\n"
                 .to_owned(),
         ),
         (
