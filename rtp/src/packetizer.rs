@@ -7,7 +7,7 @@ use crate::mp2t::Unit;
 use crate::packet::{HEADER_LEN, write_header};
 use crate::payload::{PayloadError, Payloader, mp2t};
 use crate::seq::Sequence;
-use crate::train::{Sends, Train};
+use crate::train::Train;
 
 /// The smallest packet that every payload format can keep its headers whole in: RFC 2250 section 3.1 asks for
 /// 261 bytes of payload behind its own header of 4.
@@ -156,12 +156,6 @@ impl PacketWriter<'_> {
         self.share_sends
     }
 
-    /// In how many sends the packets before leave, those of other units in the train: counted by what follows the RTP
-    /// header and `header` bytes more. What is to leave with the last of them is cut as long.
-    pub(crate) fn sends(&self, header: usize) -> Sends {
-        if self.share_sends { self.train.sends(HEADER_LEN + header) } else { Sends::default() }
-    }
-
     /// Writes one packet whose payload is `parts`, one after the other.
     pub(crate) fn write(&mut self, timestamp: RtpTimestamp, marker: bool, parts: &[&[u8]]) {
         let out = self.begin(timestamp, marker);
@@ -188,71 +182,5 @@ impl PacketWriter<'_> {
     /// Whether the packet to come starts a talkspurt; asking ends that.
     pub(crate) fn take_start(&mut self) -> bool {
         std::mem::take(&mut self.source.mark_start)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::packet::RtpPacket;
-    use crate::train::Framing;
-
-    /// A picture as its codec writes it, of about so many bytes.
-    fn picture(format: &Format, bytes: usize) -> Vec<u8> {
-        match format {
-            Format::Mpv { .. } => {
-                let slice = |number: usize| {
-                    let length = bytes / 18 * (7 + number % 7) / 10;
-                    [&[0, 0, 1, number as u8][..], &vec![0xA5; length - 4]].concat()
-                };
-                let header = vec![0, 0, 1, 0, 0x55, 1 << 3 | 7, 0xFF, 0xF8];
-                std::iter::once(header).chain((1..=18).map(slice)).flatten().collect()
-            }
-            _ => [&(bytes as u32).to_be_bytes()[..], &[0x41], &vec![7; bytes - 1]].concat(),
-        }
-    }
-
-    #[test]
-    fn pictures_of_one_train_are_cut_to_share_a_send() {
-        let h264 = Format::H264 { sps: vec![vec![0x67]], pps: vec![vec![0x68]], width: 16, height: 16 };
-        let mpeg = Format::Mpv { mpeg2: true, width: 16, height: 16 };
-        // Bytes of pictures; sends and packets.
-        let cases: &[(&Format, &[usize], usize, usize)] = &[
-            (&h264, &[4_000], 1, 3),
-            (&h264, &[4_000, 4_000], 1, 6),
-            (&h264, &[4_000, 2_900], 1, 6),
-            (&h264, &[2_900, 4_000], 1, 8),
-            (&h264, &[5_000, 900], 1, 5),
-            (&h264, &[300, 5_000], 2, 5),
-            (&mpeg, &[4_000], 1, 4),
-            (&mpeg, &[4_000, 4_000], 2, 8),
-            (&mpeg, &[4_000, 3_000], 2, 7),
-            (&mpeg, &[2_500, 4_600], 1, 6),
-            (&mpeg, &[5_000, 900], 2, 6),
-        ];
-        for (format, sizes, sends, packets) in cases {
-            let mut packetizer = Packetizer::new(format, 96, 1, 0, 1_400);
-            packetizer.share_sends(true);
-            let stored = sizes.iter().map(|bytes| {
-                let mut out = Vec::new();
-                format.store(&picture(format, *bytes), false, &mut out).unwrap();
-                out
-            });
-            let stored: Vec<Vec<u8>> = stored.collect();
-            let unit = |data| AccessUnit { data, timestamp: RtpTimestamp(9), sync: false };
-            let units: Vec<AccessUnit<'_>> = stored.iter().map(|data| unit(data)).collect();
-            // The very first picture is cut otherwise.
-            packetizer.packetize(&units[..1], &mut Train::new(Framing::Datagram)).unwrap();
-            let mut train = Train::new(Framing::Datagram);
-            packetizer.packetize(&units, &mut train).unwrap();
-            let markers = (0..train.len()).filter(|index| RtpPacket::parse(train.packet(*index)).unwrap().marker);
-            assert_eq!(markers.count(), sizes.len());
-            train.fill_up(16);
-            let (mut seen, mut from) = (0, 0);
-            while let Some(run) = train.segments(from, 64, 65_000) {
-                (seen, from) = (seen + 1, from + run.count);
-            }
-            assert_eq!((seen, train.len()), (*sends, *packets), "{sizes:?}");
-        }
     }
 }

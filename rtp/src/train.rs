@@ -178,15 +178,6 @@ impl Train {
         added
     }
 
-    /// In how many sends the packets leave, counted without the first `header` bytes of each.
-    pub(crate) fn sends(&self, header: usize) -> Sends {
-        let mut sends = Sends::default();
-        for index in 0..self.len() {
-            sends.add(self.packet(index).len().saturating_sub(header));
-        }
-        sends
-    }
-
     /// Whether all packets can leave in one send as they are.
     fn is_one_send(&self) -> bool {
         self.segments(0, self.len(), usize::MAX).is_none_or(|run| run.count == self.len())

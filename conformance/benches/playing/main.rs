@@ -5,7 +5,6 @@
 //!   --viewers N    each at its own position of one of twenty films (1000)
 //!   --seconds S    of film that each is sent (10)
 //!   --tcp          packets as they are interleaved
-//!   --thrifty      as a busy worker sends: two pictures together
 //!   --count        instructions a train instead, by callgrind, of two viewers
 //! ```
 //!
@@ -42,7 +41,6 @@ struct Options {
     viewers: usize,
     time: Duration,
     tcp: bool,
-    thrifty: bool,
     count: bool,
 }
 
@@ -60,18 +58,15 @@ fn main() -> Result<()> {
     let (before, sent) = (thread_time(), house.sent);
     run(&mut house, options.time);
     let (spent, trains) = (thread_time() - before, house.sent.trains - sent.trains);
-    let (packets, sends) = (house.sent.packets - sent.packets, house.sent.sends - sent.sends);
-    let stream_seconds = options.viewers as f64 * options.time.as_secs_f64();
+    let packets = house.sent.packets - sent.packets;
     println!(
-        "{} viewers, {:?}: {:.0} ns a train, {:.2} packets each, {:.1} trains by {:.1} sends a stream-second, {:.4} ms a \
-         stream-second",
+        "{} viewers, {:?}: {:.0} ns a train, {:.2} packets each, {:.1} trains a stream-second, {:.4} ms a stream-second",
         options.viewers,
         options.time,
         spent.as_secs_f64() * 1e9 / trains as f64,
         packets as f64 / trains as f64,
-        trains as f64 / stream_seconds,
-        sends as f64 / stream_seconds,
-        spent.as_secs_f64() * 1e3 / stream_seconds,
+        trains as f64 / options.viewers as f64 / options.time.as_secs_f64(),
+        spent.as_secs_f64() * 1e3 / options.viewers as f64 / options.time.as_secs_f64(),
     );
     println!("trains: {trains}");
     Ok(())
@@ -88,8 +83,6 @@ fn run(house: &mut House, time: Duration) {
 struct Sent {
     trains: u64,
     packets: u64,
-    /// What a kernel would be asked for: packets of a train that are not equal need more than one.
-    sends: u64,
 }
 
 /// All viewers, and the slots in which they are due.
@@ -124,7 +117,6 @@ impl House {
             let (index, layout) = (films[of].index.clone(), layouts[of].clone());
             let mut viewer = Playback::new(index, layout, &setups, playback.clone(), number as u64, start)?;
             let position = rtp::clock::MediaTime((number as i64 * 7_919 % (LENGTH / 2 * 1_000)) * 1_000_000);
-            viewer.set_thrifty(options.thrifty);
             viewer.play(Start::At(position), None, Rate::NORMAL, start)?;
             let slot = number * 997 % 1_000;
             slots[slot].push(u32::try_from(number)?);
@@ -195,12 +187,6 @@ impl House {
             while viewer.poll_report(now, "someone@somewhere", report).is_some() {}
             self.sent.trains += 1;
             self.sent.packets += transmit.packets.len() as u64;
-            let (train, mut from) = (self.trains.get(transmit.train), transmit.packets.start);
-            while from < transmit.packets.end {
-                let most = transmit.packets.end - from;
-                from += train.segments(from, most, usize::MAX).map_or(most, |segments| segments.count);
-                self.sent.sends += 1;
-            }
             if transmit.last {
                 sent.push(transmit.train);
             }
@@ -228,7 +214,6 @@ fn count(options: &Options) -> Result<()> {
         .arg(std::env::current_exe()?)
         .args(["--viewers", "2", "--seconds", "10"])
         .args(options.tcp.then_some("--tcp"))
-        .args(options.thrifty.then_some("--thrifty"))
         .output()
         .context("running valgrind")?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -242,8 +227,7 @@ fn count(options: &Options) -> Result<()> {
 }
 
 fn options() -> Result<Options> {
-    let mut options =
-        Options { viewers: 1_000, time: Duration::from_secs(10), tcp: false, thrifty: false, count: false };
+    let mut options = Options { viewers: 1_000, time: Duration::from_secs(10), tcp: false, count: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{argument} wants a value"));
@@ -251,7 +235,6 @@ fn options() -> Result<Options> {
             "--viewers" => options.viewers = value()?.parse()?,
             "--seconds" => options.time = Duration::from_secs(value()?.parse()?),
             "--tcp" => options.tcp = true,
-            "--thrifty" => options.thrifty = true,
             "--count" => options.count = true,
             // Cargo's own.
             "--bench" => {}

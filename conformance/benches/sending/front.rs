@@ -53,6 +53,17 @@ impl fmt::Display for Cost {
     }
 }
 
+/// The sends of a front that has nothing else to do.
+pub fn record_alone(options: &Options) -> Result<Recording> {
+    let folder = conformance::compare::tempdir()?;
+    let server = start(options, &folder)?;
+    let (viewers, _connections) = recorders(options, &server)?;
+    let recording = record::record(&viewers, options.window)?;
+    server.stop()?;
+    let _ = std::fs::remove_dir_all(folder);
+    Ok(recording)
+}
+
 /// The front under load: its CPU, and what the recording viewers got meanwhile.
 pub fn run(options: &Options) -> Result<(Cost, Recording)> {
     let folder = conformance::compare::tempdir()?;

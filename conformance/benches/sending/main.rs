@@ -11,11 +11,11 @@
 //! ```
 //!
 //! A few viewers of their own receive with `UDP_GRO`, and so see each send of the front as it was made: size, packets,
-//! time. What they saw is the bare sender's script. It runs directly before the front (with a script of another run of
-//! the same front under the same load) and directly after, to the same number of receivers on loopback; the lower of its
-//! two figures is the measure. CPU is the kernel's count of scheduled time, so what other processes on the core take is
-//! not in it, but what they do to its caches is: compare ratios, not times of different runs. The kernel counts time
-//! outside of it by ticks that fall in step with the slots, so our own part is told by the benchmark `playing`, not here.
+//! time. What they saw is the bare sender's script. It runs directly before the front (with a script of another start
+//! of the same front) and directly after, to the same number of receivers on loopback; the lower of its two figures
+//! is the measure. CPU is the kernel's count of scheduled time, so what other processes on the core take is not in it,
+//! but what they do to its caches is: compare ratios, not times of different runs. The kernel counts time outside of it
+//! by ticks that fall in step with the slots, so our own part is told by the benchmark `playing`, not here.
 
 mod bare;
 #[path = "../common/mod.rs"]
@@ -47,8 +47,7 @@ fn main() -> Result<()> {
     let way = if options.tcp { "TCP" } else { "UDP" };
     println!("{} {way} sessions, {:?} each, front on core {}", options.sessions, options.window, options.cores.0);
 
-    // A busy front sends otherwise than one that has time: what it sends is seen once before it is measured.
-    let (_, script) = front::run(&options)?;
+    let script = front::record_alone(&options)?;
     let before = bare::run(&options, &script)?;
     println!("bare before  {before}");
     let (cost, seen) = front::run(&options)?;

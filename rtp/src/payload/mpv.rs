@@ -71,10 +71,9 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
     let (hints, picture) = hints::read(unit.data)?;
     let max = out.max_payload() - HEADER;
-    let before = out.sends(HEADER);
-    let max = if out.shares_sends() { limit(&hints, picture.len(), max, before) } else { max };
+    let max = if out.shares_sends() { limit(&hints, picture.len(), max) } else { max };
     let start = out.take_start();
-    let sends = out.shares_sends().then_some(before);
+    let sends = out.shares_sends().then(Sends::default);
     let (open, context) = (Cut::at(0), Context::Empty);
     let mut cutter = Cutter { unit, picture, max, out, start, field: 0, open, context, done: None, sends };
     for hint in hints {
@@ -101,20 +100,20 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
 
 /// The most bytes of a payload by which a picture is cut so that its packets leave in few sends: packets of a send are
 /// equal, or can be padded so, and whole slices never are by themselves. Somewhat shorter payloads make more packets of
-/// more equal length, which is worth it up to a point ([`PACKETS_FOR_A_SEND`]). `before` is in the train already.
-fn limit(hints: &Hints<'_>, length: usize, max: usize, before: Sends) -> usize {
+/// more equal length, which is worth it up to a point ([`PACKETS_FOR_A_SEND`]).
+fn limit(hints: &Hints<'_>, length: usize, max: usize) -> usize {
     if length <= max {
         return max;
     }
     let (mut best, mut least) = (max, usize::MAX);
     for eighths in [8, 7, 6, 5, 4] {
         let limit = (max * eighths / 8).max(MIN_PAYLOAD - HEADER);
-        let sends = sends(hints.clone(), length, limit, before);
+        let sends = sends(hints.clone(), length, limit);
         let cost = sends.packets() + PACKETS_FOR_A_SEND * sends.count();
         if cost < least {
             (best, least) = (limit, cost);
         }
-        if sends.count() <= before.count().max(1) {
+        if sends.count() == 1 {
             // Shorter payloads only make more packets.
             break;
         }
@@ -122,9 +121,9 @@ fn limit(hints: &Hints<'_>, length: usize, max: usize, before: Sends) -> usize {
     best
 }
 
-/// In how many sends and packets a picture leaves, cut by `limit`, with all before it in the train.
-fn sends(hints: Hints<'_>, picture: usize, limit: usize, before: Sends) -> Sends {
-    let mut sends = before;
+/// In how many sends and packets a picture leaves, cut by `limit`.
+fn sends(hints: Hints<'_>, picture: usize, limit: usize) -> Sends {
+    let mut sends = Sends::default();
     let (mut filled, mut rest) = (0, picture);
     for Hint { piece, value, .. } in hints.flatten() {
         let length = value as usize;

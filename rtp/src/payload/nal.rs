@@ -2,8 +2,8 @@
 //! cut, and how parts become units again.
 //!
 //! Neighbouring small NAL units go together into one aggregation packet, a lone one is a payload as it is, and one that
-//! doesn't fit is cut into fragments of equal size: that of the packet before it in the train, where this costs few packets
-//! more, so that the slices of one picture, or two pictures, can leave in one segmented send.
+//! doesn't fit is cut into fragments of equal size: that of the packet before it in the access unit, where this costs few
+//! packets more, so that the slices of one picture can leave in one segmented send.
 
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
@@ -32,8 +32,8 @@ pub(super) fn packetize<'a, const A: usize, const F: usize>(
     out: &mut PacketWriter<'_>,
 ) -> Result<(), PayloadError> {
     let max = out.max_payload();
-    // The payload bytes of all packets so far, while they are equal or can be made so.
-    let mut run = Some(out.sends(0).longest()).filter(|longest| *longest > 0);
+    // The payload bytes of all packets so far, while they are equal.
+    let mut run = None;
     loop {
         let mut ahead = nals.clone();
         let Some(first) = ahead.next().transpose()? else { return Ok(()) };

@@ -1,5 +1,3 @@
-//! What trains look like and in how many sends they leave.
-
 use super::*;
 use crate::packet::RtpPacket;
 

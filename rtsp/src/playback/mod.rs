@@ -23,7 +23,6 @@
 //! ever while presentation time runs `scale` times as fast.
 
 mod along;
-mod group;
 mod grow;
 mod options;
 pub(crate) mod prefetch;
@@ -115,8 +114,6 @@ pub struct Playback {
     held_bytes: u64,
     /// At the end of what is known it waits for more.
     growing: bool,
-    /// Sends are to be saved.
-    thrifty: bool,
     event: Option<PlaybackEvent>,
     counts: Counts,
 }
@@ -253,7 +250,6 @@ impl Playback {
             read_ahead,
             held_bytes: 0,
             growing: false,
-            thrifty: false,
             event: None,
             counts: Counts::default(),
         })

@@ -14,9 +14,8 @@ pub struct PlaybackOptions {
     /// Between two trains that are together longer than `train_packets`. One slot more than the time in which no more
     /// than `train_packets` are to be seen, since a train may leave as much later than its slot's edge.
     pub train_gap: Duration,
-    /// Film that leaves together at most; an access unit is never divided by it. More saves sends and makes bursts. Where
-    /// sends are to be [saved](super::Playback::set_thrifty), what is due within it goes along, too. What is due within half
-    /// of it after another track's packets goes into a connection by the same write.
+    /// Film that leaves together at most; an access unit is never divided by it. More saves sends and makes bursts. What
+    /// is due within half of it after another track's packets goes into a connection by the same write.
     pub quantum: Duration,
     /// Audio that shares a packet at most (where it fits). It leaves when its first unit is due.
     pub bundle: Duration,

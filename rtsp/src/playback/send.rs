@@ -2,10 +2,10 @@
 
 use super::{
     Playback, PlaybackEvent, Stall, State,
-    group::{Group, MAX_GROUP},
     track::Rest,
     trains::{TrainId, Trains},
 };
+use catalog::sample::Sample;
 use rtp::{
     access_unit::AccessUnit,
     clock::{RtpTimestamp, Ticks},
@@ -17,6 +17,9 @@ use std::{
     ops::Range,
     time::{Duration, Instant},
 };
+
+/// Access units that are laid down together at most, whatever their time: bounds what one call does.
+const MAX_GROUP: usize = 16;
 
 /// VLC shows nothing before it holds a second, which it measures in steps of a quarter: a shorter film it shows when it
 /// has waited for more in vain.
@@ -33,8 +36,8 @@ const FAR_BEHIND: Duration = Duration::from_millis(200);
 pub(super) const CATCH_UP: Duration = Duration::from_millis(40);
 
 /// RTP header, and `$` frame header where there is one.
-pub(super) const RTP_HEADER: usize = 12;
-pub(super) const FRAME_HEADER: usize = 4;
+const RTP_HEADER: usize = 12;
+const FRAME_HEADER: usize = 4;
 
 /// Packets of one train that are to leave now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,15 @@ pub enum Admission {
 #[derive(Debug, Default)]
 pub struct Scratch {
     buffers: [Vec<u8>; MAX_GROUP],
+}
+
+/// Access units of one track that are laid down together.
+struct Group {
+    samples: [Sample; MAX_GROUP],
+    count: usize,
+    bytes: usize,
+    /// From the first one's decoding to the end of the last.
+    span: Ticks,
 }
 
 impl Playback {
@@ -173,7 +185,7 @@ impl Playback {
         scratch: &mut Scratch,
         admit: &mut impl FnMut(usize, bool, usize) -> Admission,
     ) {
-        let Some(group) = self.group(at, now) else {
+        let Some(group) = self.group(at) else {
             self.tracks[at].done = true;
             return;
         };
@@ -207,6 +219,43 @@ impl Playback {
             }
         }
         self.advance(at, &group, true);
+    }
+
+    /// The access units that leave together, from a track's cursor on. Only the first one's bytes may be missing.
+    fn group(&self, at: usize) -> Option<Group> {
+        let track = &self.tracks[at];
+        let samples = &self.index.tracks[track.number].samples;
+        let first = samples.get(track.cursor)?;
+        let span = samples.duration(track.cursor).unwrap_or_default();
+        let mut group = Group { samples: [first; MAX_GROUP], count: 1, bytes: first.size as usize, span };
+        if track.is_sparse(self.rate) {
+            group.span = track.next(self.rate, samples, track.cursor).1;
+            return Some(group);
+        }
+        let end = (self.end < self.index.duration).then(|| track.clock.ticks(self.end));
+        // One packet of small units, unless the operator wants more at once.
+        let max_bytes = if track.bundled && self.options.quantum <= self.options.bundle {
+            self.options.max_packet.saturating_sub(RTP_HEADER + FRAME_HEADER)
+        } else {
+            usize::MAX
+        };
+        while group.count < MAX_GROUP {
+            let number = track.cursor + group.count;
+            let Some(sample) = samples.get(number) else { break };
+            let span = Ticks(sample.dts.0 + samples.duration(number).unwrap_or_default().0 - first.dts.0);
+            // Four bytes each are more than any payload format's header for a unit.
+            let bytes = group.bytes + sample.size as usize;
+            let over = span > track.group || bytes.saturating_add(4 * (group.count + 1)) > max_bytes;
+            let outside = track.skips(&sample) || end.is_some_and(|end| sample.pts >= end);
+            if over || outside || !self.has(sample.offset..sample.offset + u64::from(sample.size)) {
+                break;
+            }
+            group.samples[group.count] = sample;
+            group.count += 1;
+            group.bytes = bytes;
+            group.span = span;
+        }
+        Some(group)
     }
 
     fn lay_down(
@@ -249,7 +298,11 @@ impl Playback {
             let parts = &parts[..group.count];
             return track.packetizer.multiplex(parts, track.timestamp(end), train).map_err(|error| error.to_string());
         }
-        track.packetizer.packetize(units, train).map_err(|error| error.to_string())?;
+        // Where units can't share packets each is laid down by itself.
+        let step = if track.bundled { group.count } else { 1 };
+        for units in units.chunks(step) {
+            track.packetizer.packetize(units, train).map_err(|error| error.to_string())?;
+        }
         let sequence = track.packetizer.next_sequence();
         self.tracks[source].packetizer.go_on_from(sequence);
         Ok(())

@@ -17,7 +17,6 @@ mod fetch;
 mod inbox;
 mod leave;
 mod live;
-mod load;
 mod receive;
 mod request;
 mod run;

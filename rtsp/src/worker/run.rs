@@ -7,7 +7,6 @@ use super::{
     inbox::{Command, Inbox},
     leave::Exit,
     live::Audience,
-    load::Load,
     viewer::Viewer,
     viewers::{Key, Viewers},
     wait,
@@ -46,7 +45,6 @@ pub(super) struct Machine {
     common: Common,
     pub(super) audience: Audience,
     wheel: Wheel,
-    load: Load,
     pub(super) scratch: Scratch,
     receive_at: Instant,
     /// Bytes of stripe units that the viewers hold, each its own.
@@ -76,7 +74,6 @@ impl Machine {
             statistics,
             viewers: Viewers::default(),
             wheel: Wheel::new(now),
-            load: Load::new(now),
             scratch: Scratch::default(),
             receive_at: now,
             held_bytes: 0,
@@ -90,7 +87,6 @@ impl Machine {
         let mut due = Vec::new();
         loop {
             let now = Instant::now();
-            self.load.wakes(now);
             WorkerStatistics::count(&self.statistics.wake_ups, 1);
             self.inbox.take(&mut commands);
             for command in commands.drain(..) {
@@ -147,7 +143,6 @@ impl Machine {
 
     /// Sleeps to the next slot with something due, or until a command rings where nothing is.
     fn rest(&mut self) {
-        self.load.rests(Instant::now());
         let first = [self.wheel.first(), self.audience.first()].into_iter().flatten().min();
         match first {
             // What a channel brings can't wait for a slot.
@@ -266,7 +261,6 @@ impl Machine {
         let read_ahead = self.options.playback.read_ahead;
         let tight = self.held_bytes > self.options.read_ahead_bytes;
         viewer.playback.set_read_ahead(if tight { read_ahead / 8 } else { read_ahead });
-        viewer.playback.set_thrifty(self.load.is_busy());
         self.request(key, now);
         self.transmit(key, now);
         if self.request(key, now) {

@@ -16,7 +16,6 @@ mod grow;
 mod pacing;
 mod ranges;
 mod reports;
-mod thrift;
 mod trick;
 
 const CNAME: &str = "someone@somewhere";

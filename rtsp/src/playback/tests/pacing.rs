@@ -84,7 +84,7 @@ fn large_pictures_are_spread() {
 }
 
 /// No more than 16 packets of the pictures' track within 5 ms.
-pub(super) fn check_spread(world: &World, what: &str) {
+fn check_spread(world: &World, what: &str) {
     let trains: Vec<(Duration, usize)> = world.of(0).filter_map(|sent| Some((sent.at, sent.together?))).collect();
     assert!(trains.iter().all(|(_, packets)| *packets <= 16));
     for (index, (at, _)) in trains.iter().enumerate() {

@@ -74,7 +74,7 @@ mod tests {
             let (dts, pts) = (Ticks(at * 3_600), Ticks(at * 3_600));
             feeder.unit(0, LiveUnit { data: data.into(), dts, pts, sync }, Instant::now());
         }
-        std::mem::take(&mut *ear.0.lock().unwrap())
+        ear.0.lock().unwrap().clone()
     }
 
     /// What leaves of that when all has waited, each as `number:packets`, where somebody joined before burst `joined`.
