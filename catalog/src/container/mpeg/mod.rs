@@ -5,7 +5,7 @@
 //! - `vcd`: sectors to the bytes of the stream
 //! - `packets` and `pes`: those to packets, over junk and damage
 //! - `tracks`: packets to their tracks
-//! - `video_es`, `audio_es`, `lpcm_es`: payloads to access units, by `uncut`, bytes with the times (`marks`) of their packets
+//! - `video_es`, `audio_es`, `lpcm_es`: payloads to access units, by `uncut`: bytes, and their packets' times (`marks`)
 //! - `display`: decode order to times; `sample_clock`: samples to times; `timeline`: times without wraps and jumps
 
 pub(super) mod audio_es;

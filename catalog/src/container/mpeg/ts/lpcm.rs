@@ -112,7 +112,7 @@ impl Lpcm {
 
     /// Up to the next packet nothing can be told.
     fn drop_rest(&mut self) {
-        self.junk += self.uncut.skip(self.uncut.len());
+        self.junk += self.uncut.skip(usize::MAX);
     }
 }
 

@@ -7,7 +7,7 @@
 //! - `scout`: which program to take; `guess`: what is in a file without tables
 //! - `program`: its streams; `pes_reader`: transport packets to PES packets
 //! - `elementary`: their payload to access units, shared with program streams where those have the same;
-//!   `nal_es` with `syntax` for H.264 and H.265, `visual_es` for MPEG-4 visual, `vc1_es` for VC-1 (all with `times`),
+//!   `nal_es` with `syntax` for H.264 and H.265, `visual_es` for MPEG-4 visual, `vc1_es` for VC-1, both by `section_es` (all with `times`),
 //!   `latm_es` for AAC in LATM, `lpcm` for LPCM of Blu-ray discs, `sniffed` for what isn't named
 
 mod demuxer;
@@ -24,6 +24,7 @@ mod pes_reader;
 mod program;
 mod psi;
 mod scout;
+mod section_es;
 mod sniffed;
 mod syntax;
 mod times;

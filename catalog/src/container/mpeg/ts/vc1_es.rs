@@ -1,18 +1,13 @@
 //! VC-1's advanced profile in packets (SMPTE 421M annex G, RP 227), as Blu-ray discs have it: pictures with the headers
 //! before them. It has a payload format that no player receives (RFC 4425), so it travels in packets of ASF.
 
-use super::super::CLOCK;
-use super::super::marks::Marks;
-use super::super::timeline::{Stamp, Timeline};
-use super::elementary::Elementary;
+use super::super::timeline::Stamp;
+use super::section_es::{Pictures, SectionEs, Way};
 use super::syntax::UnitInfo;
-use super::times::Times;
-use crate::container::DemuxedSample;
 use crate::container::asf::wrap::Wrapper;
-use crate::container::es::{MAX_SECTION, Sections};
+use crate::container::es::MAX_SECTION;
 use rtp::codec::bits::{Bits, CodecError};
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// What follows start codes (annex G, table 255).
 const SEQUENCE_END: u8 = 0x0A;
@@ -21,55 +16,30 @@ const ENTRY_POINT: u8 = 0x0E;
 const SEQUENCE: u8 = 0x0F;
 
 /// Cuts one stream into access units.
-#[derive(Debug)]
-pub(super) struct Vc1Es {
-    sections: Sections,
-    marks: Marks,
-    /// The access unit that comes together, and the time of its packet once its picture has begun.
+pub(super) type Vc1Es = SectionEs<Vc1>;
+
+/// The access unit that comes together, and what is known for it.
+#[derive(Debug, Default)]
+pub(super) struct Vc1 {
     unit: Vec<u8>,
+    /// The time of its packet, once its picture has begun.
     picture: Option<Option<Stamp>>,
     /// Whether it has a sequence header or an entry point.
     sync: bool,
     /// The newest sequence header, with the entry point behind it.
     headers: Vec<u8>,
     format: Option<Format>,
-    times: Times,
-    junk: u64,
 }
 
-impl Vc1Es {
-    pub fn new(track: u32) -> Self {
-        Self {
-            sections: Sections::default(),
-            marks: Marks::default(),
-            unit: Vec::new(),
-            picture: None,
-            sync: false,
-            headers: Vec::new(),
-            format: None,
-            times: Times::new(track),
-            junk: 0,
-        }
+impl Pictures for Vc1 {
+    fn format(&self) -> Option<Format> {
+        self.format.clone()
     }
 
-    fn cut(&mut self, at_end: bool, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        while let Some(section) = self.sections.next(at_end) {
-            let start = self.sections.taken() - section.len() as u64;
-            self.handle_section(start, &section, timeline, out);
-        }
-    }
-
-    /// `start`: where it begins in the stream.
-    fn handle_section(
-        &mut self,
-        start: u64,
-        section: &[u8],
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn handle_section(&mut self, section: &[u8], way: &mut Way<'_>) {
         let Some(&code) = section.get(3) else { return };
         if matches!(code, FRAME | ENTRY_POINT | SEQUENCE | SEQUENCE_END) {
-            self.emit(timeline, out);
+            self.emit(way);
         }
         match code {
             SEQUENCE => self.headers = section.to_vec(),
@@ -77,11 +47,11 @@ impl Vc1Es {
                 self.headers.extend_from_slice(section);
                 self.format = format(&self.headers);
             }
-            FRAME => self.picture = Some(self.marks.take(start)),
+            FRAME => self.picture = Some(way.stamp()),
             SEQUENCE_END => return,
             ENTRY_POINT => {}
             _ if self.unit.is_empty() => {
-                self.junk += section.len() as u64;
+                way.leave_out(section.len());
                 return;
             }
             _ => {}
@@ -91,18 +61,17 @@ impl Vc1Es {
         // What comes before the first headers can't be decoded.
         let lost = self.picture.is_some() && self.format.is_none();
         if lost || self.unit.len() > MAX_SECTION {
-            self.junk += self.unit.len() as u64;
+            way.leave_out(self.unit.len());
             self.unit.clear();
             (self.picture, self.sync) = (None, false);
         }
     }
 
-    /// The access unit is over, if its picture has come.
-    fn emit(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn emit(&mut self, way: &mut Way<'_>) {
         let Some(stamp) = self.picture.take() else { return };
         let mut info = UnitInfo::default();
-        (info.sync, info.time) = (std::mem::take(&mut self.sync), None);
-        self.times.push(std::mem::take(&mut self.unit).into(), stamp, &info, timeline, out);
+        info.sync = std::mem::take(&mut self.sync);
+        way.push(std::mem::take(&mut self.unit), stamp, &info);
     }
 }
 
@@ -126,47 +95,12 @@ fn size(header: &[u8]) -> Result<(u32, u32), CodecError> {
     Ok(((width + 1) * 2, (height + 1) * 2))
 }
 
-impl Elementary for Vc1Es {
-    fn format(&self) -> Option<Format> {
-        self.format.clone()
-    }
-
-    fn timescale(&self) -> u32 {
-        CLOCK
-    }
-
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
-        if let Some(stamp) = stamp {
-            self.marks.add(self.sections.pushed(), stamp);
-        }
-        self.sections.push(payload);
-        self.cut(false, timeline, out);
-    }
-
-    fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.times.release(out);
-    }
-
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.cut(true, timeline, out);
-        self.emit(timeline, out);
-        self.times.release(out);
-    }
-
-    fn take_junk(&mut self) -> u64 {
-        self.sections.take_junk() + std::mem::take(&mut self.junk)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::timeline::Timeline;
+    use super::super::elementary::Elementary;
     use super::*;
+    use std::collections::VecDeque;
 
     /// Of 512x288 pixels, with its entry point.
     const HEADERS: [&[u8]; 2] = [

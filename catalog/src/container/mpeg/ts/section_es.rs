@@ -1,0 +1,124 @@
+//! Video whose sections begin with start codes, in packets: what the codecs have in common of which each section is told by
+//! its first byte.
+
+use super::super::CLOCK;
+use super::super::marks::Marks;
+use super::super::timeline::{Stamp, Timeline};
+use super::elementary::Elementary;
+use super::syntax::UnitInfo;
+use super::times::Times;
+use crate::container::DemuxedSample;
+use crate::container::es::Sections;
+use rtp::format::Format;
+use std::collections::VecDeque;
+
+/// Cuts one stream into the access units that `P` makes of its sections.
+#[derive(Debug)]
+pub(super) struct SectionEs<P> {
+    sections: Sections,
+    pictures: P,
+    marks: Marks,
+    times: Times,
+    junk: u64,
+}
+
+/// What a codec makes of sections.
+pub(super) trait Pictures: Default + Send + std::fmt::Debug {
+    /// Known from the first access unit on.
+    fn format(&self) -> Option<Format>;
+
+    /// The next section, from its start code on.
+    fn handle_section(&mut self, section: &[u8], way: &mut Way<'_>);
+
+    /// The access unit that comes together is over, if it has its picture.
+    fn emit(&mut self, way: &mut Way<'_>);
+}
+
+/// Where a section comes from, and where what it makes goes.
+pub(super) struct Way<'a> {
+    /// Where the section begins in the stream.
+    start: u64,
+    marks: &'a mut Marks,
+    times: &'a mut Times,
+    junk: &'a mut u64,
+    timeline: &'a mut Timeline,
+    out: &'a mut VecDeque<DemuxedSample>,
+}
+
+impl Way<'_> {
+    /// The time of the picture that begins with the section.
+    pub fn stamp(&mut self) -> Option<Stamp> {
+        self.marks.take(self.start)
+    }
+
+    /// Gives an access unit out.
+    pub fn push(&mut self, unit: Vec<u8>, stamp: Option<Stamp>, info: &UnitInfo) {
+        self.times.push(unit.into(), stamp, info, self.timeline, self.out);
+    }
+
+    /// Counts bytes that are left out.
+    pub fn leave_out(&mut self, bytes: usize) {
+        *self.junk += bytes as u64;
+    }
+}
+
+impl<P: Pictures> SectionEs<P> {
+    pub fn new(track: u32) -> Self {
+        Self {
+            sections: Sections::default(),
+            pictures: P::default(),
+            marks: Marks::default(),
+            times: Times::new(track),
+            junk: 0,
+        }
+    }
+
+    fn cut(&mut self, at_end: bool, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        let Self { sections, pictures, marks, times, junk } = self;
+        let mut way = Way { start: 0, marks, times, junk, timeline, out };
+        while let Some(section) = sections.next(at_end) {
+            way.start = sections.taken() - section.len() as u64;
+            pictures.handle_section(&section, &mut way);
+        }
+        if at_end {
+            pictures.emit(&mut way);
+        }
+    }
+}
+
+impl<P: Pictures> Elementary for SectionEs<P> {
+    fn format(&self) -> Option<Format> {
+        self.pictures.format()
+    }
+
+    fn timescale(&self) -> u32 {
+        CLOCK
+    }
+
+    fn handle_payload(
+        &mut self,
+        payload: &[u8],
+        stamp: Option<Stamp>,
+        timeline: &mut Timeline,
+        out: &mut VecDeque<DemuxedSample>,
+    ) {
+        if let Some(stamp) = stamp {
+            self.marks.add(self.sections.pushed(), stamp);
+        }
+        self.sections.push(payload);
+        self.cut(false, timeline, out);
+    }
+
+    fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
+        self.times.release(out);
+    }
+
+    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+        self.cut(true, timeline, out);
+        self.times.release(out);
+    }
+
+    fn take_junk(&mut self) -> u64 {
+        self.sections.take_junk() + std::mem::take(&mut self.junk)
+    }
+}
