@@ -81,8 +81,8 @@ pub(in crate::container) fn open_framed(wave: &WaveFormat, first: &[Bytes]) -> O
     opened.ok().filter(|opened| opened.sound.is_framed())
 }
 
-/// The same for sound whose bytes follow each other without chunks, in which FLAC's frames can't be told: what has no payload format is announced as it is in
-/// ASF, and its access units are to be wrapped.
+/// The same for sound whose bytes follow each other without chunks: what has no payload format is announced as it is in ASF,
+/// and its access units are to be wrapped. So is FLAC, whose frames can't be told there.
 pub(in crate::container) fn open_unbroken(wave: &WaveFormat, first: &[Bytes]) -> Result<Opened, Refused> {
     match open(wave, first) {
         Ok(Opened { sound: Sound::Lossless(..), .. }) | Err(Refused::NoPayload(_)) => Blocks::open(wave),

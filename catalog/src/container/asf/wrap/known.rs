@@ -147,6 +147,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn pictures_have_names_that_all_players_know() {
+        let mpv = |mpeg2| Format::Mpv { mpeg2, width: 352, height: 288 };
+        let jpeg = Format::Jpeg { width: 352, height: 288 };
+        for (format, name) in [(mpv(false), b"mpg1"), (mpv(true), b"mpg2"), (jpeg, b"MJPG")] {
+            let Format::Asf { properties, .. } = wrapper(1, &format).unwrap().format() else { panic!("{format:?}") };
+            assert!(properties.windows(4).any(|bytes| bytes == name), "{format:?}");
+        }
+    }
+
+    #[test]
     fn samples_take_the_shape_that_asf_has() {
         let units = Bytes::from_static(b"\0\0\0\x02ab\0\0\0\x01c");
         let sets = Bytes::from_static(b"\0\0\0\x01S");
