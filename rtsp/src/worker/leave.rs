@@ -51,6 +51,13 @@ impl Exit {
         Self { number, udp, batch, trains, sent: Vec::new(), runs: Vec::new(), report: Vec::new(), statistics }
     }
 
+    /// Sends what is written in `report` to a track's viewer.
+    pub(super) fn send_report(&self, way: &Way, now: Instant) {
+        if way.send_report(&self.report, &self.udp, now) {
+            WorkerStatistics::count(&self.statistics.reports, 1);
+        }
+    }
+
     /// Sends the batch.
     pub(super) fn flush(&mut self) {
         if !self.batch.is_empty() {
@@ -154,9 +161,7 @@ impl Machine {
     pub(super) fn report(&mut self, key: Key, now: Instant) {
         let Some(viewer) = self.viewers.get(key) else { return };
         while let Some(track) = viewer.playback.poll_report(now, &self.options.cname, &mut self.exit.report) {
-            if viewer.send_report(track, &self.exit.report, &self.exit.udp, now) {
-                WorkerStatistics::count(&self.statistics.reports, 1);
-            }
+            self.exit.send_report(&viewer.ways[track], now);
         }
     }
 
@@ -165,10 +170,8 @@ impl Machine {
         let Some(viewer) = self.viewers.get(key) else { return };
         let tracks = if viewer.appoint(now) { viewer.ways.len() } else { 0 };
         for track in 0..tracks {
-            if viewer.playback.report_early(track, now, &self.options.cname, &mut self.exit.report)
-                && viewer.send_report(track, &self.exit.report, &self.exit.udp, now)
-            {
-                WorkerStatistics::count(&self.statistics.reports, 1);
+            if viewer.playback.report_early(track, now, &self.options.cname, &mut self.exit.report) {
+                self.exit.send_report(&viewer.ways[track], now);
             }
         }
     }
@@ -184,10 +187,8 @@ impl Machine {
         // ffmpeg counts goodbyes, and expects one of the retransmissions, too.
         let more = viewer.ways.len().checked_sub(1).filter(|_| sdp::has_asf(viewer.playback.index()));
         for track in (0..viewer.ways.len()).chain(more) {
-            if viewer.playback.bye(track, now, &self.options.cname, &mut self.exit.report)
-                && viewer.send_report(track, &self.exit.report, &self.exit.udp, now)
-            {
-                WorkerStatistics::count(&self.statistics.reports, 1);
+            if viewer.playback.bye(track, now, &self.options.cname, &mut self.exit.report) {
+                self.exit.send_report(&viewer.ways[track], now);
             }
         }
     }

@@ -113,7 +113,7 @@ impl Machine {
         if let Some(track) = track
             && viewer.playback.bye(track, now, &self.options.cname, &mut self.exit.report)
         {
-            viewer.send_report(track, &self.exit.report, &self.exit.udp, now);
+            viewer.ways[track].send_report(&self.exit.report, &self.exit.udp, now);
         }
         viewer.playback.rename(ssrc, new, &mut self.exit.trains, now);
         viewer.tell(ViewerEvent::Renamed { old: ssrc, new });

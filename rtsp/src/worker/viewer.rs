@@ -273,11 +273,6 @@ impl Viewer {
     pub(super) fn broken(&self, now: Instant, stuck_after: Duration) -> Option<String> {
         self.ways.iter().find_map(|way| way.broken(now, stuck_after))
     }
-
-    /// Sends an RTCP packet of a track.
-    pub(super) fn send_report(&self, track: usize, packet: &[u8], udp: &UdpPair, now: Instant) -> bool {
-        self.ways[track].send_report(packet, udp, now)
-    }
 }
 
 impl Way {

@@ -37,19 +37,17 @@ impl Lane {
         exit.report.clear();
         let written = rtcp::write_sender_report(&mut exit.report, &self.sender.report(ntp, timestamp), cname);
         self.sender.report_sent(exit.report.len(), now);
-        self.send_report(written.is_ok(), exit, now);
+        if written.is_ok() {
+            exit.send_report(&self.way, now);
+        }
     }
 
     pub(super) fn say_goodbye(&mut self, track: usize, live: &Live, cname: &str, exit: &mut Exit, now: Instant) {
         let (ntp, timestamp) = live.report_times(track, now);
         exit.report.clear();
         let written = rtcp::write_bye(&mut exit.report, &self.sender.report(ntp, timestamp), cname);
-        self.send_report(written.is_ok(), exit, now);
-    }
-
-    fn send_report(&self, written: bool, exit: &Exit, now: Instant) {
-        if written && self.way.send_report(&exit.report, &exit.udp, now) {
-            WorkerStatistics::count(&exit.statistics.reports, 1);
+        if written.is_ok() {
+            exit.send_report(&self.way, now);
         }
     }
 

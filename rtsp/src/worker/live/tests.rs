@@ -88,6 +88,16 @@ impl Stage {
     }
 
     async fn play(&self, viewer: u64, tracks: Vec<(usize, Destination)>) -> Result<PlayReply, PlayError> {
+        self.play_by(viewer, tracks, false).await
+    }
+
+    /// `live555`: by a player made of that library.
+    async fn play_by(
+        &self,
+        viewer: u64,
+        tracks: Vec<(usize, Destination)>,
+        live555: bool,
+    ) -> Result<PlayReply, PlayError> {
         let live = self.channel.live().ok_or(PlayError::Over)?;
         let track = |(track, destination): (usize, Destination)| {
             let source = live.sources[track];
@@ -105,7 +115,7 @@ impl Stage {
             end: None,
             rate: (Scale::NORMAL, Speed::NORMAL),
             blocksize: None,
-            live555: false,
+            live555,
             queue: false,
             events: self.teller.clone(),
         };
@@ -203,6 +213,23 @@ async fn who_joins_gets_what_is_kept_and_then_follows_without_gap_or_double() {
     }
     stage.workers.stop();
     assert_eq!((stage.workers.statistics()[0].viewers(), stage.playing()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_are_there_before_the_answer_for_those_who_read_no_packets_before_it() {
+    let mut stage = Stage::new();
+    stage.pictures(2).await;
+    for (viewer, live555) in [(1, false), (2, true)] {
+        let (video, audio) = (Receiver::new(), Receiver::new());
+        let both = vec![(0, video.destination()), (1, audio.destination())];
+        stage.play_by(viewer, both, live555).await.unwrap();
+        for receiver in [&video, &audio] {
+            let reports = Receiver::drain(&receiver.rtcp);
+            assert_eq!(reports.len(), usize::from(live555), "{reports:?}");
+            assert!(reports.iter().all(|report| report[1] == 200));
+            assert!(Receiver::drain(&receiver.rtp).is_empty());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
