@@ -16,9 +16,9 @@ use rtp::clock::MediaTime;
 use rtp::format::{Format, Media};
 use std::net::IpAddr;
 
-mod reader;
+mod dialect;
 
-pub use reader::Reader;
+pub use dialect::Dialect;
 
 /// What comes before the track's id in its control URL.
 pub const CONTROL: &str = "track";
@@ -74,29 +74,29 @@ pub fn has_asf(index: &Index) -> bool {
 }
 
 /// The description, as seen by a viewer who reached us at `local`.
-pub fn describe(index: &Index, local: IpAddr, reader: Reader) -> String {
-    description(index, local, reader, range(index, reader))
+pub fn describe(index: &Index, local: IpAddr, dialect: Dialect) -> String {
+    description(index, local, dialect, range(index, dialect))
 }
 
 /// The same of a channel: it has no end, and begins now (RFC 2326 C.1.5), or when what is kept of it does.
-pub fn describe_live(index: &Index, kept_from: Option<UtcTime>, local: IpAddr, reader: Reader) -> String {
+pub fn describe_live(index: &Index, kept_from: Option<UtcTime>, local: IpAddr, dialect: Dialect) -> String {
     let range = match kept_from {
         Some(start) => ClockRange { start: Some(start), end: None }.to_string(),
         None => "npt=now-".into(),
     };
-    description(index, local, reader, range)
+    description(index, local, dialect, range)
 }
 
-fn description(index: &Index, local: IpAddr, reader: Reader, range: String) -> String {
+fn description(index: &Index, local: IpAddr, dialect: Dialect, range: String) -> String {
     let (address_type, unspecified) = match local.to_canonical() {
         IpAddr::V4(_) => ("IP4", "0.0.0.0"),
         IpAddr::V6(_) => ("IP6", "::"),
     };
-    let one_line = reader == Reader::Gstreamer && index.tracks.iter().filter(|track| is_asf(track)).count() > 1;
+    let one_line = dialect == Dialect::Gstreamer && index.tracks.iter().filter(|track| is_asf(track)).count() > 1;
     let leader = index.tracks.iter().position(|track| is_asf(track) && track.format.media() == Media::Video);
     let leader = leader.or_else(|| index.tracks.iter().position(is_asf));
     let is_quicktime = |track: &Track| matches!(track.format, Format::QuickTime { .. });
-    let unheard = reader == Reader::Gstreamer && !index.tracks.iter().all(is_quicktime);
+    let unheard = dialect == Dialect::Gstreamer && !index.tracks.iter().all(is_quicktime);
     let told = |position: usize, track: &Track| {
         let follows = one_line && is_asf(track) && Some(position) != leader;
         let silent = unheard && is_quicktime(track);
@@ -106,7 +106,7 @@ fn description(index: &Index, local: IpAddr, reader: Reader, range: String) -> S
     let mut media: Vec<_> = tracks
         .map(|(position, track)| {
             let id = if one_line && is_asf(track) { ALL } else { track.id };
-            media(track, id, payload_type(index, position), reader)
+            media(track, id, payload_type(index, position), dialect)
         })
         .collect();
     let mut attributes = vec![
@@ -151,8 +151,8 @@ fn description(index: &Index, local: IpAddr, reader: Reader, range: String) -> S
 }
 
 /// A track's lines.
-pub(crate) fn media(track: &Track, id: u32, payload_type: u8, reader: Reader) -> MediaDescription {
-    let mut attributes = vec![attribute("rtpmap", &format!("{payload_type} {}", reader.rtpmap(&track.format)))];
+pub(crate) fn media(track: &Track, id: u32, payload_type: u8, dialect: Dialect) -> MediaDescription {
+    let mut attributes = vec![attribute("rtpmap", &format!("{payload_type} {}", dialect.rtpmap(&track.format)))];
     if let Some(parameters) = track.format.fmtp() {
         attributes.push(attribute("fmtp", &format!("{payload_type} {parameters}")));
     }
@@ -216,8 +216,8 @@ pub(crate) fn title(index: &Index) -> String {
 /// When it plays. Where GStreamer 1.22 is told an end, its jitter buffer fills and empties by levels for ASF, and one that
 /// is filling when the stream ends gives out neither what it holds nor the end: the film stands still for ever. It has
 /// the duration from the ASF header, and seeks all the same.
-fn range(index: &Index, reader: Reader) -> String {
-    match reader == Reader::Gstreamer && has_asf(index) {
+fn range(index: &Index, dialect: Dialect) -> String {
+    match dialect == Dialect::Gstreamer && has_asf(index) {
         true => "npt=0-".into(),
         false => format!("npt=0-{}", seconds_up(index.duration)),
     }
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_description_has_its_lines_in_the_order_of_the_rfc() {
-        let text = describe(&fake::film(), LOCAL, Reader::Any);
+        let text = describe(&fake::film(), LOCAL, Dialect::Any);
         let lines: Vec<&str> = text.split("\r\n").collect();
         let expected = [
             "v=0",
@@ -291,15 +291,15 @@ mod tests {
         let mut film = fake::film();
         film.title = "Two\r\na=control:rtsp://elsewhere/\nlines\0".into();
         film.tracks[0].language = Some("x\r\nm=".into());
-        let text = describe(&film, "::1".parse().expect("an address"), Reader::Any);
+        let text = describe(&film, "::1".parse().expect("an address"), Dialect::Any);
         assert_eq!(text.lines().filter(|line| line.starts_with("a=control:")).count(), 3);
         let parsed = SessionDescription::unmarshal(&mut std::io::Cursor::new(text.as_bytes())).expect("a description");
         assert_eq!(parsed.session_name, "Two  a=control:rtsp://elsewhere/ lines");
         assert_eq!(parsed.marshal(), text);
         film.title = "\n".into();
-        assert!(describe(&film, LOCAL, Reader::Any).contains("\r\ns=film\r\n"));
+        assert!(describe(&film, LOCAL, Dialect::Any).contains("\r\ns=film\r\n"));
         film.title = "x".repeat(100_000);
-        assert!(describe(&film, LOCAL, Reader::Any).len() < 1000);
+        assert!(describe(&film, LOCAL, Dialect::Any).len() < 1000);
     }
 
     #[test]
@@ -312,12 +312,12 @@ mod tests {
         assert_eq!((types[0], types[31]), (96, 127));
         types.dedup();
         assert_eq!(types.len(), 32);
-        assert!(describe(&film, LOCAL, Reader::Any).len() < MAX_DESCRIPTION);
+        assert!(describe(&film, LOCAL, Dialect::Any).len() < MAX_DESCRIPTION);
     }
 
     #[test]
     fn asf_is_described_as_windows_media_services_does() {
-        let text = describe(&fake::asf_film(), LOCAL, Reader::Any);
+        let text = describe(&fake::asf_film(), LOCAL, Dialect::Any);
         let after = text.split_once("a=etag:").map_or("", |(_, after)| after);
         let lines: Vec<&str> = after.split("\r\n").skip(1).collect();
         let expected = [
@@ -349,8 +349,8 @@ mod tests {
     #[test]
     fn gstreamer_is_told_no_end_of_asf_alone() {
         let (film, asf) = (fake::film(), fake::asf_film());
-        let cases = [(&film, Reader::Any, true), (&film, Reader::Gstreamer, true), (&asf, Reader::Any, true)];
-        for (index, lines, told) in cases.into_iter().chain([(&asf, Reader::Gstreamer, false)]) {
+        let cases = [(&film, Dialect::Any, true), (&film, Dialect::Gstreamer, true), (&asf, Dialect::Any, true)];
+        for (index, lines, told) in cases.into_iter().chain([(&asf, Dialect::Gstreamer, false)]) {
             let text = describe(index, LOCAL, lines);
             assert_eq!(text.contains("a=range:npt=0-60.000\r\n"), told, "{lines:?}: {text}");
             assert_eq!(text.contains("a=range:npt=0-\r\n"), !told, "{lines:?}: {text}");
@@ -362,11 +362,11 @@ mod tests {
         let mut film = fake::film();
         let (media, description) = (Media::Audio, vec![0; 36]);
         film.tracks[1].format = Format::QuickTime { media, description, clock: 8000, codec: "x".into() };
-        for (lines, told) in [(Reader::Any, true), (Reader::Gstreamer, false)] {
+        for (lines, told) in [(Dialect::Any, true), (Dialect::Gstreamer, false)] {
             assert_eq!(describe(&film, LOCAL, lines).contains("X-QT/8000/1"), told, "{lines:?}");
         }
         film.tracks.remove(0);
-        assert!(describe(&film, LOCAL, Reader::Gstreamer).contains("X-QT/8000/1"));
+        assert!(describe(&film, LOCAL, Dialect::Gstreamer).contains("X-QT/8000/1"));
     }
 
     #[test]

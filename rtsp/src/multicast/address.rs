@@ -64,7 +64,7 @@ impl GroupAddress {
         let tracks = index.tracks.iter().enumerate().filter_map(|(position, track)| {
             let port = self.track(position)?.rtp.port();
             let mut media =
-                session::media(track, track.id, session::payload_type(index, position), session::Reader::Any);
+                session::media(track, track.id, session::payload_type(index, position), session::Dialect::Any);
             media.media_name.port.value = isize::try_from(port).ok()?;
             if !set_up {
                 media.attributes.retain(|attribute| attribute.key != "control");

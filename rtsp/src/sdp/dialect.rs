@@ -1,14 +1,14 @@
-//! Who reads a description: what some players must be told in another way than the rest.
+//! What some players must be told in another way than the rest.
 
 use rtp::format::Format;
 
-/// A player, as far as descriptions differ.
+/// In whose words a description is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
+pub enum Dialect {
     /// Each track has a line of its own, in the words of its payload format.
     Any,
-    /// ffmpeg and what is built on its library. It has no E-AC-3 among its payload formats, but its AC-3 reader passes frames
-    /// on as they are, and its decoder tells by their headers which of both they are. So that is what it is told; the
+    /// ffmpeg and what is built on its library. It has no E-AC-3 among its payload formats, but takes frames of AC-3 out of
+    /// packets as they are, and its decoder tells by their headers which of both they are. So that is what it is told; the
     /// packets fit both.
     Ffmpeg,
     /// Tracks in ASF packets share one line: GStreamer gives every line a demuxer of its own, and each demuxer waits for all
@@ -17,7 +17,7 @@ pub enum Reader {
     Gstreamer,
 }
 
-impl Reader {
+impl Dialect {
     /// By the request's `User-Agent`.
     pub fn of(agent: &str) -> Self {
         match agent {
@@ -53,8 +53,8 @@ mod tests {
             ("", "EAC3/48000", "AC3/44100/2"),
         ];
         for (agent, first, second) in cases {
-            let reader = Reader::of(agent);
-            assert_eq!((reader.rtpmap(&enhanced), reader.rtpmap(&plain)), (first.into(), second.into()), "{agent}");
+            let dialect = Dialect::of(agent);
+            assert_eq!((dialect.rtpmap(&enhanced), dialect.rtpmap(&plain)), (first.into(), second.into()), "{agent}");
         }
     }
 }

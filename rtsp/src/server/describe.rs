@@ -36,17 +36,17 @@ impl Server {
             return Err(Refusal::new(StatusCode::NotFound, "the URL names no presentation"));
         };
         let agent = request.headers.get(USER_AGENT).unwrap_or_default();
-        let reader = sdp::Reader::of(agent);
+        let dialect = sdp::Dialect::of(agent);
         let local = connection.local.ip();
         let description = match &opened {
-            Opened::Film(_) => sdp::describe(index, local, reader),
+            Opened::Film(_) => sdp::describe(index, local, dialect),
             Opened::Channel(watching) => {
                 let groups = self.rules.groups.as_ref().filter(|_| form::is_group(&request.uri));
                 match groups.and_then(|groups| groups.group_of(watching)) {
                     Some(group) => group.address().describe_for_setup(&watching.live),
                     None => {
                         let kept = watching.window.as_ref().and_then(|window| window.clock());
-                        sdp::describe_live(&watching.live.index, kept.map(|kept| UtcTime(kept.start)), local, reader)
+                        sdp::describe_live(&watching.live.index, kept.map(|kept| UtcTime(kept.start)), local, dialect)
                     }
                 }
             }

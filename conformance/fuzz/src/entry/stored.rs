@@ -1,7 +1,7 @@
 //! What nodes and their clients tell each other, and the index objects that nodes give.
 
 use catalog::index::Index;
-use rtsp::sdp::{Reader, describe};
+use rtsp::sdp::{Dialect, describe};
 use std::net::{IpAddr, Ipv4Addr};
 use stripes::id::{NodeId, ObjectId};
 use stripes::layout::UnitAddress;
@@ -16,7 +16,7 @@ pub fn index(input: &[u8]) {
     let hash = blake3::hash(&sealed);
     sealed.extend_from_slice(hash.as_bytes());
     let Ok(index) = Index::decode(&sealed) else { return };
-    let text = describe(&index, IpAddr::V4(Ipv4Addr::LOCALHOST), Reader::Any);
+    let text = describe(&index, IpAddr::V4(Ipv4Addr::LOCALHOST), Dialect::Any);
     assert!(!text.contains('\0'));
     assert_eq!(Index::decode(&index.encode().expect("what was read")).as_ref(), Ok(&index));
 }
