@@ -9,6 +9,7 @@
 //! - [`films`]: the films of the tests.
 //! - [`namespaces`]: machines of their own on one bridge, for groups.
 //! - [`players`]: real players other than ffmpeg.
+//! - [`publishers`]: programs that bring a channel.
 //! - [`server`]: the real program, started and stopped.
 //! - [`suite`]: the conformance suite, for any RTSP server: `mobidic-conformance URL`.
 //! - [`watching`]: channels fed in every way and watched in every way, picture for picture.
@@ -19,6 +20,7 @@ pub mod dialogue;
 pub mod films;
 pub mod namespaces;
 pub mod players;
+pub mod publishers;
 pub mod server;
 pub mod suite;
 pub mod watching;

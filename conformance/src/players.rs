@@ -2,7 +2,7 @@
 
 pub mod table;
 
-use crate::compare::Transport;
+use crate::{compare::Transport, server::wait_until};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     path::Path,
@@ -58,18 +58,7 @@ fn playbin(uri: &str, limit: Duration) -> Result<Played> {
         .stderr(std::fs::File::create(&errors)?)
         .spawn()
         .context("starting gst-launch-1.0")?;
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break Some(status);
-        }
-        if start.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            break None;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let status = wait_until(&mut child, Instant::now() + limit)?;
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
     let played = Played { pictures: (size(&pictures) / PICTURE) as usize, sound: size(&sound) as usize };
     let errors = std::fs::read_to_string(&errors)?;

@@ -147,6 +147,24 @@ fn keep_last(stderr: ChildStderr) -> Log {
     kept
 }
 
+/// Waits for the end of a program, at most until `limit`; `None`: it had to be killed.
+///
+/// # Errors
+/// The system's.
+pub fn wait_until(child: &mut Child, limit: Instant) -> std::io::Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// A running `mobidic serve`; ended when dropped.
 pub struct Server {
     /// Taken out where it is stopped before.

@@ -1,5 +1,6 @@
 //! What ffmpeg makes of a file or a URL: each picture's hash and time, the sound, what it complained of.
 
+use crate::server::wait_until;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fmt,
@@ -271,20 +272,9 @@ fn run(command: &mut Command, limit: Duration) -> Result<String> {
         let _ = std::io::Read::read_to_end(&mut stderr, &mut text);
         String::from_utf8_lossy(&text).into_owned()
     });
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if start.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            let text = reader.join().unwrap_or_default();
-            bail!("no end after {} s; it said: {}", limit.as_secs(), text.trim());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let status = wait_until(&mut child, Instant::now() + limit)?;
     let text = reader.join().unwrap_or_default();
+    let Some(status) = status else { bail!("no end after {} s; it said: {}", limit.as_secs(), text.trim()) };
     ensure!(status.success(), "ffmpeg failed ({status}): {}", text.trim());
     Ok(text)
 }

@@ -1,7 +1,7 @@
 //! What is published, and by whom.
 
-use super::FRONT;
 use super::PORT;
+use crate::{compare::Transport, namespaces::FRONT, publishers};
 use anyhow::{Context, Result, ensure};
 use std::{
     path::{Path, PathBuf},
@@ -25,7 +25,7 @@ pub struct WatchedFeed {
     /// And for its sound and the whole.
     audio: &'static str,
     /// Pictures of a group, each of which is decoded by itself.
-    group: usize,
+    pub(super) group: usize,
     /// GStreamer's elements from packets to pictures, and to coded frames of sound.
     pub(super) elements: [&'static str; 2],
 }
@@ -105,11 +105,6 @@ pub(super) fn names() -> String {
 }
 
 impl WatchedFeed {
-    /// Pictures from one that decoding may begin with to the next.
-    pub(super) fn group(&self) -> usize {
-        self.group
-    }
-
     /// Makes its film in `folder`: no picture and no frame of sound in it is like another.
     pub(super) fn make(&self, folder: &Path, seconds: u32) -> Result<PathBuf> {
         let path = folder.join(self.file);
@@ -131,22 +126,16 @@ impl WatchedFeed {
     /// The program that brings it, at the film's own speed, once.
     pub(super) fn publish(&self, path: &Path) -> Command {
         let url = format!("rtsp://{FRONT}:{PORT}/{}", self.name);
-        if self.by == FeedBy::Gstreamer {
-            let mut command = Command::new("gst-launch-1.0");
-            command.args(["-q", "-e", "filesrc"]).arg(format!("location={}", path.display()));
-            command.args(["!", "qtdemux", "name=d", "rtspclientsink", "name=s", "protocols=udp"]);
-            command.arg(format!("location={url}"));
-            command.args("d.video_0 ! queue ! h264parse ! identity sync=true ! s.sink_0".split(' '));
-            command.args("d.audio_0 ! queue ! aacparse ! identity sync=true ! s.sink_1".split(' '));
-            return command;
-        }
-        let mut command = Command::new("ffmpeg");
-        command.args(["-v", "error", "-nostdin", "-re", "-i"]).arg(path).args(["-map", "0", "-c", "copy"]);
         match self.by {
-            FeedBy::Ts => command.args(["-f", "mpegts", &format!("udp://{FRONT}:{TS_PORT}?pkt_size=1316")]),
-            FeedBy::FfmpegTcp => command.args(["-f", "rtsp", "-rtsp_transport", "tcp", &url]),
-            _ => command.args(["-f", "rtsp", "-rtsp_transport", "udp", &url]),
-        };
-        command
+            FeedBy::FfmpegTcp => publishers::ffmpeg(path, &url, Transport::Tcp),
+            FeedBy::FfmpegUdp => publishers::ffmpeg(path, &url, Transport::Udp),
+            FeedBy::Gstreamer => publishers::gstreamer(path, &url, Transport::Udp),
+            FeedBy::Ts => {
+                let mut command = Command::new("ffmpeg");
+                command.args(["-v", "error", "-nostdin", "-re", "-i"]).arg(path).args(["-map", "0", "-c", "copy"]);
+                command.args(["-f", "mpegts", &format!("udp://{FRONT}:{TS_PORT}?pkt_size=1316")]);
+                command
+            }
+        }
     }
 }

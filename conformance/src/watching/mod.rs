@@ -22,7 +22,7 @@ use crate::{
     client::Client,
     compare::tempdir,
     namespaces::{FRONT, Net, within},
-    server::Process,
+    server::{Process, wait_until},
 };
 use anyhow::{Context, Result, anyhow, ensure};
 use std::{
@@ -101,15 +101,7 @@ impl Running {
 
     /// Waits for its end, at most until `limit`; false: it had to be killed.
     fn ends_until(&mut self, limit: Instant) -> Result<bool> {
-        while self.0.try_wait()?.is_none() {
-            if Instant::now() > limit {
-                self.0.kill()?;
-                self.0.wait()?;
-                return Ok(false);
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(true)
+        Ok(wait_until(&mut self.0, limit)?.is_some())
     }
 }
 
@@ -182,7 +174,7 @@ impl Plan {
             drop(publisher);
             let rows = viewers.into_iter().map(|(viewer, thread)| {
                 let seen = thread.join().map_err(|_| anyhow!("a viewer's thread has panicked"))?;
-                let watched = seen.and_then(|seen| seen.compare(&prepared.film, feed.group()));
+                let watched = seen.and_then(|seen| seen.compare(&prepared.film, feed.group));
                 let watched = watched.and_then(|watched| watched.in_step(self.apart));
                 Ok(Row { feed: feed.name, viewer, watched })
             });

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use std::{collections::HashMap, fmt, time::Duration};
 
-/// In nanoseconds: the first seconds don't say how far sound and pictures are apart. Before the first sender reports a player guesses.
+/// Nanoseconds. What comes first does not say how far sound and pictures are apart: before sender reports a player guesses.
 const SETTLING: i64 = 6_000_000_000;
 
 /// Pictures that may be missing at the very end: those that a player's decoder held back when its source broke off.

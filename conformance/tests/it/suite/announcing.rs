@@ -1,9 +1,6 @@
 //! Announcements that are wrong: sent by the test itself, of a group that its server doesn't announce.
 
-use conformance::suite::{
-    Case, Offer, Options, Outcome,
-    run::{Pace, Target, run},
-};
+use conformance::suite::{Case, Offer, Options, Outcome};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -58,9 +55,8 @@ pub fn announced(url: &str, ttl: u32, packet: Packet, case: Case, options: &Opti
                 std::thread::sleep(Duration::from_millis(50));
             }
         });
-        let pace = Pace { threads: 1, time_limit: Duration::from_secs(120), seed: 1 };
-        let results = run(&[Target::new(offer)], &[case], &options, pace, &|_| {});
+        let outcome = super::alone(offer, case, &options);
         over.store(true, Ordering::Relaxed);
-        results.into_iter().next().map_or(Outcome::Skip("not run".into()), |finished| finished.outcome)
+        outcome
     })
 }

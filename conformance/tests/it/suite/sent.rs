@@ -1,42 +1,7 @@
 //! One fault for each case on packets: what a server must send wrong for the case to see it.
 
+use super::edits::{TWICE, edit, is_audio, keep_name, now_and_then};
 use super::proxy::Fault::{self, After, Answer, Dead, Rtcp, Rtp, Sdp, StrayReports};
-
-/// Every `nth` packet.
-fn now_and_then(count: &mut u32, nth: u32) -> bool {
-    *count += 1;
-    count.is_multiple_of(nth)
-}
-
-/// The 32 bits at `at` made something else.
-fn edit(packet: &mut [u8], at: usize, change: impl FnOnce(u32) -> u32) {
-    let value = u32::from_be_bytes(packet[at..at + 4].try_into().unwrap());
-    packet[at..at + 4].copy_from_slice(&change(value).to_be_bytes());
-}
-
-/// The SSRC stays what it was at first.
-fn keep_name(packet: &mut [u8], first: &mut u32) {
-    edit(packet, 8, |name| {
-        *first = if *first == 0 { name } else { *first };
-        *first
-    });
-}
-
-/// Two sender reports at once.
-const TWICE: [u8; 64] = {
-    let mut frames = [0; 64];
-    let head = [b'$', 1, 0, 28, 0x80, 200, 0, 6, 0, 0, 0, 7];
-    let mut at = 0;
-    while at < 64 {
-        frames[at] = if at % 32 < head.len() { head[at % 32] } else { 0 };
-        at += 1;
-    }
-    frames
-};
-
-fn is_audio(packet: &[u8]) -> bool {
-    packet[1] & 0x7f == 97 || packet[1] & 0x7f == 14
-}
 
 /// Faults in what is sent. The film is H.264 with AAC, the other one MPEG-1 with layer II.
 pub const SENT: &[(&str, Fault)] = &[
