@@ -93,6 +93,8 @@ pub struct FrontConfig {
     pub train_packets: usize,
     /// Milliseconds.
     pub train_gap_ms: u64,
+    /// Microseconds.
+    pub live_gap_us: u64,
     /// Milliseconds.
     pub quantum_ms: u64,
     /// Milliseconds.
@@ -239,6 +241,7 @@ impl Config {
         range("front.train_packets", self.front.train_packets, 1, 44, "1 to 44 packets")?;
         range("front.quantum_ms", self.front.quantum_ms, 1, 1_000, "1 to 1000 milliseconds")?;
         range("front.train_gap_ms", self.front.train_gap_ms, 0, 1_000, "0 to 1000 milliseconds")?;
+        range("front.live_gap_us", self.front.live_gap_us, 0, 1_000_000, "0 to 1000000 microseconds")?;
         range("front.bundle_ms", self.front.bundle_ms, 0, 200, "0 to 200 milliseconds")?;
         range("front.tcp_queue_kib", self.front.tcp_queue_kib, 64, 1 << 16, "64 to 65536 KiB")?;
         range("front.tcp_stuck_s", self.front.tcp_stuck_s, 1, 3_600, "1 to 3600 seconds")?;
@@ -292,6 +295,7 @@ impl Default for Config {
                 max_packet: 1_400,
                 train_packets: 16,
                 train_gap_ms: 6,
+                live_gap_us: 500,
                 quantum_ms: 40,
                 bundle_ms: 100,
                 padding: true,

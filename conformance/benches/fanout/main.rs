@@ -14,7 +14,7 @@
 //! One worker of a front, fed and listened to in this process, without RTSP: what requests cost is another matter. A
 //! packet's RTP timestamp tells when its picture was fed. Over UDP the kernel stamps packets as they leave, over TCP the
 //! time is that of reading, so that a busy receiver counts, too. A picture of more packets than leave at once is spread by
-//! intent, whoever watches: groups' first pictures are such, of 1 Mbit/s by one packet of a hundred; by `--sync 4` none is.
+//! intent, whoever watches, in trains half a millisecond apart or a little more: groups' first pictures are such.
 //! Twice a second one more viewer joins, and leaves when it has its first picture.
 
 mod clock;

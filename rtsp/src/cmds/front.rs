@@ -134,6 +134,7 @@ impl Front {
                 read_ahead: Duration::from_millis(config.front.read_ahead_ms),
                 ..PlaybackOptions::default()
             },
+            live_gap: Duration::from_micros(config.front.live_gap_us),
             read_ahead_bytes: config.front.read_ahead_mib << 20,
             stuck_after: Duration::from_secs(config.front.tcp_stuck_s),
             ..WorkerOptions::default()

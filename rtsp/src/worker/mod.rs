@@ -64,6 +64,9 @@ pub struct WorkerOptions {
     pub ports: Option<RangeInclusive<u16>>,
     /// How one viewer's packets are made and paced.
     pub playback: PlaybackOptions,
+    /// Between two trains of a channel's picture that is longer than one: what is live is to come soon, and its feed has
+    /// paced it.
+    pub live_gap: Duration,
     /// Whether packets of a train leave in one segmented send where the kernel can.
     pub segmentation: bool,
     /// Viewers that one worker plays for at most: bounds its memory.
@@ -84,6 +87,7 @@ impl Default for WorkerOptions {
             bind: IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),
             ports: None,
             playback: PlaybackOptions::default(),
+            live_gap: Duration::from_micros(500),
             segmentation: true,
             max_viewers: 20_000,
             read_ahead_bytes: 512 << 20,

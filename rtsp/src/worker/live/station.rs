@@ -132,7 +132,7 @@ impl Station {
             clock.map_or(Duration::ZERO, |clock| clock.time(passed).since(MediaTime::ZERO))
         });
         let trains = u32::try_from(trains).unwrap_or(u32::MAX).max(1);
-        interval.map_or(options.playback.train_gap, |interval| options.playback.train_gap.min(interval / trains))
+        interval.map_or(options.live_gap, |interval| options.live_gap.min(interval / trains))
     }
 
     /// Sends what is due of what is left.
@@ -156,7 +156,7 @@ impl Station {
         while rest.next < count && (all || rest.due <= now) {
             let packets = rest.next..(rest.next + rest.burst.at_once).min(count);
             rest.next = packets.end;
-            rest.due = now + rest.gap;
+            rest.due += rest.gap;
             let chunk = Chunk::new(&rest.burst, packets, exit.batch.max_segments());
             for slot in &self.members {
                 let Some(Some(watcher)) = watchers.get_mut(*slot as usize) else { continue };
