@@ -83,7 +83,7 @@ pub const FEEDS: &[WatchedFeed] = &[
         "mjpeg.mov",
         ("-c:v mjpeg -huffman default -pix_fmt yuvj420p -q:v 9", "-c:a aac"),
         1,
-        ["rtpjpegdepay ! jpegparse ! avdec_mjpeg", TO_AAC],
+        ["rtpjpegdepay ! avdec_mjpeg", TO_AAC],
     ),
     feed("gstreamer", FeedBy::Gstreamer, "gstreamer.mp4", (H264, "-c:a aac"), 25, [TO_H264, TO_AAC]),
     feed("ts", FeedBy::Ts, "television.ts", (H264, "-c:a mp2 -f mpegts"), 25, [TO_H264, TO_MPA]),
