@@ -28,7 +28,7 @@
 //! - [`net::Cluster`]: all nodes as a front sees them. [`net::NodeError`]: which node, object, unit, and why not.
 //! - [`net::ObjectWriter`]: the `Writer` over a `Cluster`. [`net::UnitSource`]: the shared cache of units over it.
 //! - [`net::VerifyReport`]: what reading every unit back came to. [`net::RepairReport`]: the same of a scrub or repair.
-//! - [`net::Limit`]: how fast maintenance may be.
+//! - [`net::Limit`]: how fast maintenance may be. [`net::Flights`]: work that several wait for, done once.
 //!
 //! Invariants: a unit that was acknowledged survives its node's process; an object that was sealed survives what
 //! its disks survive; what a crash cut off reads as absent, what a disk changed as damaged, never as good.

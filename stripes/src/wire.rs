@@ -92,7 +92,7 @@ pub struct NodeStatistics {
     pub disk_bytes: u64,
     /// Units read and sent, whole or in part.
     pub units_read: u64,
-    /// Bytes of those: of a part (asked for by Range) those of the blocks that it touches.
+    /// Bytes of those: of a part (asked for by Range) those of the blocks that it touches, and of their checksums.
     pub bytes_read: u64,
     /// Units stored.
     pub units_written: u64,

@@ -130,6 +130,29 @@ async fn parts_of_a_dead_node_cost_the_same_parts_of_the_others() {
 }
 
 #[tokio::test]
+async fn parts_of_a_slow_node_cost_the_same_parts_of_the_others() {
+    // 2 s for a part, and for a unit.
+    let limits = |at| NodeLimits { read_limit: (at == 1).then_some(UNIT as u64 / 20), ..NodeLimits::default() };
+    let world = World::new(limits).await;
+    let slow = world.nodes[1].id;
+    let on_slow = |unit: &u64| world.layout.node(world.layout.address(*unit)) == slow;
+    let (mut asked, mut longest) = (0, Duration::ZERO);
+    for unit in (0..world.layout.units() - 1).filter(on_slow).take(20) {
+        let (start, end) = (100, 9000);
+        let begun = Instant::now();
+        let data = world.source.piece(&world.layout, Piece { unit, start, end }, 2 * DEADLINE).await.unwrap();
+        longest = longest.max(begun.elapsed());
+        let from = world.layout.unit_bytes(unit).start as usize;
+        assert_eq!(data, world.bytes[from + start as usize..from + end as usize], "unit {unit}");
+        asked += u64::from(end - start);
+    }
+    // Half of its time is the most that any waits for it.
+    assert!(longest < 2 * DEADLINE, "{longest:?} for a part");
+    let read = world.source.statistics().bytes_fetched;
+    assert!(read <= 3 * asked + 9000, "{read} bytes were read for {asked}");
+}
+
+#[tokio::test]
 async fn survivors_share_the_work_of_a_dead_node() {
     let mut world = World::new(no_limits).await;
     let dead = world.nodes.pop().unwrap();
@@ -253,6 +276,38 @@ async fn flipped_bits_and_lost_units_are_played_and_repaired_behind() {
     repairs.abort();
     let report = world.cluster.repair(&world.layout, &Limit::default(), drop).await;
     assert!(report.is_good() && report.bad_units == 3 - bad, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_part_with_a_flipped_bit_is_read_from_its_row_and_repaired_behind() {
+    let world = World::new(no_limits).await;
+    let unit = (0..world.layout.units()).find(|unit| world.layout.address(*unit).row == 3).unwrap();
+    let node = world.nodes.iter().find(|node| node.id == world.layout.node(world.layout.address(unit))).unwrap();
+    let object = world.layout.object.to_string();
+    let path = node.dir.path().join(format!("objects/{:.2}/{object}.units", object));
+    let mut file = std::fs::read(&path).unwrap();
+    let flipped = 4096 + 3 * (UNIT + 64).next_multiple_of(4096) + 64 + 777;
+    file[flipped] ^= 1;
+    std::fs::write(&path, &file).unwrap();
+    let source = world.source.clone();
+    let repairs = tokio::spawn(async move { source.keep_repairing(&Limit::default()).await });
+    let from = world.layout.unit_bytes(unit).start as usize;
+    // What lies beside it is good.
+    for (start, end, bad) in [(0, 400, 0), (700, 800, 1), (1100, 1200, 1)] {
+        let data = world.source.piece(&world.layout, Piece { unit, start, end }, DEADLINE).await.unwrap();
+        assert_eq!(data, world.bytes[from + start as usize..from + end as usize], "{start}..{end}");
+        assert_eq!(world.source.statistics().units_bad, bad, "{start}..{end}");
+    }
+    for _ in 0..100 {
+        if world.source.statistics().units_repaired == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    repairs.abort();
+    assert_eq!(world.source.statistics().units_repaired, 1);
+    file[flipped] ^= 1;
+    assert!(std::fs::read(&path).unwrap() == file, "it is as it was");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::{
     sum::crc32c,
     wire::{
         CRC_HEADER, GENERATION_HEADER, Health, MAX_PAGE, NodeStatistics, ObjectListing, ObjectPage, ObjectSummary,
-        UNIT_SIZE_HEADER, crc_text, parse_crc,
+        UNIT_SIZE_HEADER, crc_text,
     },
 };
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Semaphore, time::timeout};
-use tracing::{debug, warn};
+use tracing::debug;
 
 pub(super) const CRC: HeaderName = HeaderName::from_static(CRC_HEADER);
 const GENERATION: HeaderName = HeaderName::from_static(GENERATION_HEADER);
@@ -230,34 +230,6 @@ impl Cluster {
         let headers = [(GENERATION, layout.generation.to_string())];
         let path = format!("/objects/{}/units", layout.object);
         self.ask(place, Method::DELETE, &path, &headers, Bytes::new(), 0, self.0.options.seal_timeout).await.map(drop)
-    }
-
-    /// One unit, complete and with the right checksum, or why not within `deadline`.
-    pub async fn get_unit(
-        &self,
-        layout: &Layout,
-        address: UnitAddress,
-        deadline: Duration,
-    ) -> Result<Bytes, NodeError> {
-        let place = self.place(layout.node(address), Some(layout.object), Some(address));
-        let path = unit_path(layout.object, address);
-        let most = layout.policy.unit_size as usize;
-        let answer = self.ask(place.clone(), Method::GET, &path, &[], Bytes::new(), most, deadline).await?;
-        let fail = |failure| {
-            warn!(node = %layout.node(address), object = %layout.object, unit = %address, "{failure}");
-            NodeError { place: Box::new(place.clone()), failure }
-        };
-        let (got, expected) = (answer.body.len() as u64, layout.unit_length(address));
-        if got != expected {
-            return Err(fail(NodeFailure::Answer(format!("{got} bytes where the unit has {expected}"))));
-        }
-        let named = answer.headers.get(CRC).and_then(|value| parse_crc(value.to_str().ok()?));
-        let named = named.ok_or_else(|| fail(NodeFailure::Answer(format!("no {CRC_HEADER}"))))?;
-        let got = crc32c(&answer.body);
-        if got != named {
-            return Err(fail(NodeFailure::Checksum { named, got }));
-        }
-        Ok(answer.body)
     }
 
     /// Tells every node of the object's set that it is complete. Each checks that it has all its units and brings

@@ -17,6 +17,7 @@ mod watch;
 
 pub use cluster::{Cluster, ClusterError, ClusterOptions, NodeAddress, identify};
 pub use error::{NodeError, NodeFailure, Place};
+pub use flights::Flights;
 pub use maintenance::{Limit, MoveError, RepairReport};
 pub use object_writer::{ObjectWriter, WriteError, Written};
 pub use serve::serve_node;

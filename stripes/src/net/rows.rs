@@ -1,12 +1,14 @@
-//! Reads a unit from its node or from its row: the `RowRead` core over the nodes and what is being read already.
+//! Reads a unit, or part of it, from its node or from its row: the `RowRead` core over the nodes and what is being read
+//! already.
 
 use super::{
     error::{NodeError, NodeFailure},
-    source::{Inner, Key},
+    source::Inner,
 };
 use crate::{
     layout::{Layout, UnitAddress},
     row::{RowRead, RowStep},
+    scattered::Piece,
 };
 use bytes::Bytes;
 use futures_util::{
@@ -15,6 +17,7 @@ use futures_util::{
     stream::{FuturesUnordered, StreamExt},
 };
 use std::{
+    ops::Range,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -26,12 +29,12 @@ const IDLE: Duration = Duration::from_secs(1);
 type Fetched = Result<Bytes, NodeError>;
 
 impl Inner {
-    /// Reads a data unit, keeps it, and keeps what else of its row had to be rebuilt.
-    pub(super) async fn read_unit(self: Arc<Self>, layout: Arc<Layout>, unit: u64, deadline: Duration) -> Fetched {
+    /// Reads some bytes of a data unit. If those are all it is kept, and what else of its row had to be rebuilt.
+    pub(super) async fn read(self: Arc<Self>, layout: Arc<Layout>, piece: Piece, deadline: Duration) -> Fetched {
         let now = Instant::now();
         let give_up = now + deadline;
-        let address = layout.address(unit);
-        let mut core = RowRead::new(layout.clone(), address, now, give_up);
+        let (address, whole) = (layout.address(piece.unit), piece.is_whole(&layout));
+        let mut core = RowRead::of_part(layout.clone(), address, piece.start..piece.end, now, give_up);
         let mut watch = self.cluster.watched();
         let mut changes = watch.changes();
         let mut under_way: FuturesUnordered<BoxFuture<'static, (UnitAddress, Fetched)>> = FuturesUnordered::new();
@@ -41,7 +44,7 @@ impl Inner {
                 RowStep::Done(data, rebuilt) => {
                     for (address, data) in rebuilt {
                         self.rebuilt.fetch_add(1, Relaxed);
-                        if let Some(unit) = layout.unit(address) {
+                        if let Some(unit) = layout.unit(address).filter(|_| whole) {
                             self.keep((layout.object, unit), data);
                         }
                     }
@@ -57,7 +60,7 @@ impl Inner {
                 }
                 RowStep::Fetch(address) => {
                     let left = give_up.saturating_duration_since(Instant::now());
-                    match self.fetch(&layout, address, left) {
+                    match self.fetch(&layout, address, core.part(address), left) {
                         Ok(data) => core.handle_unit(address, data),
                         Err(work) => under_way.push(work.map(move |result| (address, result)).boxed()),
                     }
@@ -91,22 +94,28 @@ impl Inner {
         }
     }
 
-    /// One unit, data or parity, that is at hand, or on its way from its node for all who ask for it.
+    /// Part of one unit, data or parity, that is at hand, or on its way from its node for all who ask for it.
     fn fetch(
         self: &Arc<Self>,
         layout: &Arc<Layout>,
         address: UnitAddress,
+        part: Range<u32>,
         deadline: Duration,
     ) -> Result<Bytes, impl Future<Output = Fetched> + use<>> {
-        let key: Option<Key> = layout.unit(address).map(|unit| (layout.object, unit));
+        let (start, end) = (part.start, part.end);
+        let at_hand = || {
+            let unit = layout.unit(address)?;
+            let data = self.cache.get(&(layout.object, unit))?;
+            Some(Piece { unit, start, end }.of(&data))
+        };
         let begin = || {
-            if let Some(data) = key.and_then(|key| self.cache.get(&key)) {
+            if let Some(data) = at_hand() {
                 return Ok(Ok(data));
             }
             let (inner, layout) = (self.clone(), layout.clone());
-            Err(async move { inner.ask_node(&layout, address, deadline).await }.boxed())
+            Err(async move { inner.ask_node(&layout, address, start..end, deadline).await }.boxed())
         };
-        let joined = self.fetches.join((layout.object, address), begin);
+        let joined = self.fetches.join((layout.object, address, start, end), begin);
         match joined {
             Ok(Ok(data)) => Ok(data),
             Ok(Err(error)) => Err(std::future::ready(Err(error)).left_future()),
@@ -114,16 +123,29 @@ impl Inner {
         }
     }
 
-    async fn ask_node(&self, layout: &Arc<Layout>, address: UnitAddress, deadline: Duration) -> Fetched {
+    async fn ask_node(
+        &self,
+        layout: &Arc<Layout>,
+        address: UnitAddress,
+        part: Range<u32>,
+        deadline: Duration,
+    ) -> Fetched {
         let begun = Instant::now();
-        let result = self.cluster.get_unit(layout, address, deadline).await;
+        let whole = part.start == 0 && u64::from(part.end) == layout.unit_length(address);
+        let result = match whole {
+            true => self.cluster.get_unit(layout, address, deadline).await,
+            false => self.cluster.get_part(layout, address, part, deadline).await,
+        };
         let watch = self.cluster.watched();
-        watch.read(layout.node(address), result.as_ref().map_err(|error| &error.failure), begun.elapsed());
+        // How soon a part comes says nothing of whole units.
+        if whole || result.is_err() {
+            watch.read(layout.node(address), result.as_ref().map_err(|error| &error.failure), begun.elapsed());
+        }
         match &result {
             Ok(data) => {
                 self.bytes.fetch_add(data.len() as u64, Relaxed);
                 watch.earn(data.len() as u64);
-                if let Some(unit) = layout.unit(address) {
+                if let Some(unit) = layout.unit(address).filter(|_| whole) {
                     self.keep((layout.object, unit), data.clone());
                 }
             }

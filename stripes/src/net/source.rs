@@ -9,6 +9,7 @@ use super::{
 use crate::{
     id::ObjectId,
     layout::{Layout, UnitAddress},
+    scattered::Piece,
 };
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -50,8 +51,8 @@ pub(super) struct Inner {
     pub cache: Cache<Key, Bytes, ByBytes>,
     /// Data units that are being read for viewers.
     units: Flights<Key, Fetched>,
-    /// Units, parity too, that are being fetched from their node.
-    pub fetches: Flights<(ObjectId, UnitAddress), Fetched>,
+    /// Bytes of units, parity too, that are being fetched from their node.
+    pub fetches: Flights<(ObjectId, UnitAddress, u32, u32), Fetched>,
     /// Layouts that took the place of those that viewers began with.
     newer: RwLock<HashMap<ObjectId, Arc<Layout>>>,
     bad_rows: mpsc::Sender<BadRow>,
@@ -187,7 +188,7 @@ impl UnitSource {
                 }
                 begun = true;
                 inner.misses.fetch_add(1, Relaxed);
-                Err(inner.clone().read_unit(layout.clone(), unit, left).boxed())
+                Err(inner.clone().read(layout.clone(), Piece::whole(layout, unit), left).boxed())
             };
             let work = match inner.units.join(key, begin) {
                 Ok(data) => {
@@ -207,6 +208,29 @@ impl UnitSource {
                     (!begun && result.is_ok()).then(hit);
                     return result;
                 }
+            }
+        }
+    }
+
+    /// A piece of an object, within `deadline`, found as [`UnitSource::unit`] finds units, but no more is read than the
+    /// same bytes of others of its row. It is not kept.
+    pub async fn piece(&self, layout: &Arc<Layout>, piece: Piece, deadline: Duration) -> Result<Bytes, NodeError> {
+        if piece.is_whole(layout) {
+            return self.unit(layout, piece.unit, deadline).await;
+        }
+        let (inner, give_up) = (&self.0, Instant::now() + deadline);
+        if let Some(unit) = self.cached(layout.object, piece.unit) {
+            return Ok(piece.of(&unit));
+        }
+        inner.cluster.watch();
+        inner.misses.fetch_add(1, Relaxed);
+        let mut layout = self.newest(layout);
+        loop {
+            let left = give_up.saturating_duration_since(Instant::now());
+            match inner.clone().read(layout.clone(), piece, left).await {
+                // It was moved away meanwhile.
+                Err(_) if self.newest(&layout).generation > layout.generation => layout = self.newest(&layout),
+                result => return result,
             }
         }
     }

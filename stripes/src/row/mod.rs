@@ -1,4 +1,4 @@
-//! One unit for whoever waits for it: from its node, or from any `k` others of its row. Sans-IO.
+//! One unit, or part of it, for whoever waits for it: from its node, or from any `k` others of its row. Sans-IO.
 //!
 //! A viewer plays in order, so the other data units of a row are wanted anyway: with a node gone the row costs a parity
 //! unit instead of the lost one, and no more. The same answers a node that is late: past the patience with it the unit
@@ -12,6 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -31,7 +32,7 @@ pub trait Nodes {
     fn may_hedge(&mut self, bytes: u64) -> bool;
 }
 
-/// One data unit being read.
+/// One data unit, or some of its bytes, being read: then of others of its row the same ones.
 ///
 /// Driving it: `poll` until it waits; fetch the units that it names (all at once) and bring each in by `handle_unit` or
 /// `handle_failure`; poll again then, at the time that it names, and when the state of a node changes.
@@ -39,6 +40,8 @@ pub trait Nodes {
 pub struct RowRead {
     layout: Arc<Layout>,
     wanted: UnitAddress,
+    /// Of each unit, as far as it reaches.
+    part: Range<u32>,
     begun: Instant,
     deadline: Instant,
     sources: Vec<Source>,
@@ -72,7 +75,7 @@ const LONG_PAUSE: Duration = Duration::from_millis(500);
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RowStep {
-    /// Fetch this unit from its node, if it is not at hand.
+    /// Fetch this unit, or [`RowRead::part`] of it, from its node, if it is not at hand.
     Fetch(UnitAddress),
     /// This unit's node is very late: for whoever watches the nodes.
     Late(UnitAddress),
@@ -87,15 +90,35 @@ pub enum RowStep {
 impl RowRead {
     /// Of the data unit at `wanted`, needed at `deadline`.
     pub fn new(layout: Arc<Layout>, wanted: UnitAddress, now: Instant, deadline: Instant) -> Self {
-        let source = |position| {
-            let nothing = layout.unit_length(UnitAddress { position, ..wanted }) == 0;
-            if nothing { Source::Here(Bytes::new()) } else { Source::Idle }
-        };
-        let sources = (0..layout.row_width() as u8).map(source).collect();
-        Self { layout, wanted, begun: now, deadline, sources, failed_before: Vec::new(), rebuilding: false }
+        Self::of_part(layout, wanted, 0..u32::MAX, now, deadline)
     }
 
-    /// A unit of the row came. Its length must be the right one.
+    /// Of the bytes `part` of the data unit at `wanted`, needed at `deadline`.
+    pub fn of_part(
+        layout: Arc<Layout>,
+        wanted: UnitAddress,
+        part: Range<u32>,
+        now: Instant,
+        deadline: Instant,
+    ) -> Self {
+        let sources = vec![Source::Idle; layout.row_width()];
+        let (failed_before, rebuilding) = (Vec::new(), false);
+        let mut core = Self { layout, wanted, part, begun: now, deadline, sources, failed_before, rebuilding };
+        for position in 0..core.sources.len() {
+            if core.part(core.address(position)).is_empty() {
+                core.sources[position] = Source::Here(Bytes::new());
+            }
+        }
+        core
+    }
+
+    /// The bytes of a unit of the row that are to be fetched.
+    pub fn part(&self, address: UnitAddress) -> Range<u32> {
+        let length = u32::try_from(self.layout.unit_length(address)).unwrap_or(u32::MAX);
+        self.part.start.min(length)..self.part.end.min(length)
+    }
+
+    /// A unit of the row came, or its part. Its length must be the right one.
     pub fn handle_unit(&mut self, address: UnitAddress, data: Bytes) {
         self.settle(address, Source::Here(data));
     }
@@ -124,7 +147,8 @@ impl RowRead {
                     return self.ask(own, now);
                 }
                 self.rebuilding = true;
-                if nodes.may_probe(node, now) {
+                // How soon a part comes says nothing of whole units.
+                if self.is_whole() && nodes.may_probe(node, now) {
                     return self.ask(own, now);
                 }
             }
@@ -167,7 +191,7 @@ impl RowRead {
         if units.iter().flatten().count() < usize::from(self.layout.policy.data) {
             return None;
         }
-        let lengths: Vec<_> = (0..units.len()).map(|at| self.layout.unit_length(self.address(at)) as usize).collect();
+        let lengths: Vec<_> = (0..units.len()).map(|at| self.part(self.address(at)).len()).collect();
         let all = parity::rebuild(self.layout.policy, &units, &lengths).ok()?;
         let data = usize::from(self.layout.policy.data);
         let lost = (0..data).filter(|at| units[*at].is_none()).map(|at| (self.address(at), all[at].clone())).collect();
@@ -221,7 +245,7 @@ impl RowRead {
             return true;
         }
         let avoided = nodes.is_avoided(self.layout.node(self.wanted));
-        self.can_rebuild(nodes) && (avoided || nodes.may_hedge(self.layout.unit_length(self.wanted)))
+        self.can_rebuild(nodes) && (avoided || nodes.may_hedge(self.part(self.wanted).len() as u64))
     }
 
     fn is_late(&self, position: usize, now: Instant, nodes: &impl Nodes) -> bool {
@@ -256,6 +280,11 @@ impl RowRead {
         });
         let times = times.flatten();
         times.chain([self.half_time()]).filter(|time| *time > now).min()
+    }
+
+    fn is_whole(&self) -> bool {
+        let part = self.part(self.wanted);
+        part.start == 0 && u64::from(part.end) == self.layout.unit_length(self.wanted)
     }
 
     fn half_time(&self) -> Instant {

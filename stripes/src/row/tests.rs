@@ -64,15 +64,22 @@ fn row_of(layout: &Layout, row: u64) -> Vec<Bytes> {
 struct World {
     nodes: Fake,
     core: RowRead,
+    /// What each unit has of the part that is read.
     all: Vec<Bytes>,
     now: Instant,
 }
 
 impl World {
     fn new(layout: Arc<Layout>, position: u8, nodes: Fake) -> Self {
+        Self::of_part(layout, position, nodes, 0..u32::MAX)
+    }
+
+    fn of_part(layout: Arc<Layout>, position: u8, nodes: Fake, part: Range<u32>) -> Self {
         let now = Instant::now();
-        let all = row_of(&layout, 0);
-        let core = RowRead::new(layout, UnitAddress { row: 0, position }, now, now + 1000 * MS);
+        let whole = row_of(&layout, 0);
+        let within = |unit: &Bytes| unit.slice(unit.len().min(part.start as usize)..unit.len().min(part.end as usize));
+        let all = whole.iter().map(within).collect();
+        let core = RowRead::of_part(layout, UnitAddress { row: 0, position }, part, now, now + 1000 * MS);
         Self { nodes, core, all, now }
     }
 
@@ -251,6 +258,29 @@ fn what_lies_past_the_end_is_here() {
 }
 
 #[test]
+fn of_a_part_the_same_bytes_of_the_others_are_read() {
+    // The row's last unit is shorter by 7.
+    let (layout, end) = (layout(3, 1, 3), MIN_UNIT_SIZE);
+    for (part, asked) in [(10..20, &[0, 2, 3][..]), (end - 9..end - 4, &[0, 2, 3]), (end - 7..end, &[0, 3])] {
+        let budget = u64::from(part.end - part.start);
+        let mut late = World::of_part(layout.clone(), 1, Fake { budget, ..Fake::default() }, part.clone());
+        assert_eq!(late.asked(), [1]);
+        late.now += PATIENCE;
+        assert_eq!(late.asked(), asked, "{part:?}");
+        for mut world in [late, World::of_part(layout.clone(), 1, avoiding(&[1]), part.clone())] {
+            world.asked();
+            assert_eq!(world.core.part(UnitAddress { row: 0, position: 0 }), part);
+            asked.iter().for_each(|position| world.bring(*position));
+            world.done(&[1]);
+        }
+    }
+    // A trial read is one of a whole unit.
+    let mut world = World::of_part(layout.clone(), 1, Fake { probes: true, ..avoiding(&[1]) }, 0..10);
+    assert_eq!(world.asked(), [0, 2, 3]);
+    assert!(world.nodes.probes);
+}
+
+#[test]
 fn the_budget_is_a_twentieth() {
     let mut budget = Budget::default();
     assert!(!budget.spend(1));
@@ -265,12 +295,13 @@ proptest! {
     #[test]
     fn it_ends_with_the_right_bytes_or_none(
         data in 1u8..6, parity in 0u8..3, pick: u8, units in 1u64..12, avoided: u8, failing: u8, late: u8, budget in 0u64..20_000,
-        order: u64,
+        order: u64, start in 0u32..MIN_UNIT_SIZE, length: u16, whole: bool,
     ) {
         let layout = layout(data, parity, units);
         let position = pick % data.min(units as u8);
         let avoided = (0..8).filter(|bit| avoided >> bit & 1 == 1).map(NodeId).collect();
-        let mut world = World::new(layout.clone(), position, Fake { avoided, probes: pick > 100, budget });
+        let part = if whole { 0..u32::MAX } else { start..start + 1 + u32::from(length) };
+        let mut world = World::of_part(layout.clone(), position, Fake { avoided, probes: pick > 100, budget }, part);
         let (mut under_way, mut order) = (Vec::new(), order);
         let mut failed = BTreeMap::new();
         let mut asked = BTreeSet::new();
@@ -282,7 +313,7 @@ proptest! {
             match world.poll() {
                 RowStep::Fetch(address) => {
                     let again = failed.remove(&address).is_some_and(|then| world.now >= then + LONG_PAUSE);
-                    prop_assert!((asked.insert(address) || again) && layout.unit_length(address) > 0);
+                    prop_assert!((asked.insert(address) || again) && !world.core.part(address).is_empty());
                     under_way.push(address);
                 }
                 RowStep::Late(_) => {}

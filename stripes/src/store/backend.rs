@@ -40,8 +40,8 @@ pub trait UnitStore: Debug + Send + Sync + 'static {
     /// A unit's length and checksum without reading it.
     fn head_unit(&self, object: ObjectId, address: UnitAddress) -> Result<UnitInfo, StoreError>;
 
-    /// The bytes `part` of a unit, checked, and how many bytes were read for it: those of the blocks that it touches, or
-    /// all where only whole units can be checked. Past the unit's end there are none.
+    /// The bytes `part` of a unit, checked, and how many bytes were read for it: those of the blocks that it touches and
+    /// of their checksums, or all where only whole units can be checked. Past the unit's end there are none.
     fn get_part(&self, object: ObjectId, address: UnitAddress, part: Range<u32>) -> Result<(Bytes, u64), StoreError> {
         let data = self.get_unit(object, address)?.data;
         let (read, end) = (data.len() as u64, data.len().min(part.end as usize));

@@ -149,7 +149,7 @@ impl UnitStore for Store {
         let room = self.reserve(object, length)?;
         // What a move that was broken off, or one before, left in the row's slot gives way.
         let gives_way = |other| generation.is_some() && !belongs(other);
-        let written = file.write(&SlotHeader { object, address, length, crc, sums: None }, data, gives_way);
+        let written = file.write(&SlotHeader { object, address, length, crc, sums: false }, data, gives_way);
         if !matches!(written, Ok(true)) {
             self.give_back(room);
         }

@@ -125,9 +125,9 @@ impl ObjectFile {
         }
         let mut header = *header;
         if let Some(block) = block_bytes(self.unit_size).filter(|block| *block < header.length) {
-            let sums = block_sums(data, block);
+            let sums = block_sums(&header, data, block);
             self.file.write_all_at(&sums, at).map_err(StoreError::io(&self.path, "write"))?;
-            header.sums = Some(crc32c(&sums));
+            header.sums = true;
         }
         self.file.write_all_at(&header.encode(), offset).map_err(StoreError::io(&self.path, "write"))?;
         if self.sealed.load(Relaxed) {

@@ -3,8 +3,8 @@
 //! ```text
 //! 0      "mobidic units 1\n"   object (16)   unit size (4)   crc32c of the 36 bytes before (4)   zeros
 //! 4096   slot of row 0, slot of row 1, ...   each `slot_stride(unit size)` bytes
-//! slot:  "UNIT"   position (1)   whether there are sums (1)   zeros (2)   row (8)   length (4)
-//!        crc32c of the data (4)   object (16)   crc32c of the sums (4)   zeros (16)
+//! slot:  "UNIT"   position (1)   2 where there are sums (1)   zeros (2)   row (8)   length (4)
+//!        crc32c of the data (4)   object (16)   zeros (20)
 //!        crc32c of the 60 bytes before (4)   data   sums
 //! ```
 //!
@@ -12,9 +12,10 @@
 //! none are holes, which take no room. A slot's data is written before its header: a header that is there and
 //! whole says that the data was written, one that is all zeros (or past the end of the file) that it was not.
 //!
-//! The sums are a crc32c (4) for each of the unit's blocks, so that part of it can be read and checked without the rest.
-//! They lie where the slot has room left; units without them (of one block, or written before there were sums) are read
-//! whole.
+//! The sums are one (4) for each of the unit's blocks, so that part of it can be read and checked without the rest, nor
+//! the other sums: the block's crc32c mixed with one of whose block it is, as what another unit left in the slot must
+//! not pass. They lie where the slot has room left. Units without them (of one block, or with 1 in their place, of
+//! which blocks of 4096 bytes had sums of another kind) are read whole.
 
 use crate::{
     id::ObjectId,
@@ -32,8 +33,11 @@ const FILE_HEADER_USED: usize = 40;
 const FILE_MAGIC: &[u8; 16] = b"mobidic units 1\n";
 const SLOT_MAGIC: &[u8; 4] = b"UNIT";
 const PAGE: u64 = 4096;
-/// Bytes of the smallest block that has a checksum of its own: what a disk reads at once anyhow.
-const MIN_BLOCK: u32 = 4096;
+/// Bytes of the smallest block that has a checksum of its own: what is read beyond a small key frame is then a few
+/// hundred bytes, and sums take less than a hundredth of the room.
+const MIN_BLOCK: u32 = 512;
+/// In a slot's header: that there are sums.
+const HAS_SUMS: u8 = 2;
 /// Bytes of one block's checksum.
 const SUM_BYTES: u32 = 4;
 
@@ -44,8 +48,8 @@ pub(super) struct SlotHeader {
     pub address: UnitAddress,
     pub length: u32,
     pub crc: u32,
-    /// The checksum of its blocks' checksums, if it has those.
-    pub sums: Option<u32>,
+    /// Whether its blocks have checksums of their own.
+    pub sums: bool,
 }
 
 /// What stands where a slot's header should be.
@@ -76,14 +80,15 @@ pub(super) fn block_bytes(unit_size: u32) -> Option<u32> {
     blocks.find(|block| u64::from(unit_size.div_ceil(*block) * SUM_BYTES) <= room)
 }
 
-/// The blocks' checksums of a unit given in pieces, as they are stored.
-pub(super) fn block_sums(data: &[Bytes], block: u32) -> Vec<u8> {
-    crc32c_of_blocks(data, block as usize).into_iter().flat_map(u32::to_le_bytes).collect()
+/// The sums of blocks of the unit that `header` names, given in pieces, as they are stored.
+pub(super) fn block_sums(header: &SlotHeader, blocks: &[Bytes], block: u32) -> Vec<u8> {
+    let whose = header.whose();
+    crc32c_of_blocks(blocks, block as usize).into_iter().flat_map(|crc| (crc ^ whose).to_le_bytes()).collect()
 }
 
-/// Bytes of the sums of a unit of `length` bytes.
-pub(super) fn sums_bytes(length: u32, block: u32) -> usize {
-    (length.div_ceil(block) * SUM_BYTES) as usize
+/// Bytes of the sums of so many blocks.
+pub(super) fn sums_bytes(blocks: u32) -> u32 {
+    blocks * SUM_BYTES
 }
 
 pub(super) fn encode_file_header(object: ObjectId, unit_size: u32) -> [u8; FILE_HEADER_USED] {
@@ -122,12 +127,21 @@ impl SlotHeader {
         header[16..20].copy_from_slice(&self.length.to_le_bytes());
         header[20..24].copy_from_slice(&self.crc.to_le_bytes());
         header[24..40].copy_from_slice(&self.object.0.to_le_bytes());
-        if let Some(sums) = self.sums {
-            header[5] = 1;
-            header[40..44].copy_from_slice(&sums.to_le_bytes());
+        if self.sums {
+            header[5] = HAS_SUMS;
         }
         seal(&mut header);
         header
+    }
+
+    /// What the sums of its blocks are mixed with.
+    fn whose(&self) -> u32 {
+        let Self { object, address, .. } = self;
+        let mut named = [0; 25];
+        named[..16].copy_from_slice(&object.0.to_le_bytes());
+        named[16..24].copy_from_slice(&address.row.to_le_bytes());
+        named[24] = address.position;
+        crc32c(&named)
     }
 
     /// Reads what stands at the begin of the slot of `row`; fewer bytes than a header mean the file ends there.
@@ -144,7 +158,7 @@ impl SlotHeader {
             address: UnitAddress { row: u64::from_le_bytes(array_at(header, 8)), position: header[4] },
             length: u32_at(header, 16),
             crc: u32_at(header, 20),
-            sums: (header[5] == 1).then(|| u32_at(header, 40)),
+            sums: header[5] == HAS_SUMS,
         };
         if found.object != object || found.address.row != row {
             return SlotState::Damaged("the unit header is that of another unit");
@@ -184,14 +198,20 @@ mod tests {
 
     const OBJECT: ObjectId = ObjectId(77);
     const SLOT: SlotHeader =
-        SlotHeader { object: OBJECT, address: UnitAddress { row: 5, position: 2 }, length: 4096, crc: 9, sums: None };
+        SlotHeader { object: OBJECT, address: UnitAddress { row: 5, position: 2 }, length: 4096, crc: 9, sums: false };
 
     #[test]
     fn headers_read_back() {
-        for sums in [None, Some(0), Some(u32::MAX)] {
+        for sums in [false, true] {
             let slot = SlotHeader { sums, ..SLOT };
             assert_eq!(SlotHeader::decode(&slot.encode(), OBJECT, 5, 4096), SlotState::Written(slot));
         }
+        // What had sums of another kind is a unit without.
+        let mut older = SLOT.encode();
+        older[5] = 1;
+        older[40..44].copy_from_slice(&[7; 4]);
+        seal(&mut older);
+        assert_eq!(SlotHeader::decode(&older, OBJECT, 5, 4096), SlotState::Written(SLOT));
         assert_eq!(decode_file_header(&encode_file_header(OBJECT, 8192), OBJECT), Ok(Some(8192)));
     }
 
@@ -224,28 +244,38 @@ mod tests {
     #[test]
     fn sums_fit_their_slots_and_are_those_of_the_blocks() {
         for (unit_size, block) in [
-            (4096, None),
+            (4096, Some(512)),
             (8128, None),
-            (8000, Some(4096)),
-            (8192, Some(4096)),
-            (256 << 10, Some(4096)),
+            (8100, Some(2048)),
+            (8192, Some(512)),
+            (256 << 10, Some(512)),
+            (1 << 20, Some(2048)),
             (4 << 20, Some(8192)),
         ] {
             assert_eq!(block_bytes(unit_size), block, "{unit_size}");
             let Some(block) = block else { continue };
-            let end = SLOT_HEADER_BYTES + unit_size as usize + sums_bytes(unit_size, block);
-            assert!(end as u64 <= slot_stride(unit_size), "{unit_size}");
+            let end = SLOT_HEADER_BYTES as u32 + unit_size + sums_bytes(unit_size.div_ceil(block));
+            assert!(u64::from(end) <= slot_stride(unit_size), "{unit_size}");
         }
         let all: Bytes = (0..10_000u32).map(|n| (n / 3) as u8).collect();
-        let expected: Vec<u8> = all.chunks(4096).flat_map(|block| crc32c(block).to_le_bytes()).collect();
+        let sums =
+            |whose: u32| all.chunks(4096).flat_map(|block| (crc32c(block) ^ whose).to_le_bytes()).collect::<Vec<_>>();
+        let expected = sums(SLOT.whose());
         for cuts in [vec![], vec![1], vec![4095, 4097], vec![4096, 8192], vec![0, 5, 9_999]] {
             let (mut parts, mut from) = (Vec::new(), 0);
             for cut in cuts.iter().copied().chain([all.len()]) {
                 parts.push(all.slice(from..cut));
                 from = cut;
             }
-            assert_eq!(block_sums(&parts, 4096), expected, "{cuts:?}");
+            assert_eq!(block_sums(&SLOT, &parts, 4096), expected, "{cuts:?}");
         }
-        assert_eq!(block_sums(&[all.slice(..8192)], 4096).len(), sums_bytes(8192, 4096));
+        assert_eq!(block_sums(&SLOT, &[all.slice(..8192)], 4096).len() as u32, sums_bytes(2));
+        // Each unit has its own.
+        let other = |row, position| SlotHeader { address: UnitAddress { row, position }, ..SLOT };
+        for other in [other(4, 2), other(5, 1), SlotHeader { object: ObjectId(78), ..SLOT }] {
+            let others = block_sums(&other, std::slice::from_ref(&all), 4096);
+            assert!(others.iter().zip(&expected).any(|(other, own)| other != own), "{other:?}");
+            assert_eq!(others, sums(other.whose()));
+        }
     }
 }

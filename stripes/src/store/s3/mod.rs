@@ -261,7 +261,7 @@ impl UnitStore for S3Store {
         generation: Option<u32>,
     ) -> Result<(), StoreError> {
         let length = check_unit(Item { object, unit: Some(address) }, unit_size, crc, data)?;
-        let header = SlotHeader { object, address, length, crc, sums: None };
+        let header = SlotHeader { object, address, length, crc, sums: false };
         self.runtime.block_on(self.write(header, unit_size, data, generation))
     }
 
