@@ -66,6 +66,19 @@ fn playbin(uri: &str, limit: Duration) -> Result<Played> {
     let far = format!("{} pictures and {} bytes of sound", played.pictures, played.sound);
     let Some(status) = status else { bail!("no end after {} s and {far}", limit.as_secs()) };
     let told = errors.split_once("ERROR").map(|(_, told)| told.trim().lines().collect::<Vec<_>>().join(" "));
-    ensure!(status.success() && told.is_none(), "{} after {far}", told.unwrap_or("it failed".into()));
+    let fault = match told {
+        Some(told) if is_its_own_flush(&told) => None,
+        Some(told) => Some(told),
+        None => (!status.success()).then(|| "it failed".to_owned()),
+    };
+    ensure!(fault.is_none(), "{} after {far}", fault.unwrap_or_default());
     Ok(played)
+}
+
+/// Whether the first error is one that GStreamer 1.22 makes itself on a busy machine: before its PAUSE and TEARDOWN, when all
+/// has been played, it flushes its connection, and may take that for the connection's end when it sends. The server never
+/// gets that request, but answers the next on the same connection. What was played is counted all the same.
+fn is_its_own_flush(told: &str) -> bool {
+    let first = told.split("ERROR").next().unwrap_or(told);
+    first.contains("gst_rtspsrc_try_send") && first.contains("Could not send message. (Received end-of-file)")
 }
