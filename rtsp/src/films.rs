@@ -3,7 +3,8 @@
 
 use crate::{
     channel::{Channels, Watching},
-    server::{OpenError, Opened, Presentations},
+    server::{OpenError, Presentations},
+    session::Opened,
     shift::Shift,
     watch::ClusterWatch,
     worker::{Fetched, MediaSource},

@@ -11,7 +11,7 @@
 //! | [`auth::Auth`] | who may watch: Digest and Basic, attempts counted |
 //! | [`server::Server`] | a request to its answer, or to what must be asked for first: no sockets, no clock |
 //! | [`server::Presentations`], [`server::Media`] | who is asked: for a film by its name, for playing it |
-//! | [`net::listener::Front`] | the RTSP port: accepts, and runs a task for each connection |
+//! | [`front::Front`] | the RTSP port: accepts, and runs a task for each connection |
 //! | [`net::outbox::Outbox`] | one connection's way out, shared by its answers and the packets that it carries |
 //! | [`worker::Workers`] | the threads that send, each with its viewers and one pair of UDP ports |
 //! | [`playback`] | one viewer's film on its way: samples to packets, each when it is due |
@@ -25,7 +25,7 @@
 //! | [`plan::Equipment`] | the model of how many viewers how many nodes carry |
 //! | [`config::Config`] | one TOML file, every option with its unit and default |
 //!
-//! A request passes from `net::listener` through [`message`] to [`server`], which may ask for a film or a
+//! A request passes from [`front`] through [`message`] to [`server`], which may ask for a film or a
 //! worker; packets pass from [`worker`] straight to the sockets, and never through here.
 
 pub mod admission;
@@ -34,6 +34,7 @@ pub mod channel;
 pub mod config;
 pub mod feed;
 pub mod films;
+pub mod front;
 pub mod headers;
 pub mod message;
 pub mod multicast;

@@ -9,11 +9,9 @@
 //! | [`Rules`] | what the operator has laid down: users, redirects, who may publish; and where channels' groups are looked up |
 //! | [`Target`] | what a request URI names |
 //! | [`Groups`], [`Description`] | the groups that channels are sent to, and what answers a GET of one's SDP |
-//! | [`Notify`] | how a viewer that speaks RTSP 2.0 is told something |
 //! | [`Presentations`], [`Media`] | who is asked |
-//! | [`Opened`] | what a name stands for: a film or a channel |
 //!
-//! No sockets, no clock: `net::listener` drives it. Call [`Server::begin`] with a request; as long as that
+//! No sockets, no clock: `front` drives it. Call [`Server::begin`] with a request; as long as that
 //! gives a question, ask, and hand the reply to [`Server::opened`], [`Server::played`], [`Server::paused`] or
 //! [`Server::counted`].
 
@@ -40,9 +38,8 @@ mod v2;
 
 pub use access::Rules;
 pub use connection::{Connection, MAX_SESSIONS_OF_CONNECTION};
-pub use media::{Media, OpenError, Opened, Presentations};
+pub use media::{Media, OpenError, Presentations};
 pub use multicast::{Description, Groups};
-pub use v2::Notify;
 
 use refusal::Refusal;
 
@@ -52,7 +49,7 @@ use crate::headers::SessionField;
 use crate::message::{ASF_SERVER, Method, Reply, Request, StatusCode, reply};
 use crate::playback::PlayError;
 use crate::sdp;
-use crate::session::{ConnectionId, Delivered, Ended, Session, SessionId, SessionOptions, SessionTable};
+use crate::session::{ConnectionId, Delivered, Ended, Opened, Session, SessionId, SessionOptions, SessionTable};
 use crate::target::{BadTarget, Target};
 use crate::worker::{Destination, PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;

@@ -3,11 +3,13 @@
 //! A session is tied to no connection, but one whose packets travel on a connection ends with it: nobody
 //! else could receive them. No clock here: `now` is an argument.
 
+mod opened;
 mod state;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use opened::{Notify, Opened};
 pub use state::State;
 pub use table::{Ended, SessionOptions, SessionTable};
 
@@ -16,7 +18,6 @@ use crate::channel::Watching;
 use crate::headers::{Scale, SeekStyle, Speed};
 use crate::multicast::net::Hold;
 use crate::playback::{Rate, Start, TrackInfo};
-use crate::server::{Notify, Opened};
 use crate::worker::{Destination, PlayRequest, PlayTrack, ViewerEvent, ViewerId, WorkerId};
 use catalog::index::Index;
 use rtp::clock::MediaTime;

@@ -14,11 +14,9 @@ use rtsp::{
     config::Config,
     feed::{Feeds, FeedsOptions},
     films::{ClusterMedia, Films},
+    front::{Front as Listener, ListenerLimits, bind},
     multicast::{SendOptions, net::Caster},
-    net::{
-        descriptors::raise_limit,
-        listener::{Front as Listener, ListenerLimits, bind},
-    },
+    net::descriptors::raise_limit,
     playback::PlaybackOptions,
     session::SessionOptions,
     shift::{Keeping, Shift, ShiftMedia},

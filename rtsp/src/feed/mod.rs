@@ -19,6 +19,7 @@ pub mod intake;
 pub mod playlist;
 pub mod pull;
 pub mod push;
+pub mod receive;
 pub mod relay;
 pub mod rtp;
 pub mod sdp;

@@ -10,7 +10,8 @@ use super::description::Description;
 use super::intake::Intake;
 use super::rtp::{FeedCounts, RtpTrack};
 use crate::channel::Channel;
-use crate::net::receive::{ReportWay, Senders, Task, TrackSockets, tend};
+use crate::feed::receive::{ReportWay, Senders, TrackSockets, tend};
+use crate::net::task::Task;
 use crate::session::{ConnectionId, SessionId};
 use std::{
     collections::{BTreeMap, HashMap},

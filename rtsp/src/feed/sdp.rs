@@ -4,7 +4,8 @@ use super::description::{Description, DescriptionError, OfferedMedia};
 use super::intake::Intake;
 use super::rtp::{FeedCounts, RtpTrack};
 use crate::channel::Channel;
-use crate::net::receive::{ReportWay, Senders, Task, TrackSockets, tend};
+use crate::feed::receive::{ReportWay, Senders, TrackSockets, tend};
+use crate::net::task::Task;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,

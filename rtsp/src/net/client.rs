@@ -1,7 +1,7 @@
 //! A connection to somebody else's RTSP server, on which a feed is fetched.
 
 use super::outbox::{DEFAULT_LIMIT, Outbox};
-use super::receive::Task;
+use super::task::Task;
 use super::tls;
 use super::wire::Wire;
 use crate::message::{Method, SERVER};

@@ -1,11 +1,10 @@
-//! The sockets of the media path.
+//! Sockets and connections, for whoever needs them: nothing here knows what passes through.
 
 pub mod client;
 pub mod descriptors;
-pub mod listener;
 pub mod outbox;
-pub mod receive;
 mod ssm;
+pub mod task;
 pub mod tls;
 pub mod tunnel;
 pub mod udp;

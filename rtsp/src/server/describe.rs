@@ -1,9 +1,10 @@
 //! DESCRIBE (RFC 2326 section 10.2).
 
-use super::{Connection, Opened, Outcome, Refusal, Server, Step, Target, form, v2};
+use super::{Connection, Outcome, Refusal, Server, Step, Target, form, v2};
 use crate::headers::{Accept, UtcTime};
 use crate::message::{Request, StatusCode, reply};
 use crate::sdp;
+use crate::session::Opened;
 use catalog::index::Index;
 use rtsp_types::headers::{
     ACCEPT, CONTENT_BASE, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, MTAG, USER_AGENT,

@@ -1,9 +1,10 @@
 //! A film without media and a worker without a clock, for the tests of the control part.
 
-use super::{Media as Workers, OpenError, Opened, Presentations};
+use super::{Media as Workers, OpenError, Presentations};
 use crate::channel::{Channel, ChannelOptions, Feeder, TrackDescription, Watching};
 use crate::headers::{Scale, Speed};
 use crate::playback::{PlayError, Rate, Start, TrackInfo};
+use crate::session::Opened;
 use crate::worker::{Destination, PlayReply, PlayRequest, ViewerEvent, ViewerId, ViewerStatistics, WorkerId};
 use bytes::Bytes;
 use catalog::index::{Index, Track};

@@ -1,10 +1,11 @@
 //! The form in which a presentation is asked for: its tracks, or by `?as=mp2t` all of them as one transport stream; a channel
 //! that is sent to a group by `?multicast` as that describes it.
 
-use super::{Opened, Refusal, Server};
+use super::{Refusal, Server};
 use crate::channel::NotStreamed;
 use crate::message::StatusCode;
 use crate::sdp;
+use crate::session::Opened;
 use crate::target::Target;
 use catalog::index::Index;
 use catalog::multiplex::multiplex;

@@ -1,38 +1,17 @@
 //! What the control part needs from the rest: presentations by name, and workers that play them.
 
-use crate::channel::Watching;
 use crate::playback::PlayError;
+use crate::session::Opened;
 use crate::worker::{PlayReply, PlayRequest, ViewerId, ViewerStatistics, WorkerId, Workers};
 use bytes::Bytes;
-use catalog::index::Index;
 use futures_util::future::BoxFuture;
 use rtp::clock::MediaTime;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Where presentations are looked up.
 pub trait Presentations: Send + Sync + 'static {
     /// The presentation of that name, decoded from the URL. What would feed a channel is waited for so long.
     fn open<'a>(&'a self, name: &'a str, patience: Duration) -> BoxFuture<'a, Result<Opened, OpenError>>;
-}
-
-/// What a name stands for.
-#[derive(Debug)]
-pub enum Opened {
-    /// A presentation of the library.
-    Film(Arc<Index>),
-    /// A live one, which something feeds now or did a moment ago.
-    Channel(Watching),
-}
-
-impl Opened {
-    /// Its tracks; a channel's have no samples.
-    pub fn index(&self) -> &Arc<Index> {
-        match self {
-            Opened::Film(index) => index,
-            Opened::Channel(watching) => &watching.live.index,
-        }
-    }
 }
 
 /// Why there is nothing to play.

@@ -2,9 +2,9 @@
 
 use super::{Connection, Outcome, Refusal, Server, Step, options};
 use crate::feed::push::{Inlet, Publication, PublicationState};
+use crate::feed::receive::{ReportWay, TrackSockets};
 use crate::headers::{Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
-use crate::net::receive::{ReportWay, TrackSockets};
 use crate::session::SessionId;
 use bytes::Bytes;
 use rtsp_types::headers::{SESSION, TRANSPORT};

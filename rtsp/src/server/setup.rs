@@ -1,12 +1,12 @@
 //! SETUP (RFC 2326 section 10.4).
 
 use super::describe::not_modified;
-use super::{Connection, Notify, Opened, Outcome, Refusal, Server, Step, Target, v2};
+use super::{Connection, Outcome, Refusal, Server, Step, Target, v2};
 use crate::channel::Watching;
 use crate::headers::{Addresses, Blocksize, Delivery, Lower, Pair, SessionField, Transport};
 use crate::message::{Method, Request, StatusCode, reply};
 use crate::sdp;
-use crate::session::{Delivered, Session, SessionId, SessionTable, SetUp};
+use crate::session::{Delivered, Notify, Opened, Session, SessionId, SessionTable, SetUp};
 use crate::worker::Destination;
 use catalog::index::Index;
 use rtsp_types::headers::{BANDWIDTH, BLOCKSIZE, HeaderName, IF_MATCH, SESSION, TRANSPORT, USER_AGENT};

@@ -22,7 +22,7 @@ mod v2;
 
 use super::fake::{FakeWorkers, Films};
 use crate::admission::Admission;
-use crate::net::listener::{Front, ListenerLimits};
+use crate::front::{Front, ListenerLimits};
 use crate::session::SessionOptions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

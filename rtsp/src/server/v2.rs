@@ -4,9 +4,8 @@
 use super::{Connection, Refusal, Server, live};
 use crate::headers::{Range, RtpInfo, Scale, SeekStyle};
 use crate::message::{Method, Reply, Request, SERVER, StatusCode, Version};
-use crate::net::outbox::Outbox;
 use crate::playback::TrackInfo;
-use crate::session::{Ended, Session, SessionId, State};
+use crate::session::{Ended, Notify, Session, SessionId, State};
 use catalog::index::Index;
 use rtp::clock::MediaTime;
 use rtp::format::Media as Kind;
@@ -14,7 +13,6 @@ use rtsp_types::headers::{
     ACCEPT_RANGES, HeaderName, MEDIA_PROPERTIES, MEDIA_RANGE, PIPELINED_REQUESTS, RANGE, RTP_INFO, SEEK_STYLE,
     SUPPORTED,
 };
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 /// What can be asked of us by name (RFC 7826 section 11.1).
@@ -29,19 +27,6 @@ const MAX_PIPELINED: usize = 16;
 /// Whether the asker speaks 2.0.
 pub(super) fn speaks(request: &Request) -> bool {
     request.version == Version::V2_0
-}
-
-/// How a session's viewer is told something (RFC 7826 13.5): on the connection that set it up.
-#[derive(Clone, Debug)]
-pub struct Notify {
-    /// The way.
-    pub outbox: Arc<Outbox>,
-    /// The presentation, as SETUP named it.
-    pub uri: String,
-    /// CSeq of the last PLAY.
-    pub play: Option<String>,
-    /// CSeq of our last request.
-    pub asked: u32,
 }
 
 impl Server {

@@ -1,8 +1,7 @@
 //! All sessions of a front, and when they end by themselves.
 
-use super::{ConnectionId, Session, SessionId};
+use super::{ConnectionId, Opened, Session, SessionId};
 use crate::playback::TrackInfo;
-use crate::server::Opened;
 use crate::worker::{ViewerId, WorkerId};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::HashMap;

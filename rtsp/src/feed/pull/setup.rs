@@ -6,10 +6,11 @@ use super::{Asker, PullError, said};
 use crate::channel::Channel;
 use crate::feed::description::Description;
 use crate::feed::intake::Intake;
+use crate::feed::receive::{ReportWay, Senders, TrackSockets, tend};
 use crate::feed::rtp::RtpTrack;
 use crate::headers::{Lower, Transport};
 use crate::message::Method;
-use crate::net::receive::{ReportWay, Senders, Task, TrackSockets, tend};
+use crate::net::task::Task;
 use rtsp_types::Response;
 use rtsp_types::headers::{SESSION, TRANSPORT};
 use std::{

@@ -2,7 +2,7 @@
 
 use super::{Client, Setting};
 use crate::admission::{Admission, Budgets, Promised};
-use crate::net::listener::ListenerLimits;
+use crate::front::ListenerLimits;
 use crate::session::SessionOptions;
 use crate::worker::ViewerEvent;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Bytes on the wire that are no orderly requests.
 
 use super::Setting;
-use crate::net::listener::ListenerLimits;
+use crate::front::ListenerLimits;
 use crate::session::SessionOptions;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -1,7 +1,7 @@
 //! Sessions and connections: who outlives whom.
 
 use super::{Client, Setting};
-use crate::net::listener::ListenerLimits;
+use crate::front::ListenerLimits;
 use crate::session::SessionOptions;
 use crate::worker::ViewerEvent;
 use std::net::UdpSocket;

@@ -5,12 +5,9 @@
 //! | [`TrackSockets`] | RTP and RTCP of one track |
 //! | [`Senders`] | whose datagrams are taken |
 //! | [`ReportWay`] | where receiver reports of a track go |
-//! | [`Task`] | a task that ends with whoever holds it |
 
-use super::join_source;
-use super::outbox::Outbox;
-use super::udp::UdpPair;
-use crate::feed::intake::Intake;
+use super::intake::Intake;
+use crate::net::{join_source, outbox::Outbox, task::Task, udp::UdpPair};
 use bytes::Bytes;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::{
@@ -19,7 +16,7 @@ use std::{
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
-use tokio::{net::UdpSocket, task::JoinHandle};
+use tokio::net::UdpSocket;
 
 /// The longest datagram.
 const MAX_DATAGRAM: usize = 65_535;
@@ -71,23 +68,6 @@ pub enum ReportWay {
     Interleaved(Arc<Outbox>, u8),
     /// There is none.
     Nowhere,
-}
-
-/// A task that ends when this is dropped.
-#[derive(Debug)]
-pub struct Task(JoinHandle<()>);
-
-impl Task {
-    /// Runs `future` on the runtime that this is called in.
-    pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(future))
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl TrackSockets {
