@@ -7,17 +7,11 @@ use crate::{
     session::Opened,
     shift::Shift,
     watch::ClusterWatch,
-    worker::{Fetched, MediaSource},
 };
-use bytes::Bytes;
 use catalog::{db::Catalog, library::Library, presentation::Presentation};
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
-use stripes::{
-    layout::Layout,
-    net::{Flights, UnitSource},
-    scattered::Piece,
-};
+use stripes::net::Flights;
 
 /// What the catalog said of a name, or why it said nothing.
 type Found = Result<Option<Arc<Presentation>>, String>;
@@ -84,24 +78,5 @@ impl Presentations for Films {
             let index = self.library.open(&presentation).await;
             index.map(Opened::Film).map_err(|error| OpenError::Unavailable(error.to_string()))
         })
-    }
-}
-
-/// The cluster's units behind their shared cache, as the workers take them.
-pub struct ClusterMedia(pub UnitSource);
-
-impl MediaSource for ClusterMedia {
-    fn cached(&self, layout: &Layout, unit: u64) -> Option<Bytes> {
-        self.0.cached(layout.object, unit)
-    }
-
-    fn fetch(&self, layout: Arc<Layout>, unit: u64, deadline: Duration) -> Fetched {
-        let source = self.0.clone();
-        Box::pin(async move { source.unit(&layout, unit, deadline).await.map_err(|error| error.to_string()) })
-    }
-
-    fn fetch_piece(&self, layout: Arc<Layout>, piece: Piece, deadline: Duration) -> Fetched {
-        let source = self.0.clone();
-        Box::pin(async move { source.piece(&layout, piece, deadline).await.map_err(|error| error.to_string()) })
     }
 }

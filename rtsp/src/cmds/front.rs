@@ -13,7 +13,7 @@ use rtsp::{
     channel::{ChannelOptions, Channels},
     config::Config,
     feed::{Feeds, FeedsOptions},
-    films::{ClusterMedia, Films},
+    films::Films,
     front::{Front as Listener, ListenerLimits, bind},
     multicast::{SendOptions, net::Caster},
     net::descriptors::raise_limit,
@@ -21,7 +21,7 @@ use rtsp::{
     session::SessionOptions,
     shift::{Keeping, Shift, ShiftMedia},
     watch::{ClusterWatch, WatchOptions},
-    worker::{WorkerOptions, Workers},
+    worker::{ClusterMedia, WorkerOptions, Workers},
 };
 use std::{
     convert::Infallible,

@@ -1,10 +1,7 @@
 //! The units of windows, beside those of films.
 
 use super::{Shift, window::LINE_BYTES};
-use crate::{
-    films::ClusterMedia,
-    worker::{Fetched, MediaSource},
-};
+use crate::worker::{ClusterMedia, Fetched, MediaSource};
 use bytes::{Bytes, BytesMut};
 use std::{sync::Arc, time::Duration};
 use stripes::{layout::Layout, scattered::Piece};

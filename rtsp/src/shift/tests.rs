@@ -2,8 +2,7 @@ use super::{recorder::unix_ns, *};
 use crate::{
     channel::{Burst, Channel, ChannelOptions, Feeder, Line, LiveUnit, Tap, TrackDescription},
     config::StripesConfig,
-    films::ClusterMedia,
-    worker::MediaSource,
+    worker::{ClusterMedia, MediaSource},
 };
 use catalog::{
     db::{Catalog, CatalogOptions, Node as Member, Segment},

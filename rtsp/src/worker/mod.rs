@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`Workers`] | the handle by which the control tasks ask |
 //! | [`PlayRequest`], [`PlayReply`], [`ViewerEvent`] | what goes in, what is answered, what is told later |
-//! | [`MediaSource`] | where stripe units come from |
+//! | [`MediaSource`], [`ClusterMedia`] | where stripe units come from, and the source that is the cluster |
 //! | [`WorkerStatistics`] | what a worker has done, readable at any time |
 //!
 //! A worker is a plain thread that wakes at the edges of 1 ms slots, and only at those where something is due:
@@ -20,6 +20,7 @@ mod live;
 mod receive;
 mod request;
 mod run;
+mod source;
 mod statistics;
 mod viewer;
 mod viewers;
@@ -30,9 +31,9 @@ mod wheel;
 mod tests;
 
 pub use request::{
-    Behind, Destination, Fetched, MediaSource, PlayReply, PlayRequest, PlayTrack, ViewerEvent, ViewerId,
-    ViewerStatistics, WorkerId,
+    Behind, Destination, PlayReply, PlayRequest, PlayTrack, ViewerEvent, ViewerId, ViewerStatistics, WorkerId,
 };
+pub use source::{ClusterMedia, Fetched, MediaSource};
 pub use statistics::{LATENESS_BOUNDS, Snapshot, WorkerStatistics};
 
 use crate::net::udp::UdpPair;

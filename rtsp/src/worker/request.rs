@@ -5,13 +5,10 @@ use crate::headers::{Scale, SeekStyle, Speed};
 use crate::net::outbox::Outbox;
 use crate::playback::{Rate, Start, TrackInfo};
 use crate::shift::{Snapshot, Window};
-use bytes::Bytes;
 use catalog::index::Index;
-use futures_util::future::BoxFuture;
 use rtp::clock::MediaTime;
 use rtp::sender::Sender;
 use std::{fmt, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
-use stripes::{layout::Layout, scattered::Piece};
 use tokio::sync::mpsc::UnboundedSender;
 
 /// Names whoever plays, unique over all workers of a front.
@@ -178,22 +175,4 @@ pub enum ViewerEvent {
     Alive,
     /// Nothing more will be sent; the reason is for people. The viewer is gone.
     Failed(String),
-}
-
-/// Bytes of a unit on their way; the error is for people and names node and unit.
-pub type Fetched = BoxFuture<'static, Result<Bytes, String>>;
-
-/// Where stripe units come from: the cluster behind its cache, or a test's memory.
-pub trait MediaSource: Send + Sync + 'static {
-    /// The unit if it is here.
-    fn cached(&self, layout: &Layout, unit: u64) -> Option<Bytes>;
-
-    /// The data unit `unit` of the object, within `deadline`.
-    fn fetch(&self, layout: Arc<Layout>, unit: u64, deadline: Duration) -> Fetched;
-
-    /// Part of a data unit; the whole is asked for where nothing less can be.
-    fn fetch_piece(&self, layout: Arc<Layout>, piece: Piece, deadline: Duration) -> Fetched {
-        let whole = self.fetch(layout, piece.unit, deadline);
-        Box::pin(async move { Ok(piece.of(&whole.await?)) })
-    }
 }

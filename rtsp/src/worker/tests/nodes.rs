@@ -1,7 +1,7 @@
 //! With units that lie on real nodes.
 
 use super::*;
-use crate::films::ClusterMedia;
+use crate::worker::ClusterMedia;
 use catalog::index::Index;
 use stripes::{
     layout::Policy,
