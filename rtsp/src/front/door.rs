@@ -36,6 +36,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that one read takes.
 const READ: usize = 4 << 10;
 
+/// How much nicer than the rest the other room's thread is (nice(2)): when ten thousand who keep us waiting end at once,
+/// that must not take the core from those who serve.
+const PATIENT: libc::c_int = 10;
+
 /// Listens.
 ///
 /// # Errors
@@ -83,7 +87,7 @@ impl Door {
     /// # Errors
     /// The system gives no thread, or the listener none of its state.
     pub(super) fn open(listener: TcpListener, limits: ListenerLimits, admit: Admit) -> io::Result<Self> {
-        let (new, waiting) = (Room::open("door-new")?, Room::open("door-waiting")?);
+        let (new, waiting) = (Room::open("door-new", 0)?, Room::open("door-waiting", PATIENT)?);
         // As many as there are guests at most.
         let (tell, known) = mpsc::unbounded_channel();
         let listener = listener.into_std()?;
@@ -124,11 +128,16 @@ struct Room {
 }
 
 impl Room {
-    fn open(name: &str) -> io::Result<Self> {
+    fn open(name: &str, niceness: libc::c_int) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (open, closed) = oneshot::channel();
-        std::thread::Builder::new().name(name.into()).spawn(move || drop(runtime.block_on(closed)))?;
+        let run = move || {
+            // SAFETY: no memory is passed. On Linux it is about the calling thread alone; failing is no harm.
+            unsafe { libc::nice(niceness) };
+            drop(runtime.block_on(closed));
+        };
+        std::thread::Builder::new().name(name.into()).spawn(run)?;
         Ok(Self { handle, _open: open })
     }
 }
