@@ -28,7 +28,8 @@
 //! - [`channel::ChannelSettings`]: a live presentation as an operator wants it; [`channel::Feed`]: what feeds it;
 //!   [`channel::MulticastSettings`]: the group that it goes to. [`db::ChannelReport`]: how a front finds it.
 //! - [`db::Member`], [`db::Intent`]: a node and what is wanted of it. [`db::Move`]: an object between two layouts.
-//!   [`db::Job`]: work on the cluster. [`db::FrontReport`]: what a front has promised.
+//!   [`db::Rewrite`]: one that another takes the place of. [`db::Job`]: work on the cluster. [`db::FrontReport`]: what a
+//!   front has promised.
 //! - [`sweep::sweep`]: deletes what nobody names; [`sweep::remove`]: takes a presentation out.
 //! - [`operate::Operator`]: does an [`operate::Task`] on the cluster (rebalance, drain, remove, rebuild, scrub), which can
 //!   break off at any point; [`operate::Done`]: what came of it.

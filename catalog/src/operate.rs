@@ -5,20 +5,26 @@
 //! copied until the last one that nobody needs is gone, the old layout holds until the new one is whole, and doing a
 //! step again does only what is missing of it. So after a crash the same task again is all that is needed.
 //!
+//! Where fewer nodes are left than a row has units, the objects are written anew with narrower rows and the same parity,
+//! and the catalog names the new ones in their stead.
+//!
 //! What only the old layout needs stays for a while ([`Operator::grace`]): so long a front may take to hear of the
-//! new one. A front that hears of it later reads such units by their rows.
+//! new one. A front that hears of it later reads such units by their rows; of an object that was written anew it reads
+//! nothing more until it hears of that.
 
 mod bring;
 mod repair;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 
 use crate::db::{Begun, Catalog, CatalogError, HEARTBEAT, Intent, Job, JobKind, JobProgress, ObjectState, now};
+use crate::index::IndexError;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use stripes::id::{NodeId, ObjectId};
-use stripes::net::{Cluster, ClusterError, Limit, MoveError, NodeAddress};
+use stripes::net::{Cluster, ClusterError, Limit, MoveError, NodeAddress, ReadError, WriteError};
 use stripes::rate::Yielding;
 use stripes::rebalance::PlanError;
 
@@ -82,16 +88,24 @@ pub enum OperateError {
     NoNode(NodeId),
     /// There would be too few nodes for the rows of these films.
     #[error(
-        "{films} {row} nodes each, one for each unit of a row, and there would be {nodes}; add a node first, or \
-         remove them and add them again with fewer units in a row"
+        "{films} {row} nodes each at least, one for data and one for each parity unit, and there would be {nodes}; add a \
+         node first, or remove them and add them again with less parity"
     )]
     TooFewNodes {
         /// Their names, and that they need.
         films: String,
-        /// Units in a row, of the widest.
+        /// Units in the narrowest row with as much parity, of the film with most.
         row: usize,
         /// Nodes that could have them.
         nodes: usize,
+    },
+    /// An object can't be written anew.
+    #[error("object {object}, written anew: {error}")]
+    Rewrite {
+        /// Which.
+        object: ObjectId,
+        /// Why.
+        error: RewriteError,
     },
     /// No layout can be made.
     #[error("object {object}: {error}")]
@@ -120,6 +134,20 @@ pub enum OperateError {
         /// How many.
         objects: usize,
     },
+}
+
+/// Why an object can't be written anew for rows of another width. It stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum RewriteError {
+    /// It can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The nodes don't take it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The index, which names the media object, is none.
+    #[error(transparent)]
+    Index(#[from] IndexError),
 }
 
 /// Does tasks.

@@ -1,5 +1,7 @@
 //! Clearing away what nobody names: left-overs of crashes, and presentations on their way out.
 //!
+//! What another object took the place of lately stays until all fronts have heard of that.
+//!
 //! Only objects on the catalog's own books are touched. Every object is put there before its first byte is
 //! written, so no left-over escapes; and a catalog that was lost or is another's can't have a
 //! film's bytes swept: those are `unknown` objects, for people (or [`crate::rebuild`]) to deal with.
@@ -64,6 +66,10 @@ pub(crate) async fn sweep_after(
     let mine = crate::db::Owner::this_process();
     for row in catalog.unsealed_objects().await? {
         let mut ended = row.heartbeat;
+        // Another took its place lately: fronts that have not heard of it read it.
+        if row.state == ObjectState::Doomed && ended > now() {
+            continue;
+        }
         if row.state == ObjectState::Writing {
             let alive = if row.owner == *mine { is_live(row.id) } else { row.owner.is_alive(row.heartbeat, now()) };
             if alive || !catalog.doom_object(row.id, Some(row.heartbeat)).await? {

@@ -226,6 +226,9 @@ impl Asking {
             tracing::info!(object = %layout.object, generation = layout.generation, "lies elsewhere now");
             self.source.relocate(Arc::new(layout));
         }
+        for (old, layout) in self.catalog.rewritten_since(self.moved).await? {
+            self.source.replace(old, Arc::new(layout));
+        }
         self.moved = moved;
         Ok(())
     }

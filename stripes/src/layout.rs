@@ -174,6 +174,12 @@ impl Layout {
         Ok(())
     }
 
+    /// Whether whoever reads by `old` should read by this one, which the catalog named later: it is another object, of
+    /// the same bytes, or the same one elsewhere.
+    pub fn supersedes(&self, old: &Self) -> bool {
+        self.object != old.object || self.generation > old.generation
+    }
+
     /// Units in a row, parity included.
     pub fn row_width(&self) -> usize {
         usize::from(self.policy.data) + usize::from(self.policy.parity)

@@ -71,6 +71,16 @@ async fn a_move_turns_the_layout_once_and_is_seen_by_all() {
     assert!(catalog.begin_move(&layout(2, 0), &layout(2, 1)).await.unwrap());
     assert!(catalog.commit_move(&layout(2, 1)).await.unwrap());
     assert_eq!(catalog.moved_since(number).await.unwrap(), (vec![layout(2, 1)], 2));
+    // It takes its number with it; nobody gets that again.
+    sqlx::query("DELETE FROM objects WHERE id = $1")
+        .bind(ObjectId(2).to_string())
+        .execute(&catalog.pool)
+        .await
+        .unwrap();
+    let newer = Layout { generation: 8, ..layout(1, 1) };
+    assert!(catalog.begin_move(&new, &newer).await.unwrap());
+    assert!(catalog.commit_move(&newer).await.unwrap());
+    assert_eq!(catalog.moved_since(2).await.unwrap(), (vec![newer], 3));
 }
 
 #[tokio::test]
@@ -84,6 +94,55 @@ async fn what_is_not_sealed_any_more_is_not_turned() {
     assert!(!catalog.commit_move(&layout(1, 1)).await.unwrap());
     assert!(!catalog.is_sealed(ObjectId(1)).await.unwrap());
     assert_eq!(catalog.moves().await.unwrap()[0].state, MoveState::Copying);
+}
+
+#[tokio::test]
+async fn what_names_an_object_names_the_one_that_takes_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalog = open(folder.path()).await;
+    let segment = |layout| Segment {
+        channel: "news".into(),
+        line_ns: 1,
+        span: Default::default()..rtp::clock::MediaTime(10),
+        begun_ns: 1,
+        index_at: 8_000,
+        layout,
+    };
+    catalog.begin_object(ObjectId(1)).await.unwrap();
+    assert!(catalog.publish_segment(&segment(layout(1, 0))).await.unwrap());
+    let rewrite = |old, new| Rewrite { old, new };
+    let grace = Duration::from_secs(100);
+    let to = async |one: Rewrite| catalog.rewrite_segment(&one, grace).await.unwrap();
+    assert!(!to(rewrite(layout(1, 0), layout(2, 0))).await, "nobody has written it");
+    for object in 2..5 {
+        catalog.begin_object(ObjectId(object)).await.unwrap();
+    }
+    assert!(!to(rewrite(layout(1, 1), layout(2, 0))).await, "it does not lie like that");
+    assert!(
+        !catalog
+            .rewrite_film(&rewrite(layout(1, 0), layout(2, 0)), &rewrite(layout(3, 0), layout(4, 0)), grace)
+            .await
+            .unwrap()
+    );
+    assert_eq!(catalog.sealed_layouts().await.unwrap(), [layout(1, 0)], "all of it happens or nothing");
+    assert!(catalog.begin_move(&layout(1, 0), &layout(1, 1)).await.unwrap());
+    assert!(to(rewrite(layout(1, 0), layout(2, 0))).await);
+    assert!(!to(rewrite(layout(1, 0), layout(3, 0))).await, "it is another one now");
+    assert_eq!(catalog.segments("news").await.unwrap(), [segment(layout(2, 0))]);
+    assert_eq!(catalog.moves().await.unwrap(), []);
+    let old = catalog.unsealed_objects().await.unwrap().remove(0);
+    assert_eq!((old.id, old.state), (ObjectId(1), ObjectState::Doomed));
+    assert!((1..=100).contains(&(old.heartbeat - now())), "{old:?}");
+    let (_, seen) = catalog.moved_since(0).await.unwrap();
+    assert_eq!(catalog.rewritten_since(0).await.unwrap(), [(ObjectId(1), layout(2, 0))]);
+    assert_eq!(catalog.rewritten_since(seen).await.unwrap(), []);
+    // Who reads the first is led to the last, wherever that lies.
+    assert!(to(rewrite(layout(2, 0), layout(3, 0))).await);
+    let moved = Layout { generation: 1, ..layout(3, 2) };
+    assert!(catalog.begin_move(&layout(3, 0), &moved).await.unwrap());
+    assert!(catalog.commit_move(&moved).await.unwrap());
+    let led = [(ObjectId(1), moved.clone()), (ObjectId(2), moved)];
+    assert_eq!(catalog.rewritten_since(seen).await.unwrap(), led);
 }
 
 #[tokio::test]

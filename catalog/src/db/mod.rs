@@ -16,6 +16,7 @@ mod objects;
 mod owner;
 mod presentations;
 mod recorders;
+mod rewritten;
 mod segments;
 mod settings;
 mod users;
@@ -30,6 +31,7 @@ pub use objects::{ObjectRow, ObjectState};
 pub use owner::{HEARTBEAT, Owner, STALE};
 pub use presentations::Publish;
 pub use recorders::Recorder;
+pub use rewritten::Rewrite;
 pub use segments::Segment;
 pub use users::User;
 

@@ -4,8 +4,8 @@
 //! still read by the old one -> what only that needs is dropped -> `end_move`.
 
 use super::{Catalog, CatalogError, now};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
 use stripes::id::ObjectId;
 use stripes::layout::Layout;
 
@@ -45,12 +45,7 @@ impl Catalog {
     /// where the object is not sealed with just that old layout.
     pub async fn begin_move(&self, old: &Layout, new: &Layout) -> Result<bool, CatalogError> {
         let mut tx = self.write().await?;
-        let holds: Option<String> = sqlx::query_scalar("SELECT layout FROM objects WHERE id = $1 AND state = 'sealed'")
-            .bind(old.object.to_string())
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(|error| self.error(error))?;
-        if holds.map(|text| self.layout_from(&text)).transpose()?.as_ref() != Some(old) {
+        if !self.lies_by(&mut tx, old).await? {
             return Ok(false);
         }
         sqlx::query(
@@ -69,18 +64,42 @@ impl Catalog {
         Ok(true)
     }
 
+    /// Whether an object is sealed and lies by just that layout.
+    pub(super) async fn lies_by(
+        &self,
+        tx: &mut Transaction<'static, Sqlite>,
+        layout: &Layout,
+    ) -> Result<bool, CatalogError> {
+        let holds: Option<String> = sqlx::query_scalar("SELECT layout FROM objects WHERE id = $1 AND state = 'sealed'")
+            .bind(layout.object.to_string())
+            .fetch_optional(&mut **tx)
+            .await
+            .map_err(|error| self.error(error))?;
+        Ok(holds.map(|text| self.layout_from(&text)).transpose()?.as_ref() == Some(layout))
+    }
+
+    /// The number by which those who have seen the ones before find what changes now (see [`Catalog::moved_since`]).
+    pub(super) async fn next_moved(&self, tx: &mut Transaction<'static, Sqlite>) -> Result<i64, CatalogError> {
+        sqlx::query_scalar("UPDATE last_moved SET number = number + 1 RETURNING number")
+            .fetch_one(&mut **tx)
+            .await
+            .map_err(|error| self.error(error))
+    }
+
     /// From now on `new` holds: all its units are there and sealed. False where the object is not sealed any more (its
     /// presentation was removed) or not on the move.
     pub async fn commit_move(&self, new: &Layout) -> Result<bool, CatalogError> {
         let mut tx = self.write().await?;
         let (object, text) = (new.object.to_string(), self.layout_text(new)?);
+        let moved = self.next_moved(&mut tx).await?;
         let done = sqlx::query(
-            "UPDATE objects SET layout = $2, moved = (SELECT MAX(moved) + 1 FROM objects)
+            "UPDATE objects SET layout = $2, moved = $3
              WHERE id = $1 AND state = 'sealed'
                AND EXISTS (SELECT 1 FROM moves WHERE object = $1 AND state = 'copying')",
         )
         .bind(&object)
         .bind(&text)
+        .bind(moved)
         .execute(&mut *tx)
         .await
         .map_err(|error| self.error(error))?;
@@ -175,7 +194,7 @@ impl Catalog {
         Ok(Move { old: self.layout_from(&old)?, new: self.layout_from(&new)?, state, since })
     }
 
-    fn layout_from(&self, text: &str) -> Result<Layout, CatalogError> {
+    pub(super) fn layout_from(&self, text: &str) -> Result<Layout, CatalogError> {
         let layout: Layout =
             serde_json::from_str(text).map_err(|error| self.content(format_args!("layout: {error}")))?;
         layout.check().map_err(|error| self.content(format_args!("layout: {error}")))?;

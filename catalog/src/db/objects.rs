@@ -27,8 +27,8 @@ pub struct ObjectRow {
     pub state: ObjectState,
     /// Who writes it, or did.
     pub owner: Owner,
-    /// When the owner last said that it lives; of a doomed object, when its writing was broken off, or 0 where it
-    /// had been sealed. Seconds since 1970.
+    /// When the owner last said that it lives; of a doomed object, when its writing was broken off, 0 where it had been
+    /// sealed, or until when it may still be read where another took its place. Seconds since 1970.
     pub heartbeat: i64,
 }
 

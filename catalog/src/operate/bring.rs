@@ -1,7 +1,9 @@
 //! Objects to where they are wanted.
 
+use super::rewrite::{Narrow, narrower};
 use super::{ANSWER_LIMIT, Counters, Done, MAX_NAMED, MAX_ROUNDS, OperateError, Operator};
-use crate::db::{CatalogError, Intent, Member, Move, MoveState, now};
+use crate::db::{CatalogError, Intent, Member, Move, MoveState, ObjectState, now};
+use crate::sweep::sweep;
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,6 +16,15 @@ use tokio::time::{sleep, timeout};
 /// Moves that are done before those that have waited long enough are tidied up.
 const TIDY_EVERY: usize = 32;
 
+/// What is to be done to objects.
+#[derive(Default)]
+struct Work {
+    /// From where to where.
+    moving: Vec<(Layout, Layout)>,
+    /// Those with too wide rows.
+    narrow: Vec<Narrow>,
+}
+
 /// The nodes as they are just now.
 struct Nodes {
     members: Vec<Member>,
@@ -25,21 +36,24 @@ impl Operator {
     pub(super) async fn spread(&self, off: Option<NodeId>, counters: &Counters) -> Result<Done, OperateError> {
         let mut done = Done::default();
         for _ in 0..MAX_ROUNDS {
-            let work = self.planned(off).await?;
-            if work.is_empty() {
+            let Work { moving, narrow } = self.planned(off).await?;
+            if moving.is_empty() && narrow.is_empty() {
                 break;
             }
-            let bytes = work.iter().flat_map(|(old, new)| moves(old, new)).map(|unit| unit.bytes);
-            counters.total.fetch_add(bytes.sum(), Relaxed);
-            for (number, (old, new)) in work.iter().enumerate() {
+            let bytes = moving.iter().flat_map(|(old, new)| moves(old, new)).map(|unit| unit.bytes);
+            let written = narrow.iter().map(|one| one.old.length);
+            counters.total.fetch_add(bytes.sum::<u64>().saturating_add(written.sum()), Relaxed);
+            for (number, (old, new)) in moving.iter().enumerate() {
                 done.objects += u64::from(self.bring(old, new, counters).await?);
                 if number % TIDY_EVERY == TIDY_EVERY - 1 {
                     self.tidy(self.grace).await?;
                 }
             }
+            done.objects += self.rewrite_all(narrow, counters).await?;
         }
         self.wait_for_grace().await?;
         done.untidy = self.tidy(self.grace).await?;
+        done.untidy += sweep(&self.catalog, &self.cluster).await?.left.len() as u64;
         Ok(done)
     }
 
@@ -51,7 +65,12 @@ impl Operator {
         if begun.is_empty() {
             return Ok(done);
         }
-        for (old, new) in self.planned(None).await?.iter().filter(|(old, _)| begun.contains(&old.object)) {
+        let Work { moving, mut narrow } = self.planned(None).await?;
+        // One that there are no longer enough nodes for: its nodes would not take repairs by the old layout.
+        narrow.retain(|one| begun.contains(&one.old.object));
+        counters.total.fetch_add(narrow.iter().map(|one| one.old.length).sum(), Relaxed);
+        done.objects += self.rewrite_all(narrow, counters).await?;
+        for (old, new) in moving.iter().filter(|(old, _)| begun.contains(&old.object)) {
             counters.total.fetch_add(moves(old, new).map(|unit| unit.bytes).sum(), Relaxed);
             let mut brought = self.bring(old, new, counters).await;
             if let Err(OperateError::Move { .. }) = brought {
@@ -70,11 +89,11 @@ impl Operator {
     }
 
     /// Which objects are to go from where to where. Fails before anything is moved if one can't.
-    async fn planned(&self, off: Option<NodeId>) -> Result<Vec<(Layout, Layout)>, OperateError> {
+    async fn planned(&self, off: Option<NodeId>) -> Result<Work, OperateError> {
         let nodes = self.nodes().await?;
         let moving: HashMap<ObjectId, Move> =
             self.catalog.moves().await?.into_iter().map(|row| (row.old.object, row)).collect();
-        let (mut work, mut too_wide) = (Vec::new(), Vec::new());
+        let (mut work, mut too_wide) = (Work::default(), Vec::new());
         for layout in self.catalog.sealed_layouts().await? {
             let begun = moving.get(&layout.object).filter(|row| row.state == MoveState::Copying);
             if begun.is_none() && off.is_some_and(|node| !layout.nodes.contains(&node)) {
@@ -86,19 +105,22 @@ impl Operator {
                 Some(row) if same_nodes(&row.new.nodes, &wanted) && row.old == layout => row.new.clone(),
                 _ => match plan(&layout, &wanted) {
                     Ok(new) => new,
-                    Err(PlanError::Layout(LayoutError::FewNodes { row, nodes })) => {
-                        too_wide.push((layout.object, row, nodes));
+                    Err(PlanError::Layout(LayoutError::FewNodes { nodes, .. })) => {
+                        match narrower(layout.policy, nodes) {
+                            Some(policy) => work.narrow.push(Narrow { old: layout, policy, nodes: wanted }),
+                            None => too_wide.push((layout.object, usize::from(layout.policy.parity) + 1, nodes)),
+                        }
                         continue;
                     }
                     Err(error) => return Err(OperateError::Plan { object: layout.object, error }),
                 },
             };
             if new != layout {
-                work.push((layout, new));
+                work.moving.push((layout, new));
             } else if begun.is_some() {
                 // It is to stay after all: what was copied already goes when this is committed.
                 let new = Layout { generation: layout.generation.saturating_add(1), ..layout.clone() };
-                work.push((layout, new));
+                work.moving.push((layout, new));
             }
         }
         match too_wide.iter().max_by_key(|(_, row, _)| *row) {
@@ -182,7 +204,7 @@ impl Operator {
         Ok(())
     }
 
-    /// Waits until every committed move is old enough for what it left behind to go.
+    /// Waits until what every committed move and every object written anew left behind may go.
     async fn wait_for_grace(&self) -> Result<(), OperateError> {
         let moves = self.catalog.moves().await?;
         let latest = moves.iter().filter(|row| row.state == MoveState::Committed).map(|row| row.since).max();
@@ -190,6 +212,11 @@ impl Operator {
             let age = Duration::from_secs(u64::try_from(now().saturating_sub(latest)).unwrap_or(0));
             sleep(self.grace.saturating_sub(age)).await;
         }
+        let unsealed = self.catalog.unsealed_objects().await?;
+        let doomed = unsealed.iter().filter(|row| row.state == ObjectState::Doomed).map(|row| row.heartbeat);
+        let left = doomed.max().map_or(0, |until| until.saturating_sub(now()));
+        // Whatever became of the clock since.
+        sleep(Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(self.grace)).await;
         Ok(())
     }
 

@@ -101,16 +101,91 @@ async fn a_node_comes_and_another_goes() {
     assert!(!world.catalog.nodes().await.unwrap().iter().any(|node| node.id == ids[0]));
     operator.assert_whole(&world, "a node was removed").await;
 
-    // Four are left, as many as a row has units.
-    let error = operator.run(Task::Drain(ids[1]), |_| {}).await.unwrap_err().to_string();
+    assert!(matches!(operator.run(Task::Drain(NodeId(7)), |_| {}).await, Err(OperateError::NoNode(NodeId(7)))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn films_are_cut_anew_for_fewer_nodes_than_a_row_has_units() {
+    let (mut world, operator) = world(4, 0).await;
+    let ids = world.node_ids();
+    let before = operator.catalog.presentation("film1").await.unwrap().unwrap();
+    let film = std::sync::Arc::new(before.media.clone());
+    let source = stripes::net::UnitSource::new(world.cluster.clone(), 0);
+    let bytes = source.read_object(&film, 1 << 30).await.unwrap();
+    // One is drained, then one that is dead removed.
+    for (number, task, dead, data) in [(0, Task::Drain(ids[0]), None, 2), (1, Task::Remove(ids[1]), Some(1), 1)] {
+        if let Some(dead) = dead {
+            world.stop_node(dead).await;
+        }
+        let done = operator.done(task).await;
+        assert_eq!((done.objects, done.problems.len()), (2 * u64::from(FILMS), 0), "{done:?}");
+        assert!(done.progress.done >= film.length && done.progress.done == done.progress.total, "{done:?}");
+        operator.assert_whole(&world, "films were cut anew").await;
+        for layout in operator.catalog.sealed_layouts().await.unwrap() {
+            assert_eq!(
+                (layout.policy.data, layout.policy.parity, layout.nodes.len()),
+                (data, 1, usize::from(data) + 1)
+            );
+            assert!(!layout.nodes.contains(&ids[number]));
+        }
+        // Whoever plays the film since before goes on with the new object, wherever that is by now.
+        for (old, layout) in operator.catalog.rewritten_since(0).await.unwrap() {
+            source.replace(old, layout.into());
+        }
+        for unit in 0..film.units() {
+            let range = film.unit_bytes(unit);
+            let got = source.unit(&film, unit, Duration::from_secs(5)).await.unwrap();
+            assert_eq!(got, bytes[range.start as usize..range.end as usize], "unit {unit}");
+        }
+    }
+    // Two are left: one for data and one for parity.
+    let error = operator.run(Task::Drain(ids[2]), |_| {}).await.unwrap_err().to_string();
     assert!(
-        error.starts_with("film0, film1, film2 need 4 nodes each")
-            && error.contains("there would be 3; add a node first"),
+        error.starts_with("film0, film1, film2 need 2 nodes each at least")
+            && error.contains("there would be 1; add a node first"),
         "{error}"
     );
-    let member = world.catalog.members().await.unwrap().into_iter().find(|member| member.node.id == ids[1]).unwrap();
+    let member = world.catalog.members().await.unwrap().into_iter().find(|member| member.node.id == ids[2]).unwrap();
     assert_eq!(member.intent, Intent::Active);
-    assert!(matches!(operator.run(Task::Drain(NodeId(7)), |_| {}).await, Err(OperateError::NoNode(NodeId(7)))));
+    // What is not named any more is forgotten with the film that took its place.
+    crate::sweep::remove(&operator.catalog, &operator.cluster, "film1").await.unwrap().unwrap();
+    assert_eq!(operator.catalog.rewritten_since(0).await.unwrap().len(), 2 * (usize::from(FILMS) - 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_that_would_lack_something_is_not_cut_anew() {
+    let (mut world, operator) = world(4, 0).await;
+    let ids = world.node_ids();
+    let before = operator.catalog.presentations().await.unwrap();
+    world.stop_node(2).await;
+    let error = operator.run(Task::Drain(ids[0]), |_| {}).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("written anew: writing: node {} at", ids[2])), "{error}");
+    assert_eq!(operator.catalog.presentations().await.unwrap(), before);
+    world.restart_node(2).await;
+    assert_eq!(operator.done(Task::Drain(ids[0])).await.objects, 2 * u64::from(FILMS));
+    operator.assert_whole(&world, "it was back").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_took_the_place_of_stays_as_long_as_it_may_be_read() {
+    let (world, operator) = world(4, 0).await;
+    let operator = Operator { grace: Duration::from_secs(2), ..operator };
+    let old = operator.catalog.presentation("film0").await.unwrap().unwrap().media;
+    let drain = tokio::spawn({
+        let (operator, node) = (operator.clone(), world.node_ids()[3]);
+        async move { operator.done(Task::Drain(node)).await }
+    });
+    while operator.catalog.is_sealed(old.object).await.unwrap() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let begun = Instant::now();
+    crate::sweep::sweep(&operator.catalog, &operator.cluster).await.unwrap();
+    let source = stripes::net::UnitSource::new(world.cluster.clone(), 0);
+    let read = source.read_object(&old.into(), 1 << 30).await;
+    // On a machine that was held up so long it may be gone.
+    assert!(read.is_ok() || begun.elapsed() > Duration::from_secs(1), "{read:?}");
+    assert_eq!(drain.await.unwrap().objects, 2 * u64::from(FILMS));
+    operator.assert_whole(&world, "the time was over").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,6 +317,8 @@ async fn a_task_broken_off_anywhere_is_gone_on_with() {
         (Task::Remove(ids[0]), None),
         (Task::Rebalance, Some((ids[5], Intent::Active))),
         (Task::Drain(ids[2]), None),
+        // Fewer than a row has units: films are cut anew.
+        (Task::Drain(ids[1]), None),
     ];
     for (number, (task, intent)) in (1u64..).zip(steps) {
         if let Some((node, intent)) = intent {

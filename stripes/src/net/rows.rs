@@ -71,7 +71,7 @@ impl Inner {
                         Some((from, result)) = under_way.next() => match result {
                             Ok(data) => core.handle_unit(from, data),
                             // It was moved away meanwhile: whoever asked reads it by the newer layout.
-                            Err(error) if self.newest(&layout).generation > layout.generation => return Err(error),
+                            Err(error) if self.newest(&layout).supersedes(&layout) => return Err(error),
                             Err(error) => {
                                 let passes = matches!(error.failure, NodeFailure::Unreachable(_) | NodeFailure::Busy(_));
                                 core.handle_failure(from, passes, Instant::now());

@@ -155,9 +155,15 @@ impl UnitSource {
     /// The object's nodes have changed: whoever reads it by a layout of a lower generation reads by this one from now
     /// on. What is kept of it stays good.
     pub fn relocate(&self, layout: Arc<Layout>) {
+        self.replace(layout.object, layout);
+    }
+
+    /// An object was written anew as another one, with the same bytes in units of the same size: whoever reads `old`
+    /// reads that one from now on.
+    pub fn replace(&self, old: ObjectId, layout: Arc<Layout>) {
         let mut newer = self.0.newer.write().unwrap_or_else(PoisonError::into_inner);
-        let known = newer.entry(layout.object).or_insert_with(|| layout.clone());
-        if known.generation < layout.generation {
+        let known = newer.entry(old).or_insert_with(|| layout.clone());
+        if layout.supersedes(known) {
             *known = layout;
         }
     }
@@ -175,12 +181,12 @@ impl UnitSource {
         inner.cluster.watch();
         let layout = &mut self.newest(layout);
         let give_up = Instant::now() + deadline;
-        let key = (layout.object, unit);
         let hit = || {
             inner.hits.fetch_add(1, Relaxed);
         };
         loop {
             let left = give_up.saturating_duration_since(Instant::now());
+            let key = (layout.object, unit);
             let mut begun = false;
             let begin = || {
                 if let Some(data) = inner.cache.get(&key) {
@@ -201,7 +207,7 @@ impl UnitSource {
             match result {
                 Err(_) => return Err(inner.cluster.late(layout, layout.address(unit), deadline)),
                 // It was moved away meanwhile.
-                Ok(Err(_)) if self.newest(layout).generation > layout.generation => *layout = self.newest(layout),
+                Ok(Err(_)) if self.newest(layout).supersedes(layout) => *layout = self.newest(layout),
                 // Whoever began had less time.
                 Ok(Err(NodeError { failure: NodeFailure::Late(_), .. })) if !begun && Instant::now() < give_up => {}
                 Ok(result) => {
@@ -229,7 +235,7 @@ impl UnitSource {
             let left = give_up.saturating_duration_since(Instant::now());
             match inner.clone().read(layout.clone(), piece, left).await {
                 // It was moved away meanwhile.
-                Err(_) if self.newest(&layout).generation > layout.generation => layout = self.newest(&layout),
+                Err(_) if self.newest(&layout).supersedes(&layout) => layout = self.newest(&layout),
                 result => return result,
             }
         }
@@ -243,6 +249,10 @@ impl UnitSource {
         let Some(mut rows) = rows else { return std::future::pending().await };
         let mut lately: HashMap<(ObjectId, u64), Instant> = HashMap::new();
         while let Some((layout, row)) = rows.recv().await {
+            // What took its place is whole; of it nothing should be there any more.
+            if self.newest(&layout).supersedes(&layout) {
+                continue;
+            }
             let now = Instant::now();
             if lately.len() >= BAD_ROWS {
                 lately.clear();
@@ -305,7 +315,7 @@ impl Inner {
     /// The layout to read by.
     pub fn newest(&self, layout: &Arc<Layout>) -> Arc<Layout> {
         let newer = self.newer.read().unwrap_or_else(PoisonError::into_inner);
-        newer.get(&layout.object).filter(|newer| newer.generation > layout.generation).unwrap_or(layout).clone()
+        newer.get(&layout.object).filter(|newer| newer.supersedes(layout)).unwrap_or(layout).clone()
     }
 
     pub fn keep(&self, key: Key, data: Bytes) {
