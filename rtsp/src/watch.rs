@@ -189,14 +189,7 @@ impl Asking {
         });
         let answers = join_all(asks).await;
         watch.observe(&answers, |node| cluster.node_state(node));
-        let told: BTreeMap<NodeId, u64> =
-            self.members.iter().filter_map(|member| Some((member.node.id, member.read_rate?))).collect();
-        let budget = |(node, answer): &(NodeId, Answer)| {
-            let rate = answer.as_ref().ok().and_then(|statistics| read_rate(statistics, told.get(node).copied()));
-            let bps = rate.map(|rate| usable(rate, self.options.usable));
-            (*node, NodeBudget { bps, held_bps: None, up: !watch.is_down(*node) })
-        };
-        let mut nodes: BTreeMap<NodeId, NodeBudget> = answers.iter().map(budget).collect();
+        let mut nodes = node_budgets(&answers, &self.members, self.options.usable, |node| watch.is_down(node));
         self.tell(turn, &nodes).await;
         for (node, budget) in &mut nodes {
             let share = self.told.as_ref().and_then(|told| told.nodes.get(node));
@@ -282,6 +275,28 @@ impl Asking {
     }
 }
 
+/// What each node can be promised for. One that is being emptied counts as one that is down, and so does one that was:
+/// the others have its part soon, or have it already, whatever the layout by which a viewer began.
+fn node_budgets(
+    answers: &[(NodeId, Answer)],
+    members: &[Member],
+    share: f64,
+    is_down: impl Fn(NodeId) -> bool,
+) -> BTreeMap<NodeId, NodeBudget> {
+    let told: BTreeMap<NodeId, u64> =
+        members.iter().filter_map(|member| Some((member.node.id, member.read_rate?))).collect();
+    let budget = |(node, answer): &(NodeId, Answer)| {
+        let rate = answer.as_ref().ok().and_then(|statistics| read_rate(statistics, told.get(node).copied()));
+        (*node, NodeBudget { bps: rate.map(|rate| usable(rate, share)), held_bps: None, up: !is_down(*node) })
+    };
+    let mut budgets: BTreeMap<NodeId, NodeBudget> = answers.iter().map(budget).collect();
+    for member in members.iter().filter(|member| member.intent != Intent::Active) {
+        let none = NodeBudget { bps: None, held_bps: None, up: false };
+        budgets.entry(member.node.id).or_insert(none).up = false;
+    }
+    budgets
+}
+
 /// Bytes a second that a node reads: as it was told, as the catalog was, or as it measured.
 fn read_rate(statistics: &NodeStatistics, told: Option<u64>) -> Option<u64> {
     let measured = (statistics.bytes_read >= MEASURED_AT && statistics.read_rate > 0).then_some(statistics.read_rate);
@@ -296,6 +311,7 @@ fn usable(rate: u64, share: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catalog::db::Node;
     use stripes::{
         id::ObjectId,
         layout::{MIN_UNIT_SIZE, Policy},
@@ -331,6 +347,25 @@ mod tests {
             watch.observe(&back, |_| NodeState::Up);
             assert_eq!(watch.unreadable(&layout(0)), None);
         }
+    }
+
+    #[test]
+    fn nodes_that_are_emptied_are_not_counted_on() {
+        let member =
+            |(id, intent)| Member { node: Node { id: NodeId(id), url: String::new() }, intent, read_rate: Some(1_000) };
+        let intents = [(1, Intent::Active), (2, Intent::Active), (3, Intent::Draining), (4, Intent::Removed)];
+        let answer = |id| (NodeId(id), Ok(NodeStatistics::default()));
+        // Whoever was removed is not asked any more, and the catalog may not know who is.
+        let budgets = node_budgets(&[1, 2, 3, 5].map(answer), &intents.map(member), 0.5, |node| node == NodeId(2));
+        let found: Vec<_> = budgets.iter().map(|(node, budget)| (node.0, budget.up, budget.bps)).collect();
+        let all = [
+            (1, true, Some(4_000)),
+            (2, false, Some(4_000)),
+            (3, false, Some(4_000)),
+            (4, false, None),
+            (5, true, None),
+        ];
+        assert_eq!(found, all);
     }
 
     #[test]
