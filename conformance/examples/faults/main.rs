@@ -94,7 +94,8 @@ const STEPS: &[Step] = &[
     (96, "a film is added for which node 3's disk is too small", Scene::fill),
     (100, "node 3 and its disk are lost; an empty one takes its place", Scene::replace),
     (110, "a node is added", Scene::add_node),
-    (120, "node 1 is drained, removed and taken away", Scene::remove_node),
+    (120, "node 1 is drained, removed and taken away", |scene| scene.take_away(1)),
+    (150, "node 0 too: three are left for rows of four units, and all films are cut anew", |scene| scene.take_away(0)),
 ];
 
 fn main() -> Result<()> {
@@ -188,11 +189,11 @@ impl Scene {
         self.work(&["add-node", &url]);
     }
 
-    fn remove_node(&mut self) {
-        let id = self.world.nodes[1].id.clone();
+    fn take_away(&mut self, node: usize) {
+        let id = self.world.nodes[node].id.clone();
         self.work(&["drain", &id]);
         self.work(&["remove", &id]);
-        self.world.nodes[1].kill();
+        self.world.nodes[node].kill();
     }
 
     fn work(&self, command: &[&str]) {

@@ -30,6 +30,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Units kept for all viewers.
 const CACHE: usize = 64;
 const AHEAD: u64 = 4;
+const VIEWERS: u64 = 3;
+/// How often it asks the catalog what lies elsewhere.
+const HEAR_EVERY: Duration = Duration::from_secs(1);
 
 pub struct Front {
     membership: RefCell<Membership>,
@@ -41,18 +44,39 @@ pub struct Front {
 
 impl Front {
     pub fn new(nodes: &[NodeId], now: Instant) -> Self {
-        let mut membership = Membership::new(MembershipOptions::default());
-        membership.set_nodes(nodes.iter().copied(), now);
-        let (membership, budget) = (RefCell::new(membership), RefCell::default());
-        Self { membership, budget, changed: Bell::default(), cache: RefCell::default(), newer: RefCell::default() }
+        let front = Self {
+            membership: RefCell::new(Membership::new(MembershipOptions::default())),
+            budget: RefCell::default(),
+            changed: Bell::default(),
+            cache: RefCell::default(),
+            newer: RefCell::default(),
+        };
+        front.begin(nodes, now);
+        front
     }
 
-    pub fn relocate(&self, layout: Arc<Layout>) {
-        self.newer.borrow_mut().insert(layout.object, layout);
+    /// A new process that knows nothing.
+    fn begin(&self, nodes: &[NodeId], now: Instant) {
+        let mut membership = Membership::new(MembershipOptions::default());
+        membership.set_nodes(nodes.iter().copied(), now);
+        self.membership.replace(membership);
+        self.budget.take();
+        self.cache.take();
+        self.newer.take();
+    }
+
+    /// What the catalog says of where objects lie, and which others took their places.
+    pub fn hear(&self, world: &World) {
+        let (films, mut newer) = (world.films.borrow(), self.newer.borrow_mut());
+        let all = films.values().map(|layout| (layout.object, layout));
+        let rewritten = world.rewritten.borrow();
+        let led = rewritten.iter().filter_map(|(old, object)| Some((*old, films.get(object)?)));
+        newer.extend(all.chain(led).map(|(object, layout)| (object, layout.clone())));
     }
 
     fn newest(&self, layout: &Arc<Layout>) -> Arc<Layout> {
-        self.newer.borrow().get(&layout.object).unwrap_or(layout).clone()
+        let newer = self.newer.borrow();
+        newer.get(&layout.object).filter(|newer| newer.supersedes(layout)).unwrap_or(layout).clone()
     }
 
     fn tell(&self, event: impl FnOnce(&mut Membership)) {
@@ -91,6 +115,25 @@ impl Nodes for &Front {
 
     fn may_hedge(&mut self, bytes: u64) -> bool {
         self.budget.borrow_mut().spend(bytes)
+    }
+}
+
+/// Viewers, until the world is over. Now and then the front is killed, and they begin anew with one that has just begun.
+pub async fn keep_watching(world: Rc<World>) {
+    loop {
+        let viewers: Vec<_> = (0..VIEWERS).map(|number| world.clock.spawn(view(world.clone(), number))).collect();
+        let until = world.clock.elapsed() + Duration::from_secs(world.pick(20..300));
+        while world.clock.elapsed() < until {
+            world.clock.sleep(HEAR_EVERY).await;
+            if world.over.get() {
+                return;
+            }
+            world.front.hear(&world);
+        }
+        viewers.into_iter().for_each(|viewer| world.clock.cut_off(viewer));
+        world.clock.sleep(Duration::from_millis(world.pick(0..3000))).await;
+        world.front.begin(&world.ids(), world.clock.now());
+        world.count(|summary| summary.fronts += 1);
     }
 }
 
@@ -163,7 +206,7 @@ async fn get(world: &Rc<World>, layout: &Arc<Layout>, unit: u64) -> Option<Bytes
         }
         if world.clock.elapsed() >= give_up {
             // What was removed is promised to nobody, whoever began to watch it before: no repair cares for it any more.
-            if !world.films.borrow().contains_key(&layout.object) {
+            if !world.films.borrow().contains_key(&world.front.newest(layout).object) {
                 return None;
             }
             let unreliable = world.unreliable();
@@ -221,7 +264,7 @@ async fn read(world: &Rc<World>, layout: Arc<Layout>, unit: u64, left: Duration)
                 match select(Box::pin(answered), news).await {
                     Either::Left(((address, Answer::Unit(data)), _)) => core.handle_unit(address, data),
                     // It was moved away meanwhile, and is to be read where it is now.
-                    Either::Left(_) if front.newest(&layout).generation > layout.generation => return None,
+                    Either::Left(_) if front.newest(&layout).supersedes(&layout) => return None,
                     Either::Left(((address, answer), _)) => {
                         core.handle_failure(address, answer == Answer::Unreachable, world.clock.now());
                     }

@@ -2,6 +2,7 @@
 //! that are added, repaired and moved, and crashes of whoever does that. The cores are the real ones (`Writer`,
 //! `RowRead`, `Membership`, `plan`, `Mover`, parity); what drives them here is what `stripes::net` is in production.
 
+mod anew;
 mod executor;
 mod front;
 mod nodes;
@@ -34,8 +35,12 @@ pub struct Summary {
     pub films: u64,
     /// Moves that the catalog committed.
     pub moves: u64,
+    /// Films written anew with narrower rows.
+    pub rewrites: u64,
     /// Works cut off.
     pub crashes: u64,
+    /// Fronts killed.
+    pub fronts: u64,
 }
 
 impl std::ops::Add for Summary {
@@ -47,7 +52,9 @@ impl std::ops::Add for Summary {
             harms: self.harms + other.harms,
             films: self.films + other.films,
             moves: self.moves + other.moves,
+            rewrites: self.rewrites + other.rewrites,
             crashes: self.crashes + other.crashes,
+            fronts: self.fronts + other.fronts,
         }
     }
 }
@@ -75,6 +82,8 @@ pub struct World {
     policy: Policy,
     /// The catalog.
     films: RefCell<BTreeMap<ObjectId, Arc<Layout>>>,
+    /// What was written anew, and as what.
+    rewritten: RefCell<BTreeMap<ObjectId, ObjectId>>,
     /// Nodes that are harmed, or have not all their units again since; and those that objects lack.
     at_risk: RefCell<BTreeSet<NodeId>>,
     lacking: RefCell<BTreeSet<(ObjectId, NodeId)>>,
@@ -105,6 +114,7 @@ impl World {
             healed: Bell::default(),
             policy: Policy { unit_size: MIN_UNIT_SIZE, data, parity },
             films: RefCell::default(),
+            rewritten: RefCell::default(),
             at_risk: RefCell::default(),
             lacking: RefCell::default(),
             harmed: RefCell::default(),
@@ -151,7 +161,7 @@ impl World {
         self.unreliable().len() <= usize::from(self.policy.parity)
     }
 
-    /// What an object's units hold.
+    /// What an object's units hold: the same in all that [`anew::another`] names in its stead.
     fn bytes(&self, object: ObjectId, range: std::ops::Range<u64>) -> Vec<u8> {
         let word = |at: u64| ((at ^ object.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)).rotate_left(29).to_le_bytes();
         let mut bytes: Vec<u8> = (range.start / 8..range.end.div_ceil(8)).flat_map(word).collect();
@@ -165,9 +175,7 @@ async fn live(world: Rc<World>, time: Duration) {
     for _ in 0..3 {
         work::add(&world).await;
     }
-    for number in 0..3 {
-        world.clock.spawn(front::view(world.clone(), number));
-    }
+    world.clock.spawn(front::keep_watching(world.clone()));
     for _ in 0..world.policy.parity {
         world.clock.spawn(harm(world.clone()));
     }

@@ -127,9 +127,7 @@ impl SimNode {
             }
             Ask::Trim(object, generation) => match self.objects.get_mut(&object) {
                 Some(SimObject { manifest: Some(layout), rows }) if layout.generation == generation => {
-                    rows.retain(|row, (position, ..)| {
-                        layout.node(UnitAddress { row: *row, position: *position }) == me
-                    });
+                    rows.retain(|row, (position, ..)| layout.is_on(UnitAddress { row: *row, position: *position }, me));
                     Answer::Done
                 }
                 _ => Answer::Conflict,
@@ -147,7 +145,7 @@ impl SimNode {
 
     fn put(&mut self, me: NodeId, id: ObjectId, address: UnitAddress, data: Bytes, generation: Option<u32>) -> Answer {
         let object = self.objects.entry(id).or_default();
-        let belongs = |address| object.manifest.as_ref().is_some_and(|layout| layout.node(address) == me);
+        let belongs = |address| object.manifest.as_ref().is_some_and(|layout| layout.is_on(address, me));
         let may = object.manifest.as_ref().is_none_or(|layout| {
             generation.is_some_and(|generation| belongs(address) || generation >= layout.generation)
         });

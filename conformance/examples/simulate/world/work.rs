@@ -1,7 +1,7 @@
 //! What is done to films: added, repaired, moved, removed; and cut off in the midst of it.
 
 use super::{
-    World,
+    World, anew,
     nodes::{Answer, Ask},
 };
 use bytes::Bytes;
@@ -9,23 +9,23 @@ use futures_util::{
     future::join_all,
     stream::{FuturesUnordered, StreamExt},
 };
-use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, ops::Range, rc::Rc, sync::Arc, time::Duration};
 use stripes::{
     id::{NodeId, ObjectId},
-    layout::{Layout, UnitAddress},
+    layout::{Layout, Policy, UnitAddress},
     maintenance::{Mover, MoverState},
     parity,
     rebalance::{Move, concerned, plan},
     writer::{Writer, WriterOptions, WriterState},
 };
 
-const WITHIN: Duration = Duration::from_secs(5);
+pub const WITHIN: Duration = Duration::from_secs(5);
 
 /// The only one who works on stored films, until it is dropped.
-struct Turn<'a>(&'a World);
+pub struct Turn<'a>(&'a World);
 
 impl<'a> Turn<'a> {
-    async fn take(world: &'a World) -> Self {
+    pub async fn take(world: &'a World) -> Self {
         while world.working.replace(true) {
             world.clock.sleep(Duration::from_millis(50)).await;
         }
@@ -46,7 +46,7 @@ pub async fn keep_working(world: Rc<World>) {
         if world.over.get() {
             return world.busy.set(false);
         }
-        let work = world.pick(0..8);
+        let work = world.pick(0..9);
         let doing = world.clone();
         let done = Rc::new(std::cell::Cell::new(false));
         let doing_done = done.clone();
@@ -54,6 +54,7 @@ pub async fn keep_working(world: Rc<World>) {
             match work {
                 0..3 => add(&doing).await,
                 3..7 => move_all(&doing).await,
+                7 => anew::narrow_one(&doing).await,
                 _ => remove(&doing),
             }
             doing_done.set(true);
@@ -79,19 +80,45 @@ pub async fn keep_working(world: Rc<World>) {
     }
 }
 
-/// The `Writer` core driven, and the catalog last.
+/// A new film.
 pub async fn add(world: &Rc<World>) {
-    let (nodes, harms_before) = (world.ids(), world.harmed.borrow().len());
     let object = ObjectId(u128::from(world.pick(1..u64::MAX)));
     let length = world.pick(1..40 * u64::from(world.policy.unit_size));
+    let bytes = async |range: Range<u64>| Some(world.bytes(object, range));
+    let Some(layout) = write(world, object, length, (world.policy, world.ids()), bytes).await else { return };
+    world.films.borrow_mut().insert(object, Arc::new(layout));
+    world.count(|summary| summary.films += 1);
+    make_whole(world, object).await;
+}
+
+/// The `Writer` core driven; the catalog comes next. `None` where too much failed meanwhile.
+pub async fn write(
+    world: &World,
+    object: ObjectId,
+    length: u64,
+    (policy, nodes): (Policy, Vec<NodeId>),
+    mut read: impl AsyncFnMut(Range<u64>) -> Option<Vec<u8>>,
+) -> Option<Layout> {
+    let harms_before = world.harmed.borrow().len();
     let first = world.pick(0..nodes.len() as u16);
     let options = WriterOptions { units_per_node: 2 };
-    let Ok(mut writer) = Writer::new(object, world.policy, nodes, first, options) else { return };
+    let mut writer = Writer::new(object, policy, nodes, first, options).ok()?;
+    let lacks_nothing = || world.lacking.borrow_mut().retain(|(other, _)| *other != object);
     let mut puts = FuturesUnordered::new();
-    let mut given = 0;
+    let (mut given, mut bytes) = (0, Vec::new());
     let layout = loop {
-        let bytes = world.bytes(object, given..length.min(given + 10_000));
-        given += writer.handle_bytes(&bytes) as u64;
+        if bytes.is_empty() && given < length {
+            match read(given..length.min(given + 10_000)).await {
+                Some(next) => bytes = next,
+                None => {
+                    lacks_nothing();
+                    return None;
+                }
+            }
+        }
+        let taken = writer.handle_bytes(&bytes);
+        bytes.drain(..taken);
+        given += taken as u64;
         if given == length {
             writer.close();
         }
@@ -111,8 +138,8 @@ pub async fn add(world: &Rc<World>) {
             None => {}
         }
         if matches!(writer.state(), WriterState::Failed(_)) || world.broken.borrow().is_some() {
-            world.lacking.borrow_mut().retain(|(other, _)| *other != object);
-            return;
+            lacks_nothing();
+            return None;
         }
     };
     drop(puts);
@@ -131,13 +158,17 @@ pub async fn add(world: &Rc<World>) {
     }
     let lacks = world.lacking.borrow().iter().filter(|(other, _)| *other == object).count();
     // Whoever is harmed now is one more.
-    if lacks > usize::from(world.policy.parity) || !world.is_safe() {
-        world.lacking.borrow_mut().retain(|(other, _)| *other != object);
-        return;
+    if lacks > usize::from(policy.parity) || !world.is_safe() {
+        lacks_nothing();
+        return None;
     }
-    world.films.borrow_mut().insert(object, Arc::new(layout.clone()));
-    world.count(|summary| summary.films += 1);
-    while lacks > 0 && world.broken.borrow().is_none() {
+    Some(layout)
+}
+
+/// Gives its nodes what they lack of a film since it was written.
+pub async fn make_whole(world: &World, object: ObjectId) {
+    let lacks = world.lacking.borrow().iter().any(|(other, _)| *other == object);
+    while lacks && world.broken.borrow().is_none() {
         let _turn = Turn::take(world).await;
         let Some(layout) = world.films.borrow().get(&object).cloned() else { break };
         if repair(world, &layout).await {
@@ -221,7 +252,7 @@ async fn repair_unit(world: &World, layout: &Layout, address: UnitAddress, data:
     }
 }
 
-fn rebuild(layout: &Layout, row: u64, answers: &[Answer]) -> Option<Vec<Bytes>> {
+pub fn rebuild(layout: &Layout, row: u64, answers: &[Answer]) -> Option<Vec<Bytes>> {
     let mut units = vec![Some(Bytes::new()); layout.row_width()];
     for (address, answer) in layout.row_units(row).zip(answers) {
         let unit = if let Answer::Unit(data) = answer { Some(data.clone()) } else { None };
@@ -291,7 +322,7 @@ async fn move_one(world: &World, old: &Layout, mut new: Layout) {
     let new = Arc::new(new);
     world.films.borrow_mut().insert(new.object, new.clone());
     world.count(|summary| summary.moves += 1);
-    world.front.relocate(new.clone());
+    world.front.hear(world);
     drop_at(world, nodes, &new).await;
 }
 

@@ -52,35 +52,10 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_left() {
             (_, None) => (cluster("remove", Some(&url)), Some(any)),
         };
         let what: Vec<&str> = what.iter().map(String::as_str).collect();
-        let mut child = world.command(&what).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(random.random_range(20..500)));
-        let node_too = random.random_range(0..3) == 0;
-        if node_too {
-            world.nodes[any].kill();
-            std::thread::sleep(Duration::from_millis(random.random_range(0..200)));
-        }
-        let front_too = random.random_range(0..3) == 0;
-        if front_too {
-            world.kill_front();
-        }
-        broken_off += u64::from(child.try_wait().unwrap().is_none());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if node_too {
-            world.nodes[any].restart();
-        }
-        if front_too {
-            world.start_front();
-            for film in ["first", "second"] {
-                assert_eq!(world.describe(film), 200, "seed {seed}, kill {kill}: {film}");
-            }
-        }
         let context = format!("seed {seed}, kill {kill}: {what:?}");
+        broken_off += u64::from(run_and_kill(&mut world, &what, (any, 500), &mut random, &context));
         books.every_film_reads(&context);
-        // The same again, as a person would, and once more where a node took too long on a machine that does a lot else.
-        if !(0..AGAIN).any(|_| world.try_run(&what).status.success()) {
-            world.run(&what);
-        }
+        run_to_its_end(&world, &what);
         if what[0] == "add" {
             books.every_film_reads(&context);
             world.run(&["rm", "more"]);
@@ -89,6 +64,90 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_left() {
         books.all_is_tidy(&context);
     }
     println!("{broken_off} of {kills} were in the middle");
+}
+
+#[test]
+fn killed_while_films_are_cut_anew_nothing_is_lost_and_nothing_left() {
+    let (kills, seed) = (number("MOBIDIC_KILLS", 3), number("MOBIDIC_SEED", rand::random::<u32>().into()));
+    println!("seed {seed}, {kills} kills");
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut world = World::new(4, 1, &FILMS);
+    let books = Books::open(&world);
+    let mut broken_off = 0;
+    let mut kill = 0;
+    while kill < kills {
+        // Three are left for rows of four units: each film becomes another one.
+        let any = random.random_range(0..4);
+        let (id, url) = (world.nodes[any].id.clone(), world.nodes[any].url.clone());
+        let what = cluster(["drain", "remove"][random.random_range(0..2)], Some(&id));
+        let what: Vec<&str> = what.iter().map(String::as_str).collect();
+        let context = format!("seed {seed}, kill {kill}: {what:?}");
+        for _ in 0..3 {
+            let killed = random.random_range(0..4);
+            broken_off += u64::from(run_and_kill(&mut world, &what, (killed, 2_500), &mut random, &context));
+            books.every_film_reads(&context);
+            kill += 1;
+        }
+        run_to_its_end(&world, &what);
+        books.all_is_tidy(&context);
+        every_film_is_there(&world, &context);
+        let layouts = books.runtime.block_on(books.catalog.sealed_layouts()).unwrap();
+        assert!(layouts.iter().all(|layout| (layout.policy.data, layout.policy.parity) == (2, 1)), "{context}");
+        // All as it was, for the next time.
+        world.run(&["cluster", "add-node", &url, "--no-rebalance"]);
+        for (film, name) in FILMS.iter().zip(["first", "second"]) {
+            let path = world.folder.join(film.file);
+            world.run(&["rm", name]);
+            world.run(&["add", "--parity", "1", &path.to_string_lossy()]);
+        }
+    }
+    println!("{broken_off} of {kill} were in the middle");
+}
+
+/// Runs a command and kills it within so many milliseconds; one time in three that node too, and one time in three the
+/// front, both of which are there again then. Whether the command was in the middle.
+fn run_and_kill(
+    world: &mut World,
+    what: &[&str],
+    (node, within_ms): (usize, u64),
+    random: &mut StdRng,
+    context: &str,
+) -> bool {
+    let mut child = world.command(what).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(random.random_range(20..within_ms)));
+    let node_too = random.random_range(0..3) == 0;
+    if node_too {
+        world.nodes[node].kill();
+        std::thread::sleep(Duration::from_millis(random.random_range(0..200)));
+    }
+    let front_too = random.random_range(0..3) == 0;
+    if front_too {
+        world.kill_front();
+    }
+    let in_the_middle = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if node_too {
+        world.nodes[node].restart();
+    }
+    if front_too {
+        world.start_front();
+        every_film_is_there(world, context);
+    }
+    in_the_middle
+}
+
+/// The same again, as a person would, and once more where a node took too long on a machine that does a lot else.
+fn run_to_its_end(world: &World, what: &[&str]) {
+    if !(0..AGAIN).any(|_| world.try_run(what).status.success()) {
+        world.run(what);
+    }
+}
+
+fn every_film_is_there(world: &World, context: &str) {
+    for film in ["first", "second"] {
+        assert_eq!(world.describe(film), 200, "{context}: {film}");
+    }
 }
 
 /// A command on the cluster that takes a moment, so that it can be killed in the middle.

@@ -1,5 +1,6 @@
 //! System RAID as a whole: nodes that die, lag, lie, come and go while real viewers watch.
 
+mod fewer;
 mod harm;
 mod kills;
 mod liars;
