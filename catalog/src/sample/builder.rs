@@ -7,7 +7,23 @@ use rtp::clock::Ticks;
 #[derive(Debug, Default)]
 pub struct TableBuilder {
     rows: Vec<Row>,
+    showing: Showing,
+}
+
+/// What is known of when the samples so far are shown.
+#[derive(Debug, Default)]
+struct Showing {
+    /// The first and the last time, and how long the sample that is shown last says it is.
+    first: i64,
+    last: i64,
+    last_duration: i64,
+    /// The latest end by what each sample says.
     end: i64,
+    /// Of what was pushed last, and the shortest of all that last.
+    newest_duration: i64,
+    shortest: Option<i64>,
+    /// Whether they come in another order than they are shown.
+    reordered: bool,
 }
 
 /// Why a sample can't be in a table.
@@ -79,21 +95,48 @@ impl TableBuilder {
         if let Some(previous) = self.last_dts().filter(|previous| *previous > sample.dts) {
             return Err(TableError::Order { index, dts: sample.dts.0, previous: previous.0 });
         }
-        let end = sample.pts.0 + duration.0.clamp(0, MAX_TICKS);
-        self.end = if index == 0 { end } else { self.end.max(end) };
+        self.showing.add(sample.pts.0, duration.0.clamp(0, MAX_TICKS), index == 0);
         self.rows.push(Row::new(&sample));
         Ok(())
     }
 
     /// The table.
     pub fn finish(self) -> SampleTable {
-        SampleTable::index(self.rows, Ticks(self.end))
+        let end = Ticks(self.showing.end(&self.rows));
+        SampleTable::index(self.rows, end)
     }
 
     /// The table whose showing ends at `end`, or with its last sample if that is later.
     pub(super) fn finish_at(self, end: Ticks) -> SampleTable {
-        let end = end.max(Ticks(self.end));
+        let end = end.max(Ticks(self.showing.end(&self.rows)));
         SampleTable::index(self.rows, end)
+    }
+}
+
+impl Showing {
+    fn add(&mut self, pts: i64, duration: i64, is_first: bool) {
+        let end = pts + duration;
+        if is_first {
+            *self = Self { first: pts, last: pts, last_duration: duration, end, ..Self::default() };
+        }
+        self.reordered |= pts < self.last;
+        if pts >= self.last {
+            (self.last, self.last_duration) = (pts, duration);
+        }
+        (self.first, self.end, self.newest_duration) = (self.first.min(pts), self.end.max(end), duration);
+        if duration > 0 {
+            self.shortest = Some(self.shortest.map_or(duration, |shortest| shortest.min(duration)));
+        }
+    }
+
+    /// When showing is over. Where pictures are decoded in another order than they are shown, what a container calls a
+    /// picture's duration is mostly the time to the next one's decoding: before a gap it is far longer than the picture,
+    /// which may be the one that is shown behind the gap. All are decoded in as long as they are shown.
+    fn end(&self, rows: &[Row]) -> i64 {
+        let (true, Some(first), Some(last)) = (self.reordered, rows.first(), rows.last()) else { return self.end };
+        let decoded = last.dts() + self.newest_duration - first.dts();
+        let left = decoded - (self.last - self.first);
+        self.last + left.max(self.shortest.unwrap_or(0)).min(self.last_duration)
     }
 }
 

@@ -134,6 +134,32 @@ fn durations_follow_the_decode_times() {
 }
 
 #[test]
+fn a_table_ends_with_what_is_shown_last() {
+    // Decode time, time of showing and duration as told of each sample, and the end.
+    type Case<'a> = (&'a str, &'a [(i64, i64, i64)], i64);
+    let cases: &[Case] = &[
+        ("none", &[], 0),
+        ("one", &[(5, 5, 3)], 8),
+        ("one after another", &[(0, 0, 3), (3, 3, 3), (6, 6, 2)], 8),
+        ("a cue that outlasts the next", &[(0, 0, 50), (3, 3, 3)], 50),
+        ("B pictures", &[(-3, 0, 3), (0, 9, 3), (3, 3, 3), (6, 6, 3)], 12),
+        // The P picture behind the gap is decoded before it: until the next one is decoded it takes forty.
+        ("a gap", &[(-3, 0, 3), (0, 6, 3), (3, 3, 3), (6, 52, 40), (46, 46, 3), (49, 49, 3)], 55),
+        ("B pictures missing at the end", &[(-3, 0, 3), (0, 9, 3), (3, 3, 3)], 12),
+        ("a last picture that lasts", &[(-3, 0, 3), (0, 6, 3), (3, 3, 3), (6, 9, 30)], 39),
+        ("durations that say nothing", &[(-3, 0, 0), (0, 6, 0), (3, 3, 0)], 6),
+    ];
+    for (name, samples, end) in cases {
+        let mut builder = TableBuilder::new();
+        for &(dts, pts, duration) in *samples {
+            let sample = Sample { offset: 0, size: 1, dts: Ticks(dts), pts: Ticks(pts), sync: true };
+            builder.push(sample, Ticks(duration)).unwrap();
+        }
+        assert_eq!(builder.finish().end(), Ticks(*end), "{name}");
+    }
+}
+
+#[test]
 fn rates_are_the_busiest_second_and_the_whole() {
     // Ten samples a second, 100 bytes each but for one second of 1,000.
     let clock = ClockRate::new(10).unwrap();
