@@ -2,6 +2,9 @@
 
 /// Bytes from a file's start that [`probe`](super::probe()) should see: enough to pass the junk before a stream.
 pub const PROBE_LEN: usize = 64 << 10;
+/// The same where those tell nothing: recordings that were cut may begin with more that belongs to nothing, or long before
+/// the headers by which video is known.
+pub const LONG_PROBE_LEN: usize = 1 << 20;
 /// Bytes that a demuxer may ask for at once: a file that claims a huge element is read in pieces.
 pub const MAX_READ: usize = 4 << 20;
 /// Bytes of one access unit: more is a lie or nothing that a network would carry.

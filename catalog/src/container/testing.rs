@@ -62,7 +62,8 @@ pub(crate) fn drive(demuxer: &mut dyn Demuxer, file: &mut (impl Read + Seek)) ->
 
 /// What `bytes` are by [`probe`], as the whole of a file.
 pub(crate) fn probe_bytes(bytes: &[u8]) -> Option<Kind> {
-    probe(&bytes[..bytes.len().min(limits::PROBE_LEN)], bytes.len() as u64)
+    let lengths = [limits::PROBE_LEN, limits::LONG_PROBE_LEN].into_iter();
+    lengths.map(|length| bytes.len().min(length)).find_map(|length| probe(&bytes[..length], bytes.len() as u64))
 }
 
 /// Opens `bytes` as a file of `kind` and drives it to the end.

@@ -41,8 +41,15 @@ pub(super) fn pump(
 ) -> Result<Option<Pumped>, IngestError> {
     let path = || path.to_path_buf();
     let unreadable = |error: io::Error| IngestError::File { path: path(), reason: error.to_string() };
-    let head = file.read(0, limits::PROBE_LEN).map_err(unreadable)?;
-    let demuxer = open(&head, file.size(), file.program()).ok_or_else(|| IngestError::NotMedia { path: path() })?;
+    let mut found = None;
+    for length in [limits::PROBE_LEN, limits::LONG_PROBE_LEN] {
+        let head = file.read(0, length).map_err(unreadable)?;
+        found = open(&head, file.size(), file.program());
+        if found.is_some() || file.size() <= head.len() as u64 {
+            break;
+        }
+    }
+    let demuxer = found.ok_or_else(|| IngestError::NotMedia { path: path() })?;
     let mut demuxer = demuxer.map_err(|error| IngestError::Container { path: path(), error })?;
     let mut interleaver = Interleaver::new(WINDOW);
     let mut notes = Notes::default();

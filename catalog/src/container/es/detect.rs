@@ -143,25 +143,35 @@ impl Unit {
 
 /// Parameter sets and a slice of theirs, and hardly a unit that can't be one.
 fn avc_begins(head: &[u8]) -> bool {
-    let mut order = h264::PictureOrder::default();
+    let (mut order, mut sets) = (h264::PictureOrder::default(), false);
     units_begin(head, |unit| match h264::unit_type(unit) {
-        h264::SPS => Unit::right_if(h264::Sps::parse(unit).is_ok() && order.handle_set(unit).is_ok()),
-        h264::PPS => Unit::right_if(order.handle_set(unit).is_ok()),
-        h264::SLICE | h264::IDR_SLICE => order.slice(unit).map_or(Unit::Wrong, |_| Unit::Slice),
+        h264::SPS => {
+            let right = h264::Sps::parse(unit).is_ok() && order.handle_set(unit).is_ok();
+            sets |= right;
+            Unit::right_if(right)
+        }
+        h264::PPS => Unit::right_if(order.handle_set(unit).is_ok() || !sets),
+        // A stream may begin behind its sets.
+        h264::SLICE | h264::IDR_SLICE => order.slice(unit).map_or(Unit::right_if(!sets), |_| Unit::Slice),
         kind => Unit::right_if((1..22).contains(&kind)),
     })
 }
 
 /// The same for H.265.
 fn hevc_begins(head: &[u8]) -> bool {
-    let mut order = h265::PictureOrder::default();
+    let (mut order, mut sets) = (h265::PictureOrder::default(), false);
     units_begin(head, |unit| match h265::unit_type(unit) {
         // No unit has a temporal id of -1.
         _ if unit.get(1).is_none_or(|second| second & 7 == 0) => Unit::Wrong,
         _ if h265::layer(unit) > 0 => Unit::Right,
-        h265::SPS | h265::PPS => Unit::right_if(order.handle_set(unit).is_ok()),
+        h265::SPS => {
+            let right = order.handle_set(unit).is_ok();
+            sets |= right;
+            Unit::right_if(right)
+        }
+        h265::PPS => Unit::right_if(order.handle_set(unit).is_ok() || !sets),
         0..=9 | h265::BLA..=h265::CRA if h265::begins_picture(unit) => {
-            order.slice(unit).map_or(Unit::Wrong, |_| Unit::Slice)
+            order.slice(unit).map_or(Unit::right_if(!sets), |_| Unit::Slice)
         }
         kind => Unit::right_if(kind < h265::UNSPECIFIED),
     })

@@ -112,6 +112,11 @@ impl Gather {
         self.unit.clear();
     }
 
+    /// Bytes are left out that never came here.
+    pub fn add_junk(&mut self, bytes: u64) {
+        self.junk += bytes;
+    }
+
     /// A unit belongs to none.
     pub fn pass_over(&mut self, unit: &[u8]) {
         self.junk += unit.len() as u64;

@@ -3,13 +3,15 @@
 //! - [`Es`]: the demuxer; [`Codec`]: which stream
 //! - `detect`: which one a file is; `tags`: what lies around the frames of audio files
 //! - `plain`: MPEG video and audio, which program streams share
-//! - `visual`, `avc`, `hevc`: MPEG-4 visual, H.264 and H.265, cut by `sections`; `gather`: what the latter two share
+//! - `visual`, `avc`, `hevc`: MPEG-4 visual, H.264 and H.265, cut by `sections`; `gather`: what the latter two share;
+//!   `early`: what comes before the headers
 //! - `order`, `ranks`: decode times, and times of showing, for pictures
 //!
 //! A further stream is one variant of [`Codec`], one `Stream` and its rule in `detect`.
 
 mod avc;
 mod detect;
+mod early;
 mod gather;
 mod hevc;
 mod order;
@@ -24,8 +26,8 @@ mod tests;
 
 pub(super) use avc::depth;
 pub(super) use detect::detect;
+pub(super) use early::Early;
 pub(super) use sections::{MAX_SECTION, Sections};
-pub(super) use visual::configure;
 
 use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo, limits};
 use bytes::Bytes;

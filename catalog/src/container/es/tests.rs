@@ -151,6 +151,25 @@ fn mpeg4_visual() {
     check_video("Xvid", &made(PICTURE_25, &xvid), Codec::Mpeg4Visual, "m4v");
 }
 
+/// Players show the pictures before the first headers, too, where the codec lets them.
+#[test]
+fn begun_in_the_middle() {
+    let visual = made(PICTURE_25, &["-c:v", "mpeg4", "-g", "15", "-f", "m4v"]);
+    let cut = |bytes: &[u8]| bytes[bytes.len() / 3 + 13..].to_vec();
+    let demuxed = check_video("MPEG-4 visual", &cut(&visual), Codec::Mpeg4Visual, "m4v");
+    assert!(demuxed.samples[0].sync && !demuxed.samples[1].sync);
+    let picture = visual.windows(4).position(|code| code == [0, 0, 1, 0xB6]).unwrap();
+    let headers_first = [&visual[..picture], &cut(&visual)].concat();
+    check_video("headers, and no I picture", &headers_first, Codec::Mpeg4Visual, "m4v");
+    let options = ["-c:v", "libx265", "-x265-params", "log-level=error:keyint=15:bframes=0", "-f", "hevc"];
+    let hevc = cut(&made(PICTURE_25, &options));
+    let demuxed = demux("H.265", &hevc, Codec::H265);
+    assert_eq!(demuxed.samples.len(), hashes(&hevc, "hevc").len(), "H.265");
+    // Of H.264 they show none.
+    let avc = cut(&AVC);
+    assert_eq!(hashes(&stream(&demux("H.264", &avc, Codec::H264)), "h264"), hashes(&avc, "h264"), "H.264");
+}
+
 #[test]
 fn avc() {
     let demuxed = check_video("B pyramid", &AVC, Codec::H264, "h264");

@@ -1,11 +1,12 @@
 //! MPEG-4 visual: pictures with the headers before them, at the times that they tell.
 
+use super::early::Early;
 use super::order::Order;
 use super::sections::{MAX_SECTION, Sections};
 use super::{Stream, TRACK};
 use crate::container::DemuxedSample;
 use rtp::codec::mpeg4_visual::{
-    CodingType, Config, FIRST_LAYER, GROUP, Group, LAST_LAYER, Layer, SEQUENCE_END, VOP, Vop, VopClock, config_len,
+    CodingType, Config, FIRST_LAYER, GROUP, Group, LAST_LAYER, Layer, SEQUENCE_END, VOP, Vop, VopClock,
 };
 use rtp::format::Format;
 use std::collections::VecDeque;
@@ -16,6 +17,7 @@ const MAX_PAUSE: i64 = 10;
 #[derive(Debug)]
 pub(super) struct Visual {
     sections: Sections,
+    early: Early<()>,
     /// The access unit that comes together, and its picture.
     unit: Vec<u8>,
     vop: Option<Vop>,
@@ -25,6 +27,8 @@ pub(super) struct Visual {
     clock: VopClock,
     times: Times,
     order: Order,
+    /// A picture has left.
+    begun: bool,
     junk: u64,
 }
 
@@ -32,6 +36,7 @@ impl Visual {
     pub fn new() -> Self {
         Self {
             sections: Sections::default(),
+            early: Early::default(),
             unit: Vec::new(),
             vop: None,
             layer: None,
@@ -39,13 +44,24 @@ impl Visual {
             clock: VopClock::default(),
             times: Times::default(),
             order: Order::new(1),
+            begun: false,
             junk: 0,
         }
     }
 
     fn take_sections(&mut self, at_end: bool, out: &mut VecDeque<DemuxedSample>) {
         while let Some(section) = self.sections.next(at_end) {
-            self.handle_section(&section, out);
+            if self.config.is_none() {
+                self.config = self.early.keep_visual(&section, ());
+                self.layer = self.config.as_ref().map(|(config, _)| config.layer);
+            } else {
+                self.handle_section(&section, out);
+            }
+            while self.config.is_some()
+                && let Some((section, ())) = self.early.next()
+            {
+                self.handle_section(&section, out);
+            }
         }
     }
 
@@ -64,11 +80,8 @@ impl Visual {
             VOP => self.vop = self.layer.and_then(|layer| Vop::parse(section, &layer).ok()),
             _ => {}
         }
-        if code == VOP && self.config.is_none() {
-            self.config = configure(&self.unit);
-        }
         self.unit.extend_from_slice(section);
-        if self.unit.len() > MAX_SECTION || code == VOP && (self.vop.is_none() || self.config.is_none()) {
+        if self.unit.len() > MAX_SECTION || code == VOP && self.vop.is_none() {
             self.junk += self.unit.len() as u64;
             self.unit.clear();
             self.vop = None;
@@ -81,7 +94,7 @@ impl Visual {
     fn emit(&mut self, out: &mut VecDeque<DemuxedSample>) {
         let unit = std::mem::take(&mut self.unit);
         let (Some(vop), Some(layer), Some((config, _))) = (self.vop.take(), self.layer, &self.config) else { return };
-        if config.packed && !vop.coded {
+        if config.packed && !vop.coded || !self.begun && vop.coding_type == CodingType::B {
             return;
         }
         let scale = i64::from(config.layer.resolution);
@@ -89,16 +102,11 @@ impl Visual {
         let fixed = layer.fixed_increment.map(|step| i64::from(step) * scale / i64::from(layer.resolution));
         let pts = self.times.place(time, vop.coding_type == CodingType::B, scale);
         let duration = fixed.or(self.times.step).unwrap_or(scale / 25).max(1);
-        let sync = vop.coding_type == CodingType::I;
+        // What comes first is shown though it may need one before it.
+        let first = !std::mem::replace(&mut self.begun, true);
+        let sync = first || vop.coding_type == CodingType::I;
         self.order.push(DemuxedSample { track: TRACK, dts: pts, pts, duration, sync, data: unit.into() }, out);
     }
-}
-
-/// What the headers before the first picture say.
-pub(in crate::container) fn configure(headers: &[u8]) -> Option<(Config, Format)> {
-    let config = Config::parse(headers).ok()?;
-    let (width, height) = (config.layer.width, config.layer.height);
-    Some((config, Format::Mp4vEs { config: headers[..config_len(headers)].to_vec(), width, height }))
 }
 
 impl Stream for Visual {
@@ -111,6 +119,7 @@ impl Stream for Visual {
         self.take_sections(true, out);
         self.emit(out);
         self.order.finish(out);
+        self.early.drop_all();
     }
 
     fn track(&self) -> Option<(Format, u32)> {
@@ -118,7 +127,7 @@ impl Stream for Visual {
     }
 
     fn take_junk(&mut self) -> u64 {
-        self.sections.take_junk() + std::mem::take(&mut self.junk)
+        self.sections.take_junk() + self.early.take_junk() + std::mem::take(&mut self.junk)
     }
 }
 

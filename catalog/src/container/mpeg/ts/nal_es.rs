@@ -6,6 +6,7 @@ use super::super::uncut::Uncut;
 use super::elementary::Elementary;
 use super::syntax::{Begin, Syntax, UnitInfo};
 use super::times::Times;
+use crate::container::es::Early;
 use crate::container::{DemuxedSample, limits};
 use bytes::Bytes;
 use rtp::codec::{nal, start_code};
@@ -27,6 +28,9 @@ pub(super) struct NalEs {
     begun: bool,
     /// Bytes of `uncut` that were searched for a start code.
     searched: usize,
+    /// What comes before the first picture of which the parameter sets are known, by its place in the stream.
+    early: Early<u64>,
+    known: bool,
     syntax: Syntax,
     unit: AccessUnit,
     times: Times,
@@ -48,6 +52,8 @@ impl NalEs {
             uncut: Uncut::default(),
             begun: false,
             searched: 0,
+            early: Early::default(),
+            known: false,
             syntax,
             unit: AccessUnit::default(),
             times: Times::new(track),
@@ -80,6 +86,20 @@ impl NalEs {
     /// A NAL unit from its start code, at `start` of the stream, to the zeros before the next one.
     fn handle_unit(&mut self, start: u64, bytes: &Bytes, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         let Some(unit) = nal::annex_b(bytes).next() else { return };
+        if self.known {
+            return self.take_unit(start, unit, timeline, out);
+        }
+        self.early.keep(unit, start);
+        self.known = self.syntax.learn(unit);
+        while self.known
+            && let Some((unit, start)) = self.early.next()
+        {
+            self.take_unit(start, &unit, timeline, out);
+        }
+        self.junk += self.early.take_junk();
+    }
+
+    fn take_unit(&mut self, start: u64, unit: &[u8], timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
         match self.syntax.begin(unit, &self.unit.info) {
             Begin::Nothing => {}
             Begin::Unit => self.emit(timeline, out),
@@ -97,10 +117,11 @@ impl NalEs {
 
     /// The access unit is over.
     fn emit(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        let AccessUnit { start, data, info } = std::mem::take(&mut self.unit);
+        let AccessUnit { start, data, mut info } = std::mem::take(&mut self.unit);
         let stamp = self.uncut.stamp(start);
         if self.format.is_none() {
-            // What comes before the first picture that can be decoded is of no use to anyone.
+            // What comes before the first picture that can be decoded is shown by no player, or by all.
+            info.sync |= info.has_slice && self.syntax.shows_all();
             self.format = self.syntax.format().filter(|_| info.sync);
         }
         if self.format.is_none() || !info.has_slice {
@@ -143,6 +164,8 @@ impl Elementary for NalEs {
         }
         self.emit(timeline, out);
         self.times.release(out);
+        self.early.drop_all();
+        self.junk += self.early.take_junk();
     }
 
     fn take_junk(&mut self) -> u64 {

@@ -57,8 +57,8 @@ impl Way<'_> {
     }
 
     /// Counts bytes that are left out.
-    pub fn leave_out(&mut self, bytes: usize) {
-        *self.junk += bytes as u64;
+    pub fn leave_out(&mut self, bytes: u64) {
+        *self.junk += bytes;
     }
 }
 

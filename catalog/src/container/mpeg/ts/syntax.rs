@@ -87,6 +87,24 @@ impl Syntax {
         if begins { Begin::Unit } else { Begin::Nothing }
     }
 
+    /// Whether players show pictures whose references are missing.
+    pub fn shows_all(&self) -> bool {
+        matches!(self.codec, Codec::H265(_))
+    }
+
+    /// Takes a parameter set in before its place in the stream has come; whether `unit` begins a picture of which all are
+    /// known, or none are waited for.
+    pub fn learn(&mut self, unit: &[u8]) -> bool {
+        let Codec::H265(order) = &mut self.codec else { return true };
+        let kind = h265::unit_type(unit);
+        if (h265::VPS..=h265::PPS).contains(&kind) && h265::layer(unit) == 0 {
+            // What can't be read is a receiver's to judge.
+            let _ = order.handle_set(unit);
+            keep(&mut self.sets[usize::from(kind - h265::VPS)], unit);
+        }
+        h265::begins_picture(unit) && order.slice(unit).is_ok()
+    }
+
     /// Notes what `unit` says of its access unit.
     pub fn add(&mut self, unit: &[u8], info: &mut UnitInfo) {
         match &mut self.codec {

@@ -51,7 +51,7 @@ impl Pictures for Vc1 {
             SEQUENCE_END => return,
             ENTRY_POINT => {}
             _ if self.unit.is_empty() => {
-                way.leave_out(section.len());
+                way.leave_out(section.len() as u64);
                 return;
             }
             _ => {}
@@ -61,7 +61,7 @@ impl Pictures for Vc1 {
         // What comes before the first headers can't be decoded.
         let lost = self.picture.is_some() && self.format.is_none();
         if lost || self.unit.len() > MAX_SECTION {
-            way.leave_out(self.unit.len());
+            way.leave_out(self.unit.len() as u64);
             self.unit.clear();
             (self.picture, self.sync) = (None, false);
         }
