@@ -75,6 +75,7 @@ pub const MORE: &[Recipe] = &[
     film("mpeg2-mp2.mkv", "-c:v mpeg2video -bf 2 -c:a mp2"),
     film("opus.ogg", "-vn -c:a libopus"),
     film("vorbis.ogg", "-vn -c:a libvorbis"),
+    film("speex.ogg", "-vn -c:a libspeex -ar 16000 -ac 1"),
     film("xvid.avi", "-c:v libxvid -bf 0 -g 50 -c:a ac3"),
     film("h264-ac3.avi", "-c:v libx264 -preset veryfast -bf 0 -g 25 -c:a ac3"),
     film("h264-b.avi", "-c:v libx264 -preset veryfast -bf 2 -g 25 -c:a libmp3lame -b:a 128k"),

@@ -216,6 +216,11 @@ pub enum Format {
         /// For people.
         codec: String,
     },
+    /// Speex of one channel (RFC 5574).
+    Speex {
+        /// 8000, 16,000 or 32,000 samples per second: the RTP clock.
+        sample_rate: u32,
+    },
 }
 
 pub use crate::payload::qt::MAX_DESCRIPTION;
@@ -228,6 +233,7 @@ impl Format {
             Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } | Format::Jpeg { .. } => Media::Video,
             Format::Mpa { .. } | Format::Aac { .. } | Format::Ac3 { .. } | Format::Eac3 { .. } => Media::Audio,
             Format::Pcm { .. } | Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Media::Audio,
+            Format::Speex { .. } => Media::Audio,
             Format::T140 {} => Media::Text,
             Format::Asf { media, .. } | Format::QuickTime { media, .. } => *media,
             // RFC 3551 table 5 has it as both; receivers expect this one.
@@ -242,7 +248,8 @@ impl Format {
             | Format::Ac3 { sample_rate, .. }
             | Format::Eac3 { sample_rate, .. }
             | Format::Pcm { sample_rate, .. }
-            | Format::Vorbis { sample_rate, .. } => *sample_rate,
+            | Format::Vorbis { sample_rate, .. }
+            | Format::Speex { sample_rate } => *sample_rate,
             Format::QuickTime { clock, .. } => *clock,
             Format::Amr { wide, .. } => amr::sample_rate(*wide),
             // RFC 7587 section 4.1, whatever was sampled.
@@ -265,7 +272,7 @@ impl Format {
             Format::Pcm { .. } => Bundling::Many,
             Format::Mpv { .. } | Format::H264 { .. } | Format::Mp4vEs { .. } | Format::H265 { .. } => Bundling::One,
             Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } | Format::Jpeg { .. } => Bundling::One,
-            Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } => Bundling::One,
+            Format::Amr { .. } | Format::Opus { .. } | Format::Vorbis { .. } | Format::Speex { .. } => Bundling::One,
             Format::T140 {} | Format::Asf { .. } | Format::Mp2t { .. } | Format::QuickTime { .. } => Bundling::One,
         }
     }
@@ -311,6 +318,7 @@ impl Format {
             Format::Vp9 { width, height } => format!("VP9 {width}x{height}"),
             Format::Opus { channels } => audio("Opus", &48_000, channels),
             Format::Vorbis { sample_rate, channels, .. } => audio("Vorbis", sample_rate, channels),
+            Format::Speex { sample_rate } => audio("Speex", sample_rate, &1),
             Format::Jpeg { width, height } => format!("Motion JPEG {width}x{height}"),
             Format::T140 {} => "text".to_owned(),
             Format::Asf { codec, .. } | Format::QuickTime { codec, .. } => codec.clone(),
@@ -325,7 +333,7 @@ impl Format {
     /// before it (MP4V-ES), one raw data block (AAC), NAL units likewise (H265), one or more whole sync frames (AC3,
     /// EAC3), samples of all channels at one or more instants (PCM), one or more frames each behind its table-of-contents
     /// byte as in AMR files (AMR), one coded picture (H263, VP8, VP9, JPEG with all its markers), one packet (Opus,
-    /// Vorbis), the UTF-8 text of one cue (T140), a media object's packets (ASF), one sample (X-QT), or whole packets of
+    /// Vorbis, Speex), the UTF-8 text of one cue (T140), a media object's packets (ASF), one sample (X-QT), or whole packets of
     /// 188 bytes (MP2T that is one already; what is made of other formats has none). `sync`: decoding may begin here.
     ///
     /// # Errors
@@ -346,8 +354,9 @@ impl Format {
             Format::H263 { .. } => h263::store(unit, out),
             Format::Vp8 { .. } => vp8::store(unit, out),
             Format::Vp9 { .. } => vp9::store(unit, out),
-            Format::Opus { .. } => opus::store(unit, out),
+            Format::Opus { .. } => opus::store(opus::OPUS, unit, out),
             Format::Vorbis { .. } => vorbis::store(unit, out),
+            Format::Speex { .. } => opus::store(opus::SPEEX, unit, out),
             Format::Jpeg { .. } => jpeg::store(unit, out),
             Format::T140 {} => t140::store(unit, out),
             Format::Asf { .. } => asf::store(unit, out),

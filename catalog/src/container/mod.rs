@@ -10,7 +10,7 @@
 //! - [`wav`]: WAV, RF64 and BW64 files
 //! - [`flv`]: Flash Video
 //! - [`mkv`]: Matroska and WebM
-//! - [`ogg`]: Ogg with Opus, Vorbis and Theora
+//! - [`ogg`]: Ogg with Opus, Vorbis, Speex, FLAC and Theora
 //! - [`mpeg`]: program streams of MPEG-1 and MPEG-2, those in the sectors of a Video CD, and transport streams
 //! - [`mp4`]: MP4 and QuickTime
 //! - [`es`]: elementary streams, one track without a container

@@ -1,4 +1,5 @@
-//! Vorbis headers (Vorbis I specification): what a stream is, and which of its packets hold long blocks.
+//! Vorbis headers (Vorbis I specification): what a stream is, which of its packets hold long blocks, and how long each
+//! packet lasts.
 
 /// The identification header, a stream's first packet (section 4.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +57,51 @@ pub fn long_modes(setup: &[u8]) -> Option<Vec<bool>> {
     Some((0..count).map(|mode| bit(from + mode * MODE)).collect())
 }
 
+/// How many samples come of each packet: half of a block overlaps with its neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    blocks: [u32; 2],
+    modes: Vec<bool>,
+    /// Whether the last packet held a long block.
+    last: Option<bool>,
+}
+
+impl Lengths {
+    /// By the identification header and the setup header; `None` where one can't be read.
+    #[must_use]
+    pub fn new(identification: &[u8], setup: &[u8]) -> Option<Self> {
+        let blocks = Identification::parse(identification)?.blocks;
+        Some(Self { blocks, modes: long_modes(setup)?, last: None })
+    }
+
+    /// Samples of each channel that come of the next packet; `None` for one that holds no sound.
+    pub fn samples(&mut self, packet: &[u8]) -> Option<u32> {
+        let first = *packet.first().filter(|first| **first & 1 == 0)?;
+        let bits = usize::BITS - self.modes.len().saturating_sub(1).leading_zeros();
+        let long = *self.modes.get(usize::from(first >> 1) & ((1 << bits) - 1))?;
+        let block = |long: bool| self.blocks[usize::from(long)];
+        // Nothing comes of the first (section 4.3.8).
+        Some(self.last.replace(long).map_or(0, |before| block(before) / 4 + block(long) / 4))
+    }
+
+    /// Packets were lost: they have left nothing that the next one would overlap with.
+    pub fn lost(&mut self) {
+        self.last = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_overlap_by_halves() {
+        let mut lengths = Lengths { blocks: [256, 2048], modes: vec![false, true], last: None };
+        let found: Vec<_> = [0, 0, 2, 2, 1].map(|first| lengths.samples(&[first])).to_vec();
+        assert_eq!(found, [Some(0), Some(128), Some(576), Some(1024), None]);
+        lengths.lost();
+        assert_eq!((lengths.samples(&[2]), lengths.samples(&[])), (Some(0), None));
+    }
 
     #[test]
     fn a_stream_says_what_it_is() {

@@ -151,6 +151,8 @@ impl Format {
             // RFC 7587 section 7: the map always says 2.
             "OPUS" => Format::Opus { channels: if parameters.get("sprop-stereo") == Some("1") { 2 } else { 1 } },
             "VORBIS" => vorbis(&parameters, map.clock, channels)?,
+            // More channels are told in band, which nothing here looks for.
+            "SPEEX" => Format::Speex { sample_rate: map.clock },
             "JPEG" => Format::Jpeg { width, height },
             "T140" => Format::T140 {},
             _ => return Err(OfferError::Encoding(map.name.chars().take(40).collect())),

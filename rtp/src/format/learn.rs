@@ -25,7 +25,7 @@ impl Format {
             Format::Vorbis { headers, .. } => !headers.is_empty(),
             Format::Pcm { .. } | Format::Amr { .. } | Format::H263 { .. } | Format::Vp9 { .. } => true,
             Format::Opus { .. } | Format::T140 {} | Format::Asf { .. } | Format::Mp2t { .. } => true,
-            Format::QuickTime { .. } => true,
+            Format::QuickTime { .. } | Format::Speex { .. } => true,
         }
     }
 

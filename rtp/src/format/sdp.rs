@@ -35,6 +35,7 @@ impl Format {
             Format::Asf { .. } => "x-asf-pf",
             Format::Mp2t { .. } => "MP2T",
             Format::QuickTime { .. } => "X-QT",
+            Format::Speex { .. } => "speex",
         }
     }
 
@@ -109,7 +110,7 @@ impl Format {
             Format::Mpv { .. } | Format::Mpa { .. } | Format::Ac3 { .. } | Format::Eac3 { .. } => None,
             Format::Pcm { .. } | Format::H263 { .. } | Format::Vp8 { .. } | Format::Vp9 { .. } => None,
             Format::Jpeg { .. } | Format::T140 {} | Format::Asf { .. } | Format::Mp2t { .. } => None,
-            Format::QuickTime { .. } => None,
+            Format::QuickTime { .. } | Format::Speex { .. } => None,
         }
     }
 }

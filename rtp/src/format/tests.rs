@@ -106,6 +106,7 @@ fn every_format_says_in_sdp_what_receivers_need() {
             Some("configuration=AAAAAW1vYgADAgEBAQMF"),
             "Vorbis 32000 Hz stereo",
         ),
+        (Format::Speex { sample_rate: 16_000 }, None, "speex/16000", None, "Speex 16000 Hz mono"),
         (Format::Jpeg { width, height }, Some(26), "JPEG/90000", None, "Motion JPEG 640x480"),
         (Format::T140 {}, None, "t140/1000", None, "text"),
         (
@@ -165,6 +166,7 @@ fn what_sdp_says_of_a_format_reads_back() {
         Format::Opus { channels: 2 },
         Format::Vorbis { headers: vec![vec![1; 30], vec![3; 200], vec![5; 4000]], sample_rate: 32_000, channels: 2 },
         Format::T140 {},
+        Format::Speex { sample_rate: 32_000 },
     ];
     for format in formats {
         let back = Format::from_sdp(96, Some(&format.rtpmap()), format.fmtp().as_deref());

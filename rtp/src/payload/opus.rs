@@ -1,7 +1,8 @@
-//! Opus (RFC 7587). Stored form, and payload: the Opus packet as it is.
+//! Opus (RFC 7587) and Speex (RFC 5574). Stored form, and payload: the codec's packet as it is.
 //!
-//! The format has no fragments (section 4.2), so a packet larger than asked for goes out as it is: packets of one frame
-//! have at most 1276 bytes (RFC 6716 section 3.4), and those that last longer are hardly ever that large.
+//! The formats have no fragments (RFC 7587 section 4.2, RFC 5574 section 3.2), so a packet larger than asked for goes out
+//! as it is: packets of one frame of Opus have at most 1276 bytes (RFC 6716 section 3.4), and those that last longer are
+//! hardly ever that large. A frame of Speex has at most 110 bytes.
 
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
@@ -10,7 +11,9 @@ use crate::format::FormatError;
 use crate::packet::RtpPacket;
 use crate::packetizer::{MAX_PAYLOAD, PacketWriter};
 
-const FORMAT: &str = "opus";
+/// What errors call them.
+pub(crate) const OPUS: &str = "opus";
+pub(crate) const SPEEX: &str = "speex";
 
 /// What is wrong with a packet, if anything.
 fn fault(data: &[u8]) -> Option<&'static str> {
@@ -21,17 +24,21 @@ fn fault(data: &[u8]) -> Option<&'static str> {
     }
 }
 
-pub(crate) fn store(unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
+pub(crate) fn store(format: &'static str, unit: &[u8], out: &mut Vec<u8>) -> Result<(), FormatError> {
     if let Some(reason) = fault(unit) {
-        return Err(FormatError { format: FORMAT, offset: unit.len(), reason });
+        return Err(FormatError { format, offset: unit.len(), reason });
     }
     out.extend_from_slice(unit);
     Ok(())
 }
 
-pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Result<(), PayloadError> {
+pub(crate) fn packetize(
+    format: &'static str,
+    unit: &AccessUnit<'_>,
+    out: &mut PacketWriter<'_>,
+) -> Result<(), PayloadError> {
     if let Some(reason) = fault(unit.data) {
-        return Err(PayloadError { format: FORMAT, offset: unit.data.len(), reason });
+        return Err(PayloadError { format, offset: unit.data.len(), reason });
     }
     let start = out.take_start();
     out.write(unit.timestamp, start, &[unit.data]);
@@ -53,14 +60,15 @@ mod tests {
 
     #[test]
     fn a_packet_is_a_payload() {
-        let format = Format::Opus { channels: 2 };
-        for length in [1, 100, 300, 1276] {
-            let unit = vec![0xFC; length];
-            assert_eq!(payloads(&format, &unit, 300), std::slice::from_ref(&unit));
-            assert_eq!(pass(&format, &unit, 300), [(unit, true, false)]);
-        }
-        for (length, fits) in [(0, false), (1, true), (MAX_PAYLOAD, true), (MAX_PAYLOAD + 1, false)] {
-            assert_eq!(format.store(&vec![0; length], true, &mut Vec::new()).is_ok(), fits, "{length}");
+        for format in [Format::Opus { channels: 2 }, Format::Speex { sample_rate: 16_000 }] {
+            for length in [1, 100, 300, 1276] {
+                let unit = vec![0xFC; length];
+                assert_eq!(payloads(&format, &unit, 300), std::slice::from_ref(&unit));
+                assert_eq!(pass(&format, &unit, 300), [(unit, true, false)]);
+            }
+            for (length, fits) in [(0, false), (1, true), (MAX_PAYLOAD, true), (MAX_PAYLOAD + 1, false)] {
+                assert_eq!(format.store(&vec![0; length], true, &mut Vec::new()).is_ok(), fits, "{length}");
+            }
         }
     }
 }

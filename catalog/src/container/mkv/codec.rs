@@ -10,6 +10,7 @@ use crate::container::quicktime;
 use crate::container::steady;
 use crate::container::wave::{self as tags, WaveFormat};
 use bytes::Bytes;
+use rtp::codec::vorbis::Lengths;
 use rtp::codec::{h264, h265, mpeg4_visual};
 use rtp::format::Format;
 
@@ -20,6 +21,8 @@ pub enum Coding {
     Shared(Codec),
     /// One of which the entry says all, and whose frames stay as they are.
     Whole(Format),
+    /// Vorbis, whose frames say how long they last by the one before.
+    Vorbis(Format, Lengths),
     /// Apple ProRes, whose frames lack the length and the name with which they begin elsewhere.
     ProRes(Format),
 }
@@ -153,7 +156,9 @@ pub fn vorbis(private: &[u8]) -> Option<Coding> {
     }
     let (first, rest) = rest.split_at_checked(lengths[0])?;
     let (second, third) = rest.split_at_checked(lengths[1])?;
-    Format::vorbis([first, second, third].map(<[u8]>::to_vec).to_vec()).map(Coding::Whole)
+    let lengths = Lengths::new(first, third)?;
+    let format = Format::vorbis([first, second, third].map(<[u8]>::to_vec).to_vec())?;
+    Some(Coding::Vorbis(format, lengths))
 }
 
 impl Coding {
@@ -166,7 +171,7 @@ impl Coding {
     pub fn format(&self, first: Option<&[u8]>) -> Result<Format, String> {
         match self {
             Coding::Shared(codec) => codec.format(first),
-            Coding::Whole(format) | Coding::ProRes(format) => Ok(format.clone()),
+            Coding::Whole(format) | Coding::Vorbis(format, _) | Coding::ProRes(format) => Ok(format.clone()),
         }
     }
 
@@ -174,7 +179,7 @@ impl Coding {
     pub fn access_unit(&self, data: Bytes) -> (Bytes, bool) {
         match self {
             Coding::Shared(codec) => codec.access_unit(data, false),
-            Coding::Whole(_) => (data, false),
+            Coding::Whole(_) | Coding::Vorbis(..) => (data, false),
             Coding::ProRes(_) => (prores(data), false),
         }
     }
@@ -183,7 +188,7 @@ impl Coding {
     pub fn unpack(&self, data: Bytes) -> Result<Bytes, &'static str> {
         match self {
             Coding::Shared(codec) => codec.unpack(data),
-            Coding::Whole(_) | Coding::ProRes(_) => Ok(data),
+            Coding::Whole(_) | Coding::Vorbis(..) | Coding::ProRes(_) => Ok(data),
         }
     }
 
@@ -207,9 +212,12 @@ impl Coding {
         Some(depth.min(MAX_DEPTH))
     }
 
-    /// Nanoseconds of a frame, where its bytes or the codec say it.
-    pub fn duration_ns(&self, frame: &[u8]) -> Option<i64> {
+    /// Nanoseconds of the next frame, where its bytes or the codec say it.
+    pub fn duration_ns(&mut self, frame: &[u8]) -> Option<i64> {
         match self {
+            Coding::Vorbis(format, lengths) => {
+                Some(i64::from(lengths.samples(frame)?) * 1_000_000_000 / i64::from(format.clock_rate().hz()))
+            }
             Coding::Shared(codec) => steady::duration_ns(codec, frame),
             Coding::Whole(_) | Coding::ProRes(_) => None,
         }

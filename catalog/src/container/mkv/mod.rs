@@ -133,9 +133,16 @@ impl Mkv {
         }
         let Some(size) = size else { return self.search("an element of unknown length that is no cluster") };
         let body = at + header;
+        let damaged = !self.lanes.is_empty() && !is_known(id);
+        if damaged {
+            return self.search("an element that Matroska doesn't have");
+        }
         if size > left.saturating_sub(header) {
             if self.lanes.is_empty() {
                 return Err(error(at, format!("an element of {size} bytes, but the file ends after {left}")));
+            }
+            if size > MAX_ACCESS_UNIT as u64 && left > READ {
+                return self.search("an element that is longer than the file");
             }
             self.note(format!("the last element, at byte {at}, is cut by the end of the file and left out"));
             return self.end();
@@ -166,7 +173,7 @@ impl Mkv {
             if matches!(id, TRACKS) {
                 return Err(error(at, format!("Tracks of {size} bytes; at most {most} are read")));
             }
-            self.note(format!("at byte {at}: an element of {size} bytes is left out; at most {most} are read"));
+            return self.search("an element that is too long");
         }
         if self.stage != Stage::End {
             self.at = body + size;
@@ -377,6 +384,25 @@ impl Mkv {
             self.out.push_back(Event::Note(note));
         }
     }
+}
+
+/// Whether an element may lie in a segment or a cluster (RFC 9559 section 5.1), or anywhere.
+fn is_known(id: u32) -> bool {
+    const OTHERS: [u32; 12] = [
+        EBML,
+        0x114D_9B74, // SeekHead
+        0x1C53_BB6B, // Cues
+        0x1941_A469, // Attachments
+        0x1043_A770, // Chapters
+        0x1254_C367, // Tags
+        0xA7,        // Position
+        0xAB,        // PrevSize
+        0x5854,      // SilentTracks
+        0xAF,        // EncryptedBlock
+        0xEC,        // Void
+        0xBF,        // CRC-32
+    ];
+    matches!(id, INFO | TRACKS | TIME | SIMPLE_BLOCK | BLOCK_GROUP) || OTHERS.contains(&id)
 }
 
 const FORMAT: &str = "matroska";

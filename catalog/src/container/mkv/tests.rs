@@ -187,12 +187,18 @@ fn errors_lead_to_the_byte() {
 
 #[test]
 fn damage_costs_a_cluster() {
-    let mut bytes = make(&["-c:v", "mpeg4", "-g", "5", "-cluster_time_limit", "200", "-c:a", "libmp3lame"]);
+    let bytes = make(&["-c:v", "mpeg4", "-g", "5", "-cluster_time_limit", "200", "-c:a", "libmp3lame"]);
     let whole = drive_bytes(Kind::Mkv, &bytes).unwrap().samples.len();
     let middle = bytes.len() / 2;
-    bytes[middle..middle + 600].fill(0);
-    let found = drive_bytes(Kind::Mkv, &bytes).unwrap();
-    assert!(found.samples.len() + 30 > whole && found.samples.len() < whole, "{} of {whole}", found.samples.len());
+    let noise: Vec<u8> = (0..600u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for damage in [vec![0; 600], noise, b"\xA3\x01\0\0\x10\0\0\0\0".repeat(60)] {
+        for at in [middle, middle + 1000] {
+            let mut bytes = bytes.clone();
+            bytes[at..at + damage.len()].copy_from_slice(&damage);
+            let found = drive_bytes(Kind::Mkv, &bytes).unwrap().samples.len();
+            assert!(found + 40 > whole && found < whole, "{found} of {whole}");
+        }
+    }
 }
 
 /// With a hole of more than 4 GiB before the first cluster, which takes no room on the disk.

@@ -16,15 +16,20 @@ pub enum Codec {
         channels: u8,
         skip: i64,
     },
+    /// Known once the last header has come.
     Vorbis {
-        modes: Vec<bool>,
-        blocks: [i64; 2],
-        last: Option<bool>,
+        lengths: Option<vorbis::Lengths>,
     },
     Theora {
         rate: (u32, u32),
         shift: u32,
         size: (u32, u32),
+    },
+    /// Of one channel; samples of a packet, header packets in all.
+    Speex {
+        rate: u32,
+        samples: i64,
+        headers: usize,
     },
     /// Decoded when it is read; header packets in all.
     Flac {
@@ -46,8 +51,8 @@ impl Codec {
             };
         }
         if packet.starts_with(vorbis::Identification::MARK) {
-            let found = vorbis::Identification::parse(packet).ok_or_else(|| short("Vorbis"))?;
-            return Ok(Codec::Vorbis { modes: Vec::new(), blocks: found.blocks.map(i64::from), last: None });
+            vorbis::Identification::parse(packet).ok_or_else(|| short("Vorbis"))?;
+            return Ok(Codec::Vorbis { lengths: None });
         }
         if let Some(rest) = packet.strip_prefix(b"\x80theora") {
             return theora(rest).ok_or_else(|| short("Theora"));
@@ -58,8 +63,10 @@ impl Codec {
             let more = rest.get(2..4).map_or(0, |count| u16::from_be_bytes([count[0], count[1]]));
             return Ok(Codec::Flac { codec, headers: usize::from(more).max(1) + 1 });
         }
-        let names: [(&[u8], &str); 5] = [
-            (b"Speex   ", "Speex"),
+        if let Some(rest) = packet.strip_prefix(b"Speex   ") {
+            return speex(rest);
+        }
+        let names: [(&[u8], &str); 4] = [
             (b"fLaC", "FLAC"),
             (b"BBCD", "Dirac"),
             (b"CELT", "CELT"),
@@ -74,7 +81,7 @@ impl Codec {
     pub fn headers(&self) -> usize {
         match self {
             Codec::Opus { .. } => 2,
-            Codec::Flac { headers, .. } => *headers,
+            Codec::Flac { headers, .. } | Codec::Speex { headers, .. } => *headers,
             Codec::Vorbis { .. } | Codec::Theora { .. } => 3,
         }
     }
@@ -84,6 +91,7 @@ impl Codec {
         match (self, format) {
             (Codec::Theora { rate, .. }, _) => rate.0,
             (Codec::Flac { codec, .. }, _) => codec.rate(),
+            (Codec::Speex { rate, .. }, _) => *rate,
             (_, Format::Vorbis { sample_rate, .. }) => *sample_rate,
             _ => 48_000,
         }
@@ -94,9 +102,11 @@ impl Codec {
         match self {
             Codec::Opus { channels, .. } => Ok(Format::Opus { channels: *channels }),
             Codec::Flac { codec, .. } => Ok(codec.format()),
-            Codec::Vorbis { modes, .. } => {
-                let setup = headers.last().map(Bytes::as_ref).unwrap_or_default();
-                *modes = vorbis::long_modes(setup).ok_or("Vorbis with a setup header that can't be read")?;
+            Codec::Speex { rate, .. } => Ok(Format::Speex { sample_rate: *rate }),
+            Codec::Vorbis { lengths } => {
+                let (first, setup) = headers.first().zip(headers.last()).ok_or("Vorbis without headers")?;
+                *lengths = vorbis::Lengths::new(first, setup);
+                lengths.as_ref().ok_or("Vorbis with a setup header that can't be read")?;
                 let headers = headers.iter().map(|header| header.to_vec()).collect();
                 Format::vorbis(headers).ok_or_else(|| "Vorbis with an identification header that can't be read".into())
             }
@@ -113,14 +123,8 @@ impl Codec {
         match self {
             Codec::Opus { .. } => opus::samples(packet).map(i64::from),
             Codec::Flac { codec, .. } => codec.samples(packet).map(i64::from),
-            Codec::Vorbis { modes, blocks, last } => {
-                let first = *packet.first().filter(|first| **first & 1 == 0)?;
-                let bits = usize::BITS - modes.len().saturating_sub(1).leading_zeros();
-                let long = *modes.get(usize::from(first >> 1) & ((1 << bits) - 1))?;
-                let block = |long: bool| blocks[usize::from(long)];
-                // Half of each block overlaps with its neighbour; nothing comes of the first (Vorbis I 4.3.8).
-                Some(last.replace(long).map_or(0, |before| block(before) / 4 + block(long) / 4))
-            }
+            Codec::Speex { samples, .. } => Some(*samples),
+            Codec::Vorbis { lengths } => lengths.as_mut()?.samples(packet).map(i64::from),
             // The first bit of a header packet is set. An empty packet shows the picture before once more.
             Codec::Theora { rate, .. } => packet.first().is_none_or(|first| first & 0x80 == 0).then_some(rate.1.into()),
         }
@@ -128,8 +132,8 @@ impl Codec {
 
     /// Packets that were lost have left nothing that the next one would overlap with.
     pub fn lost(&mut self) {
-        if let Codec::Vorbis { last, .. } = self {
-            *last = None;
+        if let Codec::Vorbis { lengths: Some(lengths) } = self {
+            lengths.lost();
         }
     }
 
@@ -151,13 +155,36 @@ impl Codec {
     pub fn ticks(&self, granule: i64) -> i64 {
         match self {
             Codec::Opus { skip, .. } => granule.saturating_sub(*skip),
-            Codec::Vorbis { .. } | Codec::Flac { .. } => granule,
+            Codec::Vorbis { .. } | Codec::Flac { .. } | Codec::Speex { .. } => granule,
             // Pictures up to the last key frame, and those since (Theora specification section A.2.3).
             Codec::Theora { rate, shift, .. } => {
                 let pictures = (granule >> shift).saturating_add(granule & ((1 << shift) - 1));
                 pictures.saturating_mul(rate.1.into())
             }
         }
+    }
+}
+
+/// By what follows the name (Speex manual, section 7.3): version 20, its number 4, header size 4, rate 4, mode 4, version
+/// of the bit stream 4, channels 4, bit rate 4, samples of a frame 4, variable rate 4, frames of a packet 4, more headers 4.
+fn speex(rest: &[u8]) -> Result<Codec, String> {
+    /// No writer puts more frames into a packet.
+    const MAX_FRAMES: u32 = 64;
+    /// Headers beside the two that all files have.
+    const MAX_EXTRA: u32 = 16;
+    let word = |at: usize| rest.get(at..).and_then(|rest| rest.first_chunk()).map(|bytes| u32::from_le_bytes(*bytes));
+    let fields = || Some([word(28)?, word(40)?, word(48)?, word(56)?, word(60)?]);
+    match fields() {
+        Some(
+            [rate @ (8000 | 16_000 | 32_000), 1, frame @ 160..=640, frames @ 1..=MAX_FRAMES, extra @ 0..=MAX_EXTRA],
+        ) => {
+            let headers = 2 + usize::try_from(extra).unwrap_or(0);
+            Ok(Codec::Speex { rate, samples: i64::from(frame) * i64::from(frames), headers })
+        }
+        Some([8000 | 16_000 | 32_000, channels, ..]) if channels > 1 => {
+            Err(format!("Speex with {channels} channels, of which RTP names one"))
+        }
+        _ => Err("Speex with a header that can't be read".into()),
     }
 }
 
@@ -188,16 +215,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_tell_how_long_they_last() {
-        let mut vorbis = Codec::Vorbis { modes: vec![false, true], blocks: [256, 2048], last: None };
-        let durations: Vec<_> = [0, 0, 2, 2, 1].map(|first| vorbis.duration(&[first])).to_vec();
-        assert_eq!(durations, [Some(0), Some(128), Some(576), Some(1024), None]);
-    }
-
-    #[test]
     fn streams_are_told_by_their_first_packets() {
         let named = |packet: &[u8]| Codec::tell(packet).unwrap_err();
-        assert_eq!(named(b"Speex   1.2"), "Speex");
+        assert_eq!(named(b"Speex   1.2"), "Speex with a header that can't be read");
         assert_eq!(named(b"OpusHead\x01\x06\0\0"), "Opus with 6 channels, of which RTP carries two");
         assert_eq!(named(b"OpusHead"), "Opus with a header that can't be read");
         assert_eq!(named(b"\x01vorbis"), "Vorbis with a header that can't be read");

@@ -1,4 +1,4 @@
-//! Ogg (RFC 3533) with Opus (RFC 7845), Vorbis (Vorbis I specification, appendix A), FLAC (RFC 9639) and Theora.
+//! Ogg (RFC 3533) with Opus (RFC 7845), Vorbis (Vorbis I specification, appendix A), Speex, FLAC (RFC 9639) and Theora.
 //!
 //! A page says where its last packet ends; the packets before it are counted back from there by how long they last
 //! (`codec`). Pages that are damaged are passed over. What follows a first film in the same file (chained streams) is

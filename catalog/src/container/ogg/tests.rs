@@ -67,6 +67,19 @@ fn sound_comes_with_the_times_that_ffprobe_finds() {
 }
 
 #[test]
+fn speex_comes_by_its_packets() {
+    let speex = ["-map", "1", "-ar", "16000", "-c:a", "libspeex"];
+    let (_, found) = check("Speex", &speex, &["Speex 16000 Hz mono"]);
+    assert!(found.samples.iter().all(|sample| sample.duration == 320));
+    let (_, found) =
+        check("three frames", &[&speex[..], &["-frames_per_packet", "3"]].concat(), &["Speex 16000 Hz mono"]);
+    assert!(found.samples.iter().all(|sample| sample.duration == 960));
+    let stereo = make(&[&speex[..], &["-ac", "2"]].concat());
+    let error = drive_bytes(Kind::Ogg, &stereo).unwrap_err();
+    assert!(error.reason.ends_with("Speex with 2 channels, of which RTP names one"), "{error}");
+}
+
+#[test]
 fn theora_travels_in_packets_of_asf() {
     let found = drive_bytes(Kind::Ogg, &make(&["-c:v", "libtheora", "-b:v", "300k", "-c:a", "flac"])).unwrap();
     assert_eq!(found.notes, [""; 0]);
@@ -107,7 +120,10 @@ fn errors_say_what_is_there() {
     let refused = |bytes: &[u8]| drive_bytes(Kind::Ogg, bytes).unwrap_err().to_string();
     assert_eq!(refused(&[]), "ogg: at byte 0: no track that can be sent: it has none");
     let speex = page(2, 0, 1, 0, &[b"Speex   1.2"], false);
-    assert_eq!(refused(&speex), "ogg: at byte 0: no track that can be sent: track 1 is left out: Speex");
+    assert_eq!(
+        refused(&speex),
+        "ogg: at byte 0: no track that can be sent: track 1 is left out: Speex with a header that can't be read"
+    );
 }
 
 #[test]

@@ -43,6 +43,7 @@ pub fn audio(input: &[u8]) {
     check(&Format::Amr { wide: false, channels: 1 }, input);
     check(&Format::Amr { wide: true, channels }, input);
     check(&Format::Opus { channels }, input);
+    check(&Format::Speex { sample_rate }, input);
     check(&Format::Vorbis { headers: vec![vec![1], vec![3], vec![5]], sample_rate, channels }, input);
 }
 
