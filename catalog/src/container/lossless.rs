@@ -120,6 +120,8 @@ mod tests {
         same_as_ffmpeg("16.avi", &["-c:a", "flac", "-sample_fmt", "s16"], "s16be");
         same_as_ffmpeg("16.m4a", &["-c:a", "alac", "-sample_fmt", "s16p"], "s16be");
         same_as_ffmpeg("24.mov", &["-c:a", "alac", "-sample_fmt", "s32p"], "s24be");
+        same_as_ffmpeg("5.1.m4a", &["-c:a", "alac", "-sample_fmt", "s16p", "-ac", "6"], "s16be");
+        same_as_ffmpeg("3.0.mov", &["-c:a", "alac", "-sample_fmt", "s32p", "-ac", "3"], "s24be");
         same_as_ffmpeg("mono.mkv", &["-c:a", "alac", "-sample_fmt", "s16p", "-ac", "1"], "s16be");
     }
 

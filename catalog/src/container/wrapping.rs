@@ -100,13 +100,15 @@ impl<D: Demuxer> Demuxer for Wrapping<D> {
     }
 }
 
-/// Beside a track that only QuickTime has a name for, pictures that ASF would carry have one there, too, where they say
-/// their size themselves: packets of ASF hold all tracks of a presentation or none.
+/// Beside a track that ASF has no name for, pictures that it would carry have one in QuickTime, too, where they say their
+/// size themselves: packets of ASF hold all tracks of a presentation or none.
 fn as_quicktime(tracks: &mut [TrackInfo]) {
     /// Where a BITMAPINFOHEADER lies in the Stream Properties Object of ASF, and its length.
     const BITMAP_INFO: usize = 78 + 11;
     const BITMAP_INFO_LEN: usize = 40;
-    if !tracks.iter().any(|track| matches!(track.format, Format::QuickTime { .. })) {
+    // Opus has a format tag, which no player of today knows.
+    let nameless = |format: &Format| matches!(format, Format::QuickTime { .. } | Format::Opus { .. });
+    if !tracks.iter().any(|track| nameless(&track.format)) {
         return;
     }
     for track in tracks {
@@ -118,8 +120,12 @@ fn as_quicktime(tracks: &mut [TrackInfo]) {
         };
         let word = |at: usize| [info[at], info[at + 1], info[at + 2], info[at + 3]];
         let size = |at: usize| i32::from_le_bytes(word(at)).unsigned_abs();
-        let says_its_size = matches!(&word(16), b"FLV1" | b"FSV1") && private.is_empty();
-        if says_its_size && let Some(format) = quicktime::pictures(word(16), size(4), size(8), CLOCK) {
+        let name = match &word(16) {
+            name @ (b"FLV1" | b"FSV1") if private.is_empty() => *name,
+            b"AV01" => *b"av01",
+            _ => continue,
+        };
+        if let Some(format) = quicktime::pictures(name, size(4), size(8), CLOCK) {
             track.format = format;
         }
     }

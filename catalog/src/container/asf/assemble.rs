@@ -74,6 +74,11 @@ impl Assembler {
         self.open.as_ref().map_or(0, |open| open.object.data.len())
     }
 
+    /// What is begun, as far as it goes.
+    pub fn part(&mut self) -> Option<MediaObject> {
+        self.open.take().map(|open| open.object)
+    }
+
     /// Gives up what is begun.
     pub fn end(&mut self) {
         self.broken += u64::from(self.open.take().is_some());

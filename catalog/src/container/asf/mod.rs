@@ -197,7 +197,7 @@ impl AsfDemuxer {
         match packet::payloads(&packet) {
             Ok(payloads) => {
                 for payload in payloads {
-                    self.payload(&payload, packet.get(payload.data.clone()).unwrap_or_default());
+                    self.payload(&payload, packet.get(payload.data.clone()).unwrap_or_default(), false);
                 }
             }
             Err((offset, reason)) => {
@@ -208,27 +208,30 @@ impl AsfDemuxer {
         self.state = State::Packets { at: at + size, end, open };
     }
 
-    /// Takes what is there of a packet in which the file ends: the payloads that are whole.
+    /// Takes what is there of a packet in which the file ends: as players do, the object that is cut as far as it goes.
     fn last_packet(&mut self, at: u64, left: u64) {
         let Some(part) = self.read(at, left) else { return };
         let mut packet = part.to_vec();
         packet.resize(self.packet_size, 0);
         for payload in packet::payloads(&packet).unwrap_or_default() {
-            if let Some(data) = part.get(payload.data.clone()).filter(|data| !data.is_empty()) {
-                self.payload(&payload, data);
+            let end = payload.data.end.min(part.len());
+            if let Some(data) = part.get(payload.data.start..end).filter(|data| !data.is_empty()) {
+                self.payload(&payload, data, end < payload.data.end);
             }
         }
         self.end();
     }
 
-    fn payload(&mut self, payload: &packet::Payload, data: &[u8]) {
+    /// `cut`: nothing more of its object will come.
+    fn payload(&mut self, payload: &packet::Payload, data: &[u8], cut: bool) {
         let Some(at) = self.lanes.iter().position(|lane| lane.stream.number == payload.stream) else { return };
         let open: usize = self.lanes.iter().map(|lane| lane.assembler.held()).sum();
         let lane = &mut self.lanes[at];
         if open + data.len() > MAX_OPEN {
             lane.assembler.end();
         }
-        let Some(mut object) = lane.assembler.push(payload, data) else { return };
+        let whole = lane.assembler.push(payload, data);
+        let Some(mut object) = whole.or_else(|| if cut { lane.assembler.part() } else { None }) else { return };
         lane.seen = true;
         if let Some(spread) = lane.stream.spread {
             match spread.gather(&object.data) {

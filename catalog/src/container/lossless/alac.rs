@@ -1,4 +1,4 @@
-//! Apple Lossless, one or two channels (Apple, "Apple Lossless Format Technical Specification" and its magic cookie).
+//! Apple Lossless, up to eight channels (Apple, "Apple Lossless Format Technical Specification" and its magic cookie).
 
 use super::bits::{Bits, Short};
 use super::interleave;
@@ -15,7 +15,7 @@ pub(in crate::container) struct Config {
     history: u32,
     multiplier: u32,
     limit: u32,
-    /// 1 or 2.
+    /// 1 to 8.
     pub channels: u8,
     /// Samples per second.
     pub rate: u32,
@@ -43,7 +43,7 @@ impl Config {
             rate: long(20)?,
         };
         let sound = matches!(config.bits, 16 | 20 | 24)
-            && matches!(config.channels, 1 | 2)
+            && (1..=ORDERS.len()).contains(&config.channels.into())
             && (1..=MAX_FRAME).contains(&config.frame)
             && (1..=MAX_WIDTH).contains(&config.limit)
             && config.rate > 0;
@@ -62,6 +62,19 @@ impl From<Short> for AlacError {
     }
 }
 
+/// Where the channels of so many, in the order of a packet (the centre first), have their place in the order of WAV files,
+/// which receivers of PCM take it to be: front left and right, centre, low frequencies, back.
+const ORDERS: [&[usize]; 8] = [
+    &[0],
+    &[0, 1],
+    &[2, 0, 1],
+    &[2, 0, 1, 3],
+    &[2, 0, 1, 3, 4],
+    &[2, 0, 1, 4, 5, 3],
+    &[2, 0, 1, 4, 5, 6, 3],
+    &[2, 6, 7, 0, 1, 4, 5, 3],
+];
+
 /// What is wrong with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AlacError(pub(super) &'static str);
@@ -71,9 +84,9 @@ pub(super) fn decode(packet: &[u8], config: &Config) -> Result<Bytes, AlacError>
     let mut bits = Bits::new(packet);
     let mut channels: Vec<Vec<i32>> = Vec::new();
     loop {
-        // One channel, two, or the end; the others belong to more channels or hold nothing.
+        // One channel, two, one of low frequencies, or the end; the others hold nothing.
         match bits.read(3)? {
-            0 => channels.push(element(&mut bits, config, 1)?.remove(0)),
+            0 | 3 => channels.push(element(&mut bits, config, 1)?.remove(0)),
             1 => channels.extend(element(&mut bits, config, 2)?),
             7 => break,
             _ => return Err(AlacError("an element of a channel or two expected")),
@@ -85,7 +98,12 @@ pub(super) fn decode(packet: &[u8], config: &Config) -> Result<Bytes, AlacError>
     if channels.len() != usize::from(config.channels) {
         return Err(AlacError("as many channels as the cookie says expected"));
     }
-    Ok(interleave(&channels, config.bits))
+    let order = ORDERS.get(channels.len() - 1).copied().unwrap_or_default();
+    let mut placed = vec![Vec::new(); channels.len()];
+    for (&place, channel) in order.iter().zip(channels) {
+        placed[place] = channel;
+    }
+    Ok(interleave(&placed, config.bits))
 }
 
 /// A channel's predictor.
@@ -276,7 +294,7 @@ mod tests {
     fn cookies_say_what_a_packet_has() {
         let config = Config::read(&cookie(24, 2)).unwrap();
         assert_eq!((config.frame, config.rate, config.channels, config.is_wide()), (4096, 44_100, 2, true));
-        for bad in [&cookie(24, 2)[..23], &cookie(32, 2), &cookie(16, 3), &[0; 24]] {
+        for bad in [&cookie(24, 2)[..23], &cookie(32, 2), &cookie(16, 9), &[0; 24]] {
             assert_eq!(Config::read(bad), None);
         }
     }

@@ -4,12 +4,13 @@
 //! - [`Ps`]: the demuxer; [`Ts`], in `ts`, that of transport streams (ISO 13818-1 2.4), which shares the lower half
 //! - `vcd`: sectors to the bytes of the stream
 //! - `packets` and `pes`: those to packets, over junk and damage
-//! - `tracks`: packets to their tracks
+//! - `tracks`: packets to their tracks; `gathered`: what these have given until it leaves
 //! - `video_es`, `audio_es`, `lpcm_es`: payloads to access units, by `uncut`: bytes, and their packets' times (`marks`)
 //! - `display`: decode order to times; `sample_clock`: samples to times; `timeline`: times without wraps and jumps
 
 pub(super) mod audio_es;
 mod display;
+mod gathered;
 mod lpcm_es;
 mod marks;
 mod packets;

@@ -28,6 +28,8 @@ pub(super) const PRIVATE_2: u8 = 0xBF;
 pub(super) struct PesHeader {
     pub pts: Option<u64>,
     pub dts: Option<u64>,
+    /// `stream_id_extension`: which of the streams that share a stream id and a PID.
+    pub extension: Option<u8>,
 }
 
 /// A pack header after its start code, stuffing included: the system clock reference in 90 kHz.
@@ -66,26 +68,42 @@ pub(super) fn pes_header(input: &[u8]) -> IResult<&[u8], PesHeader> {
     match rest.first().copied() {
         Some(first) if first & 0xF0 == 0x20 => {
             let (rest, pts) = timestamp(rest)?;
-            Ok((rest, PesHeader { pts: Some(pts), dts: None }))
+            Ok((rest, PesHeader { pts: Some(pts), ..PesHeader::default() }))
         }
         Some(first) if first & 0xF0 == 0x30 => {
             let (rest, (pts, dts)) = (timestamp, timestamp).parse(rest)?;
-            Ok((rest, PesHeader { pts: Some(pts), dts: Some(dts) }))
+            Ok((rest, PesHeader { pts: Some(pts), dts: Some(dts), extension: None }))
         }
         Some(first) if first & 0xC0 == 0x80 => {
             let (rest, (_, flags, len)) = (byte, byte, byte).parse(rest)?;
             let (payload, fields) = take(len)(rest)?;
+            let extension = extension(flags, fields);
             let header = match timestamp(fields) {
                 Ok((rest, pts)) if flags & 0x80 != 0 => {
                     let dts = timestamp(rest).ok().filter(|_| flags & 0x40 != 0).map(|(_, dts)| dts);
-                    PesHeader { pts: Some(pts), dts }
+                    PesHeader { pts: Some(pts), dts, extension }
                 }
-                _ => PesHeader::default(),
+                _ => PesHeader { extension, ..PesHeader::default() },
             };
             Ok((payload, header))
         }
         Some(0x0F) => Ok((&rest[1..], PesHeader::default())),
         _ => fail(input),
+    }
+}
+
+/// `stream_id_extension` among the fields of an MPEG-2 header with these flags (2.4.3.7).
+fn extension(flags: u8, fields: &[u8]) -> Option<u8> {
+    // PTS, DTS, ESCR, rate, trick mode, copy info and CRC come first, each if its flag is set.
+    let lengths = [(0x80, 5), (0x40, 5), (0x20, 6), (0x10, 3), (0x08, 1), (0x04, 1), (0x02, 2)];
+    let at = lengths.iter().filter(|(flag, _)| flags & flag != 0).map(|(_, len)| len).sum();
+    let (&more, rest) = fields.get(at..).filter(|_| flags & 1 != 0)?.split_first()?;
+    // Private data, a pack header with its length, a sequence counter, a buffer's size.
+    let pack = if more & 0x40 != 0 { 1 + usize::from(*rest.get(16 * usize::from(more >> 7))?) } else { 0 };
+    let at = 16 * usize::from(more >> 7) + pack + 2 * usize::from(more >> 5 & 1) + 2 * usize::from(more >> 4 & 1);
+    match rest.get(at..)? {
+        [len, id, ..] if more & 1 != 0 && len & 0x7F > 0 && id & 0x80 == 0 => Some(*id),
+        _ => None,
     }
 }
 
@@ -166,6 +184,26 @@ mod tests {
         ];
         for (name, bytes, expected) in cases {
             assert_eq!(pes_header(bytes).ok().map(|(rest, header)| (header.pts, rest.len())), *expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn streams_that_share_an_id_are_told_apart() {
+        let header = |flags: u8, fields: &[u8]| [&[0x80, flags, fields.len() as u8][..], fields].concat();
+        let pts = [0x21, 0, 1, 0, 3];
+        let cases: &[(&str, Vec<u8>, Option<u8>)] = &[
+            ("behind a time", header(0x81, &[&pts[..], &[0x0F, 0x81, 0x76]].concat()), Some(0x76)),
+            ("alone", header(0x01, &[0x01, 0x81, 0x72]), Some(0x72)),
+            ("behind private data", header(0x01, &[&[0x81][..], &[7; 16], &[0x81, 0x72]].concat()), Some(0x72)),
+            ("behind a pack header", header(0x01, &[0x41, 2, 9, 9, 0x81, 0x72]), Some(0x72)),
+            ("behind a counter and a size", header(0x01, &[0x31, 1, 1, 2, 2, 0x81, 0x72]), Some(0x72)),
+            ("another extension", header(0x01, &[0x01, 0x81, 0x80]), None),
+            ("none", header(0x81, &[&pts[..], &[0x0E]].concat()), None),
+            ("cut", header(0x01, &[0x41]), None),
+            ("no flag", header(0x80, &[&pts[..], &[0x01, 0x81, 0x72]].concat()), None),
+        ];
+        for (name, bytes, expected) in cases {
+            assert_eq!(pes_header(bytes).ok().map(|(_, header)| header.extension), Some(*expected), "{name}");
         }
     }
 

@@ -1,6 +1,5 @@
 //! The demuxer: reads the file in order, and holds back samples until all tracks are known.
 
-use super::CLOCK;
 use super::packets::Packets;
 use super::tracks::Tracks;
 use super::vcd::Sectors;
@@ -73,7 +72,9 @@ impl Ps {
         let used = sectors.take_apart(bytes, at_end, data);
         let junk = sectors.take_junk();
         if junk > 0 {
-            self.tracks.note(format!("{junk} bytes between sectors passed over before byte {}", self.at + used as u64));
+            self.tracks
+                .gathered
+                .note(format!("{junk} bytes between sectors passed over before byte {}", self.at + used as u64));
         }
         let mut rest = &data[..];
         while let Some(item) = self.packets.next(&mut rest, at_end) {
@@ -87,6 +88,7 @@ impl Ps {
     fn finish(&mut self) {
         if let Some((offset, len)) = self.packets.last_junk() {
             self.tracks
+                .gathered
                 .note(format!("{len} bytes that belong to no packet passed over at byte {offset} of the stream"));
         }
         self.tracks.finish();
@@ -113,22 +115,16 @@ impl Ps {
 
     fn announce(&mut self) {
         let tracks = self.tracks.announce();
-        let zero = self.tracks.earliest(&tracks);
+        let zero = self.tracks.gathered.earliest(&tracks);
         self.events.extend(tracks.iter().cloned().map(Event::Track));
         self.stage = Stage::Running { tracks, zero };
     }
 
     /// Turns what the tracks gathered into events.
     fn release(&mut self) {
-        self.events.extend(self.tracks.notes.drain(..).map(Event::Note));
+        self.events.extend(self.tracks.gathered.notes.drain(..).map(Event::Note));
         let Stage::Running { tracks, zero } = &self.stage else { return };
-        for mut sample in self.tracks.samples.drain(..) {
-            let Some(track) = tracks.iter().find(|track| track.number == sample.track) else { continue };
-            let zero = zero * i64::from(track.timescale / CLOCK);
-            sample.dts -= zero;
-            sample.pts -= zero;
-            self.events.push_back(Event::Sample(sample));
-        }
+        self.tracks.gathered.release(tracks, *zero, &mut self.events);
     }
 }
 
@@ -162,7 +158,7 @@ impl Demuxer for Ps {
             self.at = self.len;
             return self.finish();
         }
-        let searched = self.tracks.samples.len() >= MAX_GATHERED
+        let searched = self.tracks.gathered.samples.len() >= MAX_GATHERED
             || self.at >= SEARCH_LEN && (self.tracks.all_begun() || self.at >= MAX_SEARCH_LEN);
         if searched && matches!(self.stage, Stage::Searching) {
             self.announce();

@@ -1,16 +1,16 @@
 //! The elementary streams of a program stream, and those that become tracks.
 
+use super::VIDEO_TIMESCALE;
 use super::audio_es::AudioEs;
+use super::gathered::Gathered;
 use super::lpcm_es::LpcmEs;
 use super::packets::Item;
 use super::pes;
 use super::timeline::Timeline;
 use super::ts::{self, Elementary};
 use super::video_es::VideoEs;
-use super::{CLOCK, VIDEO_TIMESCALE};
-use crate::container::{DemuxedSample, TrackInfo, limits};
+use crate::container::{TrackInfo, limits};
 use rtp::codec::{ac3, dts};
-use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
 
 /// [`Stream::id`] of private stream 1 that is AC-3 itself.
@@ -24,10 +24,7 @@ const MAX_VIDEO: usize = 4;
 pub(super) struct Tracks {
     streams: Vec<Stream>,
     timeline: Timeline,
-    /// Samples in the order in which they became whole, with times from the timeline's own zero.
-    pub samples: VecDeque<DemuxedSample>,
-    pub notes: VecDeque<String>,
-    notes_made: usize,
+    pub gathered: Gathered,
     /// Streams that can be no track, with what was said of them: by id and the byte that tells the kinds of private
     /// stream 1 apart.
     named: BTreeMap<(u8, u8), String>,
@@ -64,7 +61,8 @@ impl Tracks {
         match item {
             Item::Clock(clock) => self.timeline.handle_clock(clock),
             Item::Junk { offset, len } => {
-                self.note(format!("{len} bytes that belong to no packet passed over at byte {offset} of the stream"));
+                self.gathered
+                    .note(format!("{len} bytes that belong to no packet passed over at byte {offset} of the stream"));
             }
             Item::Payload { stream, header, bytes } => {
                 let Some(index) = self.stream(stream, bytes) else { return };
@@ -73,7 +71,7 @@ impl Tracks {
                 if *left_out {
                     return;
                 }
-                let (timeline, out) = (&mut self.timeline, &mut self.samples);
+                let (timeline, out) = (&mut self.timeline, &mut self.gathered.samples);
                 match es {
                     Es::Video(es) => es.handle_payload(bytes, stamp, timeline, out),
                     Es::Audio(es) => es.handle_payload(bytes, stamp, timeline, out),
@@ -90,10 +88,7 @@ impl Tracks {
                         es.handle_payload(bytes, stamp, timeline, out);
                     }
                 }
-                for jump in self.timeline.take_jumps() {
-                    let seconds = jump as f64 / f64::from(CLOCK);
-                    self.note(format!("stream {stream:#04x}: its time jumps by {seconds:.3} s, which is taken out"));
-                }
+                self.gathered.note_jumps(&mut self.timeline, &format!("stream {stream:#04x}"));
             }
         }
     }
@@ -122,7 +117,7 @@ impl Tracks {
                 if let Entry::Vacant(entry) = self.named.entry((id, kind)) {
                     let note = format!("left out: {}", pes::describe_stream(id, payload));
                     entry.insert(note.clone());
-                    self.note(note);
+                    self.gathered.note(note);
                 }
                 return None;
             }
@@ -136,7 +131,7 @@ impl Tracks {
             None
         };
         if let Some(reason) = reason {
-            self.note(format!("left out: stream {number:#04x}, which {reason}"));
+            self.gathered.note(format!("left out: stream {number:#04x}, which {reason}"));
         }
         self.streams.push(Stream { id: number, es, left_out: reason.is_some() });
         Some(self.streams.len() - 1)
@@ -159,7 +154,7 @@ impl Tracks {
 
     /// The streams are over.
     pub fn finish(&mut self) {
-        let (timeline, out) = (&mut self.timeline, &mut self.samples);
+        let (timeline, out) = (&mut self.timeline, &mut self.gathered.samples);
         let mut junk = Vec::new();
         for Stream { id, es, left_out } in &mut self.streams {
             let bytes = match es {
@@ -193,7 +188,7 @@ impl Tracks {
             }
         }
         for note in junk {
-            self.note(note);
+            self.gathered.note(note);
         }
     }
 
@@ -201,7 +196,7 @@ impl Tracks {
     pub fn all_begun(&self) -> bool {
         let formats = self.streams.iter().filter(|stream| stream.info().is_some());
         formats.clone().count() > 0
-            && formats.clone().all(|stream| self.samples.iter().any(|sample| sample.track == stream.id))
+            && formats.clone().all(|stream| self.gathered.samples.iter().any(|sample| sample.track == stream.id))
     }
 
     /// The tracks, video first, and sound in the order in which it begins, as players of the file have it: theirs is the
@@ -230,31 +225,13 @@ impl Tracks {
             }
         }
         for note in unknown {
-            self.note(note);
+            self.gathered.note(note);
         }
         tracks.sort_by_key(|track| match track.format.media() {
             rtp::format::Media::Audio => (true, 0),
             _ => (false, track.number),
         });
         tracks
-    }
-
-    /// The earliest time of the samples gathered so far, in whole ticks of 90 kHz.
-    pub fn earliest(&self, tracks: &[TrackInfo]) -> i64 {
-        let of = |sample: &DemuxedSample| {
-            let track = tracks.iter().find(|track| track.number == sample.track)?;
-            Some(sample.pts.div_euclid(i64::from(track.timescale / CLOCK)))
-        };
-        self.samples.iter().filter_map(of).min().unwrap_or(0)
-    }
-
-    pub fn note(&mut self, note: String) {
-        self.notes_made += 1;
-        match self.notes_made {
-            ..=limits::MAX_NOTES => self.notes.push_back(note),
-            made if made == limits::MAX_NOTES + 1 => self.notes.push_back("further notes are left out".into()),
-            _ => {}
-        }
     }
 }
 

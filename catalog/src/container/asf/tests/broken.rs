@@ -29,7 +29,7 @@ fn a_file_cut_anywhere_gives_what_is_there_or_says_where_it_ends() {
 }
 
 #[test]
-fn of_the_packet_in_which_a_file_ends_whole_payloads_count() {
+fn of_the_packet_in_which_a_file_ends_payloads_that_begin_count() {
     const PACKET: usize = 846;
     let Some(bytes) = bee() else { return };
     let packets = find(&bytes, &guid::DATA) + 50;

@@ -87,7 +87,10 @@ fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
             audio(if *layer == 3 { 0x55 } else { 0x50 }, *channels, *sample_rate, &[])
         }
         Format::Aac { config, sample_rate, channels } => audio(0xFF, *channels, *sample_rate, config),
-        Format::Ac3 { sample_rate, channels } => audio(0x2000, *channels, *sample_rate, &[]),
+        // E-AC-3 has no tag of its own: decoders tell both by their frames.
+        Format::Ac3 { sample_rate, channels } | Format::Eac3 { sample_rate, channels } => {
+            audio(0x2000, *channels, *sample_rate, &[])
+        }
         Format::Pcm { coding, sample_rate, channels } => {
             let (tag, width) = match coding {
                 PcmCoding::Mulaw => (7, 1),
@@ -109,7 +112,7 @@ fn undescribed(stream: u8, format: &Format) -> Result<Wrapper, String> {
             audio(0x704F, *channels, 48_000, &head)
         }
         Format::Vorbis { headers, sample_rate, channels } => audio(0x566F, *channels, *sample_rate, &laced(headers)),
-        Format::Eac3 { .. } => Err("E-AC-3 has no format tag".into()),
+        Format::Speex { sample_rate } => audio(0xA109, 1, *sample_rate, &[]),
         Format::T140 {} => Err("text has no place beside it".into()),
         Format::QuickTime { .. } => Err("only QuickTime has a name for it".into()),
         Format::Mp2t { .. } => Err("a transport stream has all tracks in it".into()),

@@ -51,7 +51,6 @@ const VIDEO: &[(&[u8; 4], &[u8; 4])] = &[
     (b"dv5p", b"dv50"),
     (b"mjp2", b"mjp2"),
     (b"png ", b"MPNG"),
-    (b"AVdn", b"AVdn"),
     (b"CFHD", b"CFHD"),
     (b"FFV1", b"FFV1"),
     (b"HFYU", b"HFYU"),
@@ -85,8 +84,8 @@ const VIDEO: &[(&[u8; 4], &[u8; 4])] = &[
 const QUICKTIME_SOUND: [&[u8; 4]; 10] =
     [b"MAC3", b"MAC6", b"Qclp", b"nmos", b"agsm", b"spex", b"fl32", b"fl64", b"in32", b"lpcm"];
 
-/// Apple ProRes: likewise, as its pictures say their size.
-const QUICKTIME_VIDEO: [&[u8; 4]; 6] = [b"apch", b"apcn", b"apcs", b"apco", b"ap4h", b"ap4x"];
+/// Apple ProRes and Avid DNxHD: likewise, as their pictures say their size.
+const QUICKTIME_VIDEO: [&[u8; 4]; 8] = [b"apch", b"apcn", b"apcs", b"apco", b"ap4h", b"ap4x", b"AVdn", b"AVdh"];
 /// The RTP clock of those.
 const CLOCK: u32 = 90_000;
 

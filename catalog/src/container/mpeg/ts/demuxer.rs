@@ -1,6 +1,5 @@
 //! The demuxer: looks for the program first, then reads the file in order.
 
-use super::super::CLOCK;
 use super::packet::{Item, Packet, Packets};
 use super::program::Program;
 use super::scout::Scout;
@@ -79,7 +78,7 @@ impl Ts {
                     }
                 }
                 (Item::Junk { offset, len }, Stage::Searching(program) | Stage::Running { program, .. }) => {
-                    program.note(passed_over(offset, len));
+                    program.gathered.note(passed_over(offset, len));
                 }
                 _ => {}
             }
@@ -101,7 +100,7 @@ impl Ts {
         if let (Some((offset, len)), Stage::Searching(program) | Stage::Running { program, .. }) =
             (self.packets.take_junk(), &mut self.stage)
         {
-            program.note(passed_over(offset, len));
+            program.gathered.note(passed_over(offset, len));
         }
         if let Stage::Searching(program) | Stage::Running { program, .. } = &mut self.stage {
             program.finish();
@@ -127,7 +126,7 @@ impl Ts {
         match std::mem::replace(&mut self.stage, Stage::Over(Ok(()))) {
             Stage::Searching(mut program) => {
                 let tracks = program.announce();
-                let zero = program.earliest(&tracks);
+                let zero = program.gathered.earliest(&tracks);
                 self.events.extend(tracks.iter().cloned().map(Event::Track));
                 self.stage = Stage::Running { program, tracks, zero };
             }
@@ -138,15 +137,9 @@ impl Ts {
     /// Turns what the program gathered into events.
     fn release(&mut self) {
         let (Stage::Searching(program) | Stage::Running { program, .. }) = &mut self.stage else { return };
-        self.events.extend(program.notes.drain(..).map(Event::Note));
+        self.events.extend(program.gathered.notes.drain(..).map(Event::Note));
         let Stage::Running { program, tracks, zero } = &mut self.stage else { return };
-        for mut sample in program.samples.drain(..) {
-            let Some(track) = tracks.iter().find(|track| track.number == sample.track) else { continue };
-            let zero = *zero * i64::from(track.timescale / CLOCK);
-            sample.dts -= zero;
-            sample.pts -= zero;
-            self.events.push_back(Event::Sample(sample));
-        }
+        program.gathered.release(tracks, *zero, &mut self.events);
     }
 }
 
@@ -199,7 +192,7 @@ impl Demuxer for Ts {
             return self.finish();
         }
         if let Stage::Searching(program) = &self.stage
-            && (program.all_begun() || self.at >= SEARCH_LEN || program.samples.len() >= MAX_GATHERED)
+            && (program.all_begun() || self.at >= SEARCH_LEN || program.gathered.samples.len() >= MAX_GATHERED)
         {
             self.announce();
         }

@@ -9,6 +9,7 @@ use super::kind::Kind;
 use super::latm_es::LatmEs;
 use super::lpcm::Lpcm;
 use super::nal_es::NalEs;
+use super::opus_es::OpusEs;
 use super::sniffed::Sniffed;
 use super::syntax::Syntax;
 use super::vc1_es::Vc1Es;
@@ -64,7 +65,8 @@ pub(super) fn plain(kind: Kind, track: u32) -> Box<dyn Elementary> {
         Kind::MpegAudio => Box::new(AudioEs::<mpeg_audio::FrameHeader>::new(track)),
         Kind::Adts => Box::new(AudioEs::<aac::AdtsHeader>::new(track)),
         Kind::Latm => Box::new(LatmEs::new(track)),
-        Kind::Ac3 | Kind::Eac3 => Box::new(AudioEs::<ac3::FrameHeader>::new(track)),
+        Kind::Opus => Box::new(OpusEs::new(track)),
+        Kind::Ac3 | Kind::Eac3 | Kind::TrueHdCore => Box::new(AudioEs::<ac3::FrameHeader>::new(track)),
         Kind::Dts => Box::new(AudioEs::<dts::FrameHeader>::new(track)),
         Kind::Vc1 => Box::new(Vc1Es::new(track)),
         Kind::Lpcm => Box::new(Lpcm::new(track)),

@@ -17,6 +17,9 @@ pub(super) enum Kind {
     Ac3,
     Eac3,
     Dts,
+    Opus,
+    /// The AC-3 that Blu-ray discs have beside TrueHD in one stream.
+    TrueHdCore,
     /// As Blu-ray discs have it.
     Lpcm,
     /// Private data that nothing describes: its content may say.
@@ -26,6 +29,11 @@ pub(super) enum Kind {
 impl Kind {
     pub fn is_video(self) -> bool {
         matches!(self, Kind::MpegVideo | Kind::H264 | Kind::H265 | Kind::Mpeg4Visual | Kind::Vc1)
+    }
+
+    /// Which of the streams on its PID it is, where that has several (Blu-ray Disc, BD-ROM part 3).
+    pub fn extension(self) -> Option<u8> {
+        matches!(self, Kind::TrueHdCore).then_some(0x76)
     }
 
     /// For people.
@@ -42,6 +50,8 @@ impl Kind {
             Kind::Ac3 => "AC-3",
             Kind::Eac3 => "E-AC-3",
             Kind::Dts => "DTS",
+            Kind::Opus => "Opus",
+            Kind::TrueHdCore => "AC-3 beside TrueHD",
             Kind::Lpcm => "LPCM",
             Kind::Unknown => "private data",
         }
@@ -65,6 +75,8 @@ const AC3: u8 = 0x6A;
 const ENHANCED_AC3: u8 = 0x7A;
 const DTS: u8 = 0x7B;
 const EXTENSION: u8 = 0x7F;
+/// Opus's own extension.
+const OPUS: u8 = 0x80;
 
 /// Data of no standard kind in PES packets: descriptors say what.
 const PRIVATE: u8 = 0x06;
@@ -96,7 +108,8 @@ impl StreamKind {
                 0x8A => known(Kind::Dts),
                 // Subtitles by ANSI/SCTE 27, but ffmpeg writes DTS so.
                 0x82 => known(Kind::Unknown),
-                0x83 if blu_ray => (None, "Dolby TrueHD audio"),
+                0x83 if blu_ray => known(Kind::TrueHdCore),
+                0x83 => (None, "Dolby TrueHD audio"),
                 0xA2 if blu_ray => (None, "DTS-HD audio"),
                 0x90 if blu_ray => (None, "Blu-ray subtitles"),
                 0x91 if blu_ray => (None, "Blu-ray menus"),
@@ -144,7 +157,11 @@ fn by_descriptors(own: &[(u8, &[u8])], registration: Option<[u8; 4]>) -> Option<
             b"HEVC" => known(Kind::H265),
             b"DTS1" | b"DTS2" | b"DTS3" => known(Kind::Dts),
             b"BSSD" => (None, "SMPTE 302M audio"),
-            b"Opus" => (None, "Opus audio"),
+            b"Opus" => match own.iter().find_map(|(tag, body)| (*tag == EXTENSION).then_some(*body)) {
+                // Streams and how they are coupled: 0 is two languages, 1 and 2 are what RTP has.
+                Some([OPUS, 3..=u8::MAX, ..]) => (None, "Opus audio of more than two channels"),
+                _ => known(Kind::Opus),
+            },
             b"AV01" => (None, "AV1 video"),
             b"VC-1" => known(Kind::Vc1),
             b"drac" => (None, "Dirac video"),
@@ -183,7 +200,10 @@ mod tests {
             (0x82, nothing, nothing, Some(Kind::Unknown), "private data"),
             (0x84, blu_ray, nothing, Some(Kind::Eac3), "E-AC-3"),
             (0x80, blu_ray, nothing, Some(Kind::Lpcm), "LPCM"),
-            (0x83, blu_ray, nothing, None, "Dolby TrueHD audio"),
+            (0x83, blu_ray, nothing, Some(Kind::TrueHdCore), "AC-3 beside TrueHD"),
+            (0x83, nothing, nothing, None, "Dolby TrueHD audio"),
+            (0x06, nothing, &[(0x05, b"Opus"), (0x7F, &[0x80, 2])], Some(Kind::Opus), "Opus"),
+            (0x06, nothing, &[(0x05, b"Opus"), (0x7F, &[0x80, 6])], None, "Opus audio of more than two channels"),
             (0xEA, nothing, nothing, Some(Kind::Vc1), "VC-1 video"),
         ];
         for (stream_type, program, own, kind, name) in cases {

@@ -149,8 +149,8 @@ impl LiveTs {
             }
             Stage::Searching { program, since } => {
                 let late = now.saturating_duration_since(*since) > BEGIN_LIMIT;
-                let gathered: usize = program.samples.iter().map(|sample| sample.data.len()).sum();
-                let full = gathered > MAX_GATHERED_LEN || program.samples.len() > MAX_GATHERED;
+                let gathered: usize = program.gathered.samples.iter().map(|sample| sample.data.len()).sum();
+                let full = gathered > MAX_GATHERED_LEN || program.gathered.samples.len() > MAX_GATHERED;
                 if program.all_begun() || late || full {
                     self.announce()?;
                 }
@@ -170,7 +170,7 @@ impl LiveTs {
         // What travels in ASF needs packets of that, whose header says how long the film is.
         tracks.retain(|track| !matches!(track.format, Format::Asf { .. }));
         if tracks.is_empty() {
-            let notes: Vec<String> = program.notes.drain(..).collect();
+            let notes: Vec<String> = program.gathered.notes.drain(..).collect();
             return Err(error(format!("no stream of the program can be taken; {}", notes.join("; "))));
         }
         self.events.push_back(LiveEvent::Tracks(tracks.clone()));
@@ -181,8 +181,8 @@ impl LiveTs {
     fn release(&mut self) {
         let Stage::Running { program, tracks } = &mut self.stage else { return };
         program.release_held();
-        program.notes.clear();
-        let known = program.samples.drain(..).filter(|sample| tracks.iter().any(|t| t.number == sample.track));
+        program.gathered.notes.clear();
+        let known = program.gathered.samples.drain(..).filter(|sample| tracks.iter().any(|t| t.number == sample.track));
         self.events.extend(known.map(LiveEvent::Sample));
     }
 }

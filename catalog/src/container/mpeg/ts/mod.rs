@@ -8,7 +8,7 @@
 //! - `program`: its streams; `pes_reader`: transport packets to PES packets
 //! - `elementary`: their payload to access units, shared with program streams where those have the same;
 //!   `nal_es` with `syntax` for H.264 and H.265, `visual_es` for MPEG-4 visual, `vc1_es` for VC-1, both by `section_es` (all with `times`),
-//!   `latm_es` for AAC in LATM, `lpcm` for LPCM of Blu-ray discs, `sniffed` for what isn't named
+//!   `latm_es` for AAC in LATM, `opus_es` for Opus, `lpcm` for LPCM of Blu-ray discs, `sniffed` for what isn't named
 
 mod demuxer;
 mod elementary;
@@ -18,6 +18,7 @@ mod latm_es;
 mod live;
 mod lpcm;
 mod nal_es;
+mod opus_es;
 mod packet;
 mod passed;
 mod pes_reader;

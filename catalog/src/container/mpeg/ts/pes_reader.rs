@@ -10,6 +10,8 @@ const FLAGS_LEN: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct PesReader {
     state: State,
+    /// The only `stream_id_extension` that is taken, where several streams come on one PID.
+    only: Option<u8>,
     /// Packets whose header is none or says that they are scrambled.
     pub damaged: u64,
     pub scrambled: u64,
@@ -36,6 +38,11 @@ pub(super) struct Piece {
 }
 
 impl PesReader {
+    /// Of packets with this `stream_id_extension` alone, if one is told.
+    pub fn of(only: Option<u8>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// Takes a transport packet's payload.
     pub fn handle(&mut self, payload: &[u8], starts: bool) -> Option<Piece> {
         if starts {
@@ -62,6 +69,10 @@ impl PesReader {
                 if head[PES_FIXED_LEN] & 0xF0 > 0x80 {
                     self.state = State::Waiting;
                     self.scrambled += 1;
+                    return None;
+                }
+                if self.only.is_some() && self.only != header.extension {
+                    self.state = State::Waiting;
                     return None;
                 }
                 let skipped = end - rest.len() - before.min(end);
@@ -141,6 +152,10 @@ mod tests {
         check("private", &[&packet(0xBD, 0, 0x80, &[], &[5])], &[5], None, (0, 0));
         check("scrambled", &[&packet(0xE0, 0, 0x90, &[], &[5]), &[6]], &[], None, (0, 1));
         check("no start code", &[&[9; 50], &[6]], &[], None, (1, 0));
+        let mut reader = PesReader { only: Some(0x76), ..PesReader::default() };
+        let of = |id: u8| [&[0, 0, 1, 0xFD, 0, 0, 0x80, 1, 3, 1, 0x81, id][..], &[7]].concat();
+        assert_eq!((reader.handle(&of(0x72), true), reader.handle(&[1], false)), (None, None));
+        assert!(reader.handle(&of(0x76), true).is_some() && reader.damaged == 0);
         check("padding", &[&packet(0xBE, 0, 0x80, &[], &[5]), &[6]], &[], None, (1, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! The streams of the program that was chosen, and how its map changes.
 
-use super::super::CLOCK;
+use super::super::gathered::Gathered;
 use super::super::timeline::Timeline;
 use super::elementary::{self, Elementary};
 use super::kind::Kind;
@@ -8,9 +8,8 @@ use super::packet::Packet;
 use super::pes_reader::PesReader;
 use super::psi::{Listed, ProgramMap, Programs, Sections};
 use super::scout::{Choice, PROGRAM_LIST_PID};
-use crate::container::{DemuxedSample, TrackInfo, limits};
+use crate::container::{TrackInfo, limits};
 use rtp::format::Media;
-use std::collections::VecDeque;
 
 /// Streams that can be no track are told to people, so many of them.
 const MAX_NAMED: usize = 64;
@@ -21,7 +20,8 @@ pub(super) struct Program {
     number: u16,
     map_pid: u16,
     clock_pid: u16,
-    version: u8,
+    /// The map that was applied last.
+    map: ProgramMap,
     list: Sections,
     programs: Programs,
     sections: Sections,
@@ -29,10 +29,7 @@ pub(super) struct Program {
     /// Streams that were told to people as left out.
     named: Vec<Listed>,
     timeline: Timeline,
-    /// Samples in the order in which they became whole, with times from the timeline's own zero.
-    pub samples: VecDeque<DemuxedSample>,
-    pub notes: VecDeque<String>,
-    notes_made: usize,
+    pub gathered: Gathered,
     announced: bool,
     /// The map that it began with, where a change of it ends the program.
     live: Option<ProgramMap>,
@@ -64,25 +61,23 @@ impl Program {
             number: map.number,
             map_pid: *map_pid,
             clock_pid: map.clock_pid,
-            version: map.version,
+            map: map.clone(),
             list: Sections::default(),
             programs: Programs::default(),
             sections: Sections::default(),
             streams: Vec::new(),
             named: Vec::new(),
             timeline: Timeline::default(),
-            samples: VecDeque::new(),
-            notes: VecDeque::new(),
-            notes_made: 0,
+            gathered: Gathered::default(),
             announced: false,
             live: None,
             changed: false,
         };
         if *programs > 1 {
-            program.note(format!("of {programs} programs, program {} is taken", map.number));
+            program.gathered.note(format!("of {programs} programs, program {} is taken", map.number));
         }
         if *guessed {
-            program.note("it has no program tables: its streams are told by their content".into());
+            program.gathered.note("it has no program tables: its streams are told by their content".into());
         }
         program.apply(map);
         program
@@ -121,14 +116,11 @@ impl Program {
         let Some(piece) = stream.pes.handle(payload, packet.starts) else { return };
         let stamp = piece.header.and_then(|header| Some(self.timeline.stamp_both(header.pts?, header.dts)));
         let payload = &payload[piece.skipped..payload.len() - piece.left];
-        let before = self.samples.len();
-        stream.es.handle_payload(payload, stamp, &mut self.timeline, &mut self.samples);
-        stream.begun |= self.samples.len() > before;
+        let before = self.gathered.samples.len();
+        stream.es.handle_payload(payload, stamp, &mut self.timeline, &mut self.gathered.samples);
+        stream.begun |= self.gathered.samples.len() > before;
         let pid = packet.pid;
-        for jump in self.timeline.take_jumps() {
-            let seconds = jump as f64 / f64::from(CLOCK);
-            self.note(format!("PID {pid:#06x}: its time jumps by {seconds:.3} s, which is taken out"));
-        }
+        self.gathered.note_jumps(&mut self.timeline, &format!("PID {pid:#06x}"));
     }
 
     /// The program's map may change, and may come on another PID.
@@ -156,10 +148,11 @@ impl Program {
             self.changed |= begun.streams != map.streams || begun.clock_pid != map.clock_pid;
             return;
         }
-        if let Some(map) = newest.filter(|map| map.version != self.version) {
-            self.version = map.version;
+        // Recordings that were joined have another map of the same version.
+        if let Some(map) = newest.filter(|map| *map != self.map) {
             self.clock_pid = map.clock_pid;
             self.apply(&map);
+            self.map = map;
         }
     }
 
@@ -181,7 +174,7 @@ impl Program {
             let mut moved =
                 self.streams.iter_mut().filter(|stream| stream.kind == kind && !stream.left_out).filter(gone);
             if let Some(stream) = moved.find(|stream| stream.language == listed.language) {
-                (stream.pid, stream.pes, stream.counter) = (listed.pid, PesReader::default(), None);
+                (stream.pid, stream.pes, stream.counter) = (listed.pid, PesReader::of(kind.extension()), None);
                 continue;
             }
             if self.announced {
@@ -200,13 +193,13 @@ impl Program {
             self.named.push(listed.clone());
             let Listed { pid, kind, .. } = listed;
             let why = why.map_or(String::new(), |why| format!(", {why}"));
-            self.note(format!("left out: PID {pid:#06x}: {}{why}", kind.describe()));
+            self.gathered.note(format!("left out: PID {pid:#06x}: {}{why}", kind.describe()));
         }
     }
 
     fn leave_out(&mut self, pid: u16) {
         for stream in self.streams.iter_mut().filter(|stream| stream.pid == pid) {
-            stream.es.finish(&mut self.timeline, &mut self.samples);
+            stream.es.finish(&mut self.timeline, &mut self.gathered.samples);
             stream.left_out = true;
         }
     }
@@ -215,9 +208,9 @@ impl Program {
     pub fn finish(&mut self) {
         let mut notes = Vec::new();
         for stream in self.streams.iter_mut().filter(|stream| !stream.left_out) {
-            let before = self.samples.len();
-            stream.es.finish(&mut self.timeline, &mut self.samples);
-            stream.begun |= self.samples.len() > before;
+            let before = self.gathered.samples.len();
+            stream.es.finish(&mut self.timeline, &mut self.gathered.samples);
+            stream.begun |= self.gathered.samples.len() > before;
             let Stream { pid, lost, scrambled, pes, .. } = stream;
             let (junk, scrambled) = (stream.es.take_junk(), *scrambled + pes.scrambled);
             let counts = [
@@ -232,14 +225,14 @@ impl Program {
             }
         }
         for note in notes {
-            self.note(note);
+            self.gathered.note(note);
         }
     }
 
     /// Gives out samples that only wait for the next one to end them, so that their durations are guesses.
     pub fn release_held(&mut self) {
         for stream in self.streams.iter_mut().filter(|stream| !stream.left_out) {
-            stream.es.release_held(&mut self.samples);
+            stream.es.release_held(&mut self.gathered.samples);
         }
     }
 
@@ -272,28 +265,10 @@ impl Program {
             }
         }
         for note in unknown {
-            self.note(note);
+            self.gathered.note(note);
         }
         tracks.sort_by_key(|track| track.format.media() != Media::Video);
         tracks
-    }
-
-    /// The earliest time of the samples gathered so far, in whole ticks of 90 kHz.
-    pub fn earliest(&self, tracks: &[TrackInfo]) -> i64 {
-        let of = |sample: &DemuxedSample| {
-            let track = tracks.iter().find(|track| track.number == sample.track)?;
-            Some(sample.pts.div_euclid(i64::from(track.timescale / CLOCK)))
-        };
-        self.samples.iter().filter_map(of).min().unwrap_or(0)
-    }
-
-    pub fn note(&mut self, note: String) {
-        self.notes_made += 1;
-        match self.notes_made {
-            ..=limits::MAX_NOTES => self.notes.push_back(note),
-            made if made == limits::MAX_NOTES + 1 => self.notes.push_back("further notes are left out".into()),
-            _ => {}
-        }
     }
 }
 
@@ -305,7 +280,7 @@ impl Stream {
             track,
             kind,
             language: listed.language.clone(),
-            pes: PesReader::default(),
+            pes: PesReader::of(kind.extension()),
             es: elementary::new(kind, track),
             counter: None,
             payload: Vec::new(),

@@ -56,6 +56,25 @@ fn lpcm_of_blu_ray_discs_is_what_ffmpeg_decodes() {
 }
 
 #[test]
+fn opus_comes_without_its_control_headers() {
+    for (count, channels) in [("1", 1), ("2", 2)] {
+        let codec = ["-c:v", "mpeg2video", "-c:a", "libopus", "-ac", count];
+        let file = film(PICTURE_25, SOUND_48, &codec, &["-f", "mpegts"]);
+        let demuxed = demux(&file);
+        let track = demuxed.tracks.iter().find(|track| track.format == Format::Opus { channels }).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, &file).unwrap();
+        let entries = ["-v", "quiet", "-select_streams", "a", "-show_entries", "packet=size", "-of", "csv=p=0"];
+        let sizes = String::from_utf8(run("ffprobe", &[&entries[..], &[path.to_str().unwrap()]].concat())).unwrap();
+        let theirs: Vec<usize> = sizes.lines().filter_map(|line| line.trim_matches(',').parse().ok()).collect();
+        let ours: Vec<usize> = demuxed.of(track.number).map(|sample| sample.data.len()).collect();
+        assert!(ours == theirs && ours.len() > 50, "{count} channels: {ours:?} and {theirs:?}");
+        assert!(demuxed.of(track.number).all(|sample| sample.duration * 50 == i64::from(track.timescale)));
+    }
+}
+
+#[test]
 fn program_streams_with_what_transport_streams_have() {
     let codecs: &[(&str, &[&str])] = &[
         ("H.264", &["-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-c:a", "mp2"]),
