@@ -6,7 +6,7 @@ use crate::suite::{
     context::Context,
     description::Media,
     message::Response,
-    packets::{Block, Rtp, compound},
+    packets::{Block, Rtp, compound, sequence_step},
     record::Line,
     session::{Lower, Packet},
 };
@@ -131,6 +131,12 @@ impl Captured {
                 })
             })
             .collect()
+    }
+
+    /// How many packets are missing between those that came: a report may be missing with them.
+    pub fn lost(&self) -> i32 {
+        let steps = self.rtp.iter().zip(self.rtp.iter().skip(1));
+        steps.map(|(a, b)| sequence_step(a.sequence, b.sequence) - 1).sum()
     }
 
     /// Whether it only repeats what was lost (RFC 4588, [MS-RTSP] 2.2.3), so that nothing of it may come.
