@@ -114,9 +114,9 @@ pub const SENT: &[(&str, Fault)] = &[
     ),
     (
         "RTP-08",
-        Rtp(|p, n| {
-            if is_audio(p) && !now_and_then(n, 16) {
-                p.clear()
+        Rtp(|p, _| {
+            if is_audio(p) {
+                edit(p, 4, |v| v.wrapping_mul(16))
             }
         }),
     ),
@@ -294,9 +294,9 @@ pub const SENT_OTHER: &[(&str, Fault)] = &[
     ),
     (
         "RTP-08",
-        Rtp(|p, n| {
-            if is_audio(p) && !now_and_then(n, 16) {
-                p.clear()
+        Rtp(|p, _| {
+            if is_audio(p) {
+                edit(p, 4, |v| v.wrapping_mul(16))
             }
         }),
     ),
