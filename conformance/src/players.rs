@@ -82,3 +82,21 @@ fn is_its_own_flush(told: &str) -> bool {
     let first = told.split("ERROR").next().unwrap_or(told);
     first.contains("gst_rtspsrc_try_send") && first.contains("Could not send message. (Received end-of-file)")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_its_own_flush;
+
+    #[test]
+    fn only_a_flush_before_anything_else_is_passed_over() {
+        let flush = "gstrtspsrc.c(6766): gst_rtspsrc_try_send (): Could not send message. (Received end-of-file)";
+        let refused = "gstrtspsrc.c(6766): gst_rtspsrc_try_send (): Could not send message. (Generic error)";
+        let late = format!("Internal data stream error. ERROR: {flush}");
+        let then = format!("{flush} ERROR: {refused}");
+        for (told, expected) in
+            [(flush, true), (then.as_str(), true), (refused, false), (late.as_str(), false), ("", false)]
+        {
+            assert_eq!(is_its_own_flush(told), expected, "{told}");
+        }
+    }
+}
