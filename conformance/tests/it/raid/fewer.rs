@@ -31,9 +31,9 @@ fn viewers_notice_nothing_of_films_that_are_cut_anew() {
     let said = world.run(&["cluster", "drain", &first, "--grace", "3", "--limit", "0"]);
     assert!(said.contains("done: 4 objects"), "{said}");
     world.nodes[0].kill();
-    until(8);
+    until(7);
     world.nodes[1].kill();
-    until(10);
+    until(8);
     let said = world.run(&["cluster", "remove", &second, "--grace", "3", "--limit", "0"]);
     assert!(said.contains("done: 4 objects"), "{said}");
     assert!(begun.elapsed() < time, "the viewers were gone before it was over: {:?}", begun.elapsed());
