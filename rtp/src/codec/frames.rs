@@ -95,6 +95,10 @@ impl<H: FrameHeader> Scanner<H> {
 
     fn candidate(&self, bytes: &[u8], at_end: bool) -> Verdict<H> {
         let Ok(header) = H::parse(bytes) else { return Verdict::Junk };
+        // Among frames that say their length one that doesn't is junk that looks so, and would swallow those behind it.
+        if header.frame_len().is_none() && self.stream.is_some_and(|stream| !stream.same_stream(&header)) {
+            return Verdict::Junk;
+        }
         let Some(len) = header.frame_len().or_else(|| self.distance_to_next(&header, bytes, at_end)) else {
             return if at_end || bytes.len() >= H::MAX_FRAME { Verdict::Junk } else { Verdict::Undecided };
         };

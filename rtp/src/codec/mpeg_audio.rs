@@ -260,6 +260,11 @@ mod tests {
             ("cut at the end", vec![&a, &b, &a[..200]], vec![(0, 417), (417, 418)]),
             ("another stream behind", vec![&a, &b, &low, &low], vec![(0, 417), (417, 418), (835, 208), (1043, 208)]),
             ("free format", vec![&free, &free, &free], vec![(0, 300), (300, 300), (600, 300)]),
+            (
+                "what looks so among others",
+                vec![&a, &a, &free, &free, &a, &a],
+                [0, 1, 2, 3].map(|number| (number * a.len() + number / 2 * 600, a.len())).to_vec(),
+            ),
             ("nothing", vec![&junk], vec![]),
         ];
         for (name, parts, expected) in cases {
