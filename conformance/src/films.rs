@@ -156,6 +156,10 @@ pub const MORE: &[Recipe] = &[
     film("timecode.mov", "-timecode 01:00:00:00 -c:v libx264 -preset veryfast -c:a aac"),
     film("small-packets.asf", "-c:v wmv2 -c:a wmav2 -packet_size 700"),
     film("dv.mov", "-s 720x576 -c:v dvvideo -c:a pcm_s16le -ar 48000 -ac 2"),
+    film("opus.ts", "-c:v libx264 -preset veryfast -bf 2 -c:a libopus -ar 48000 -f mpegts"),
+    film("alac-5.1.m4a", "-vn -c:a alac -ac 6 -sample_fmt s16p"),
+    film("av1-opus.webm", "-s 176x144 -c:v libaom-av1 -usage realtime -cpu-used 8 -c:a libopus"),
+    film("av1-eac3.mkv", "-s 176x144 -c:v libaom-av1 -usage realtime -cpu-used 8 -c:a eac3"),
     film("ac3-5.1.mkv", "-c:v libx264 -preset veryfast -ac 6 -c:a ac3"),
 ];
 

@@ -210,6 +210,10 @@ mod tests {
         check("beside unknown video", &[video(), only()], &[asf]);
         let flash = || Wrapper::video_of(1, *b"FLV1", 16, 16, 24, &[]).unwrap().format();
         check("beside unknown video that says its size", &[flash(), only()], &[bare("X-QT"), bare("X-QT")]);
+        let av1 = || Wrapper::video_of(1, *b"AV01", 16, 16, 24, &[1, 2]).unwrap().format();
+        check("AV1", &[av1(), mpv.clone()], &[asf, asf]);
+        check("AV1 beside Opus", &[av1(), Format::Opus { channels: 2 }], &[bare("X-QT"), bare("opus")]);
+        check("E-AC-3", &[video(), Format::Eac3 { sample_rate: 48_000, channels: 6 }], &[asf, asf]);
         check("text can't", &[video(), Format::T140 {}], &[asf]);
         check("nothing", &[], &[]);
     }

@@ -42,6 +42,8 @@ pub(super) struct Stream {
     pub language: Option<String>,
     /// Milliseconds that a picture is shown, where the file says it.
     pub frame_ms: Option<i64>,
+    /// Bytes per second of sound on average, where the file says it.
+    pub byte_rate: Option<i64>,
     pub spread: Option<Spread>,
 }
 

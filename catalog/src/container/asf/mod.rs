@@ -274,13 +274,21 @@ impl AsfDemuxer {
             lane.duration_ms = lane.stream.frame_ms.map_or(step, |frame| step.min(frame));
         }
         lane.last_ms = Some(time_ms);
+        // Objects of sound hold several frames, the last one fewer than the one before.
+        let own =
+            lane.stream.byte_rate.map(|rate| (i64::try_from(object.data.len()).unwrap_or(0) * 1000 / rate).max(1));
+        let duration = match (own, lane.duration_ms) {
+            (Some(own), 0) => own,
+            (Some(own), before) => own.min(before),
+            (None, before) => before,
+        };
         let sync = object.sync || lane.stream.audio;
         let data = Bytes::from(lane.stream.wrapper.packets(time_ms, sync, &object.data));
         self.out.push_back(Event::Sample(DemuxedSample {
             track: lane.stream.number.into(),
             dts: time_ms,
             pts: time_ms,
-            duration: lane.duration_ms,
+            duration,
             sync,
             data,
         }));

@@ -2,6 +2,7 @@
 
 use super::header::{Extended, Found, Properties, Stream};
 use super::wrap::Wrapper;
+use crate::container::wave::WaveFormat;
 use rtp::asf::guid;
 
 /// Bytes of a video stream's type-specific data before its BITMAPINFOHEADER.
@@ -58,6 +59,7 @@ fn sent(found: &Found, stream: &Properties) -> Result<Stream, String> {
     };
     let extended = extended(found, stream.number);
     let language = extended.and_then(|extended| found.languages.get(usize::from(extended.language)));
+    let wave = WaveFormat::read(&stream.type_data).filter(|_| audio);
     // Longer than ten seconds is no frame rate.
     let frame = extended.map(|extended| extended.frame_100ns / 10_000).filter(|frame| (1..10_000).contains(frame));
     Ok(Stream {
@@ -66,6 +68,7 @@ fn sent(found: &Found, stream: &Properties) -> Result<Stream, String> {
         audio,
         language: language.filter(|language| !language.is_empty()).cloned(),
         frame_ms: frame.and_then(|frame| i64::try_from(frame).ok()),
+        byte_rate: wave.map(|wave| i64::from(wave.byte_rate)).filter(|rate| *rate > 0),
         spread: stream.spread.filter(|_| audio),
     })
 }

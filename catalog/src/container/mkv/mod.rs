@@ -8,6 +8,7 @@
 mod block;
 mod codec;
 mod ebml;
+mod elements;
 mod lane;
 mod limits;
 mod order;
@@ -21,6 +22,9 @@ use super::{ContainerError, DemuxedSample, Event};
 use block::Block;
 use bytes::Bytes;
 use ebml::{HEAD_MAX, Head};
+use elements::{
+    BLOCK, BLOCK_DURATION, BLOCK_GROUP, CLUSTER, EBML, INFO, REFERENCE, SEGMENT, SIMPLE_BLOCK, TIME, TRACKS, is_known,
+};
 use lane::Lane;
 use limits::{FIRST_BLOCKS, FIRST_BYTES, MAX_ENTRIES, MAX_INFO_LEN, MAX_TRACKS_LEN, READ};
 use std::collections::VecDeque;
@@ -29,18 +33,6 @@ use std::collections::VecDeque;
 const TIMESCALE: u32 = 1_000_000_000;
 /// Nanoseconds of a tick where the file says nothing (`TimestampScale`).
 const DEFAULT_TICK: u64 = 1_000_000;
-
-const EBML: u32 = 0x1A45_DFA3;
-const SEGMENT: u32 = 0x1853_8067;
-const INFO: u32 = 0x1549_A966;
-const TRACKS: u32 = 0x1654_AE6B;
-const CLUSTER: u32 = 0x1F43_B675;
-const TIME: u32 = 0xE7;
-const SIMPLE_BLOCK: u32 = 0xA3;
-const BLOCK_GROUP: u32 = 0xA0;
-const BLOCK: u32 = 0xA1;
-const BLOCK_DURATION: u32 = 0x9B;
-const REFERENCE: u32 = 0xFB;
 
 /// Whether a file that begins with `head` is Matroska or WebM: an EBML header whose document type is one of both.
 pub fn looks_like(head: &[u8]) -> bool {
@@ -384,25 +376,6 @@ impl Mkv {
             self.out.push_back(Event::Note(note));
         }
     }
-}
-
-/// Whether an element may lie in a segment or a cluster (RFC 9559 section 5.1), or anywhere.
-fn is_known(id: u32) -> bool {
-    const OTHERS: [u32; 12] = [
-        EBML,
-        0x114D_9B74, // SeekHead
-        0x1C53_BB6B, // Cues
-        0x1941_A469, // Attachments
-        0x1043_A770, // Chapters
-        0x1254_C367, // Tags
-        0xA7,        // Position
-        0xAB,        // PrevSize
-        0x5854,      // SilentTracks
-        0xAF,        // EncryptedBlock
-        0xEC,        // Void
-        0xBF,        // CRC-32
-    ];
-    matches!(id, INFO | TRACKS | TIME | SIMPLE_BLOCK | BLOCK_GROUP) || OTHERS.contains(&id)
 }
 
 const FORMAT: &str = "matroska";

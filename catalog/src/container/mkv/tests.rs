@@ -206,7 +206,7 @@ fn damage_costs_a_cluster() {
 fn clusters_beyond_four_gibibytes_are_found() {
     const HOLE: u64 = (1 << 32) + 12_345;
     let plain = make(&["-c:v", "libx264", "-bf", "2", "-c:a", "aac"]);
-    let cluster = plain.windows(4).position(|name| name == super::CLUSTER.to_be_bytes()).unwrap();
+    let cluster = plain.windows(4).position(|name| name == super::elements::CLUSTER.to_be_bytes()).unwrap();
     let mut file = tempfile::tempfile().unwrap();
     // An element that says nothing (Void), with a length of seven bytes.
     let void = [&[0xEC, 1][..], &HOLE.to_be_bytes()[1..]].concat();

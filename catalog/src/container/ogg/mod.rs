@@ -294,7 +294,9 @@ impl Stream {
         }
         self.ended |= page.last;
         let granule = page.granule.filter(|_| self.info.is_some());
-        if granule.is_some() || self.untimed.len() >= MAX_UNTIMED {
+        // Those of headers are zero, wherever the sound begins.
+        let timed = granule.is_some() && !self.untimed.is_empty();
+        if timed || self.untimed.len() >= MAX_UNTIMED {
             self.time(granule.filter(|_| !(page.last && self.next.is_some())), lost);
         }
         note

@@ -131,3 +131,13 @@ fn streams_that_are_not_the_best_or_nothing_to_play_are_left_out() {
     assert!(found.notes.iter().any(|note| note.contains("script commands")), "{:?}", found.notes);
     assert!(matches!(found.tracks[0].format, Format::Asf { .. }));
 }
+
+#[test]
+fn the_last_sound_lasts_as_long_as_its_bytes() {
+    // Objects of 0.38 s, of which the last has a sixth.
+    let Some(bytes) = media("asf_bee_wmv1.wmv") else { return };
+    let found = drive_bytes(Kind::Asf, &bytes).unwrap();
+    let sound = found.tracks.iter().find(|track| track.format.media() == Media::Audio).unwrap().number;
+    let last = found.of(sound).last().unwrap();
+    assert_eq!((last.dts, last.duration), (9919, 64));
+}
