@@ -1,5 +1,7 @@
 //! Workers on real sockets of this machine, with a channel that the test feeds.
 
+mod trains;
+
 use crate::{
     channel::{Channel, ChannelOptions, Feeder, LiveUnit, TrackDescription},
     headers::{Scale, SeekStyle, Speed},
@@ -217,38 +219,6 @@ async fn who_joins_gets_what_is_kept_and_then_follows_without_gap_or_double() {
     }
     stage.workers.stop();
     assert_eq!((stage.workers.statistics()[0].viewers(), stage.playing()), (0, 0));
-}
-
-/// The packets that have come once nothing more does for 200 ms.
-async fn settled(receiver: &Receiver) -> usize {
-    let mut count = 0;
-    loop {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        match Receiver::drain(&receiver.rtp).len() {
-            0 => return count,
-            more => count += more,
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_picture_leaves_in_trains_apart_by_the_gap_of_channels() {
-    let hour = Duration::from_secs(3_600);
-    for (live_gap, at_first) in [(Duration::ZERO, 51), (Duration::from_micros(500), 51), (hour, 16)] {
-        let mut stage = Stage::with(WorkerOptions { live_gap, ..WorkerOptions::default() });
-        stage.picture();
-        let receiver = Receiver::new();
-        stage.play(1, vec![(0, receiver.destination())]).await.unwrap();
-        stage.workers.go(WORKER, ViewerId(1));
-        assert_eq!(settled(&receiver).await, 51, "{live_gap:?}: what is kept");
-        // So much later that the gap is not bounded by the pictures' interval.
-        stage.fed = 1_000_000;
-        stage.picture();
-        assert_eq!(settled(&receiver).await, at_first, "{live_gap:?}");
-        stage.picture();
-        assert_eq!(settled(&receiver).await, 51 + 3 - at_first, "{live_gap:?}: what is left leaves before the next");
-        stage.workers.stop();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
