@@ -62,7 +62,9 @@ pub fn multiplex(index: &Index, id: u32) -> Result<Index, MultiplexError> {
     }
     let order = samples.iter().map(|(.., stream)| *stream).collect();
     drop(samples);
-    let samples = table.finish();
+    // Of tracks together the table can't tell whose pictures are out of order; each track's own can.
+    let ends = index.tracks.iter().map(|track| ClockRate::VIDEO.rescale(track.samples.end().0, track.clock().hz()));
+    let samples = table.finish_at(ends.max().unwrap_or_default());
     let rates = samples.rates(ClockRate::VIDEO);
     // What the packets of 188 bytes add.
     let with_heads = |bits: u32| bits.saturating_add(bits / 10);

@@ -107,7 +107,7 @@ impl TableBuilder {
     }
 
     /// The table whose showing ends at `end`, or with its last sample if that is later.
-    pub(super) fn finish_at(self, end: Ticks) -> SampleTable {
+    pub(crate) fn finish_at(self, end: Ticks) -> SampleTable {
         let end = end.max(Ticks(self.showing.end(&self.rows)));
         SampleTable::index(self.rows, end)
     }

@@ -36,7 +36,8 @@ fn of_the_packet_in_which_a_file_ends_payloads_that_begin_count() {
     let samples = |length: usize| drive_bytes(Kind::Asf, &bytes[..length]).unwrap().samples.len();
     let mut more = 0;
     for begin in (0..12).map(|number| packets + number * PACKET) {
-        let counts: Vec<usize> = (begin..=begin + PACKET).step_by(47).map(samples).collect();
+        // Where a file ends with a packet nothing says that an object was cut: as in ffmpeg it waits for its rest in vain.
+        let counts: Vec<usize> = (begin..begin + PACKET).step_by(47).map(samples).collect();
         assert!(counts.is_sorted(), "at {begin}: {counts:?}");
         more += usize::from(counts.iter().any(|count| (counts[0] + 1..counts[counts.len() - 1]).contains(count)));
     }
