@@ -1,15 +1,14 @@
 //! Audio in packets whose frames each begin with a header: frames and their times.
 
+use super::gathered::Gathered;
 use super::sample_clock::{Frame, SampleClock};
 use super::sound::Sound;
-use super::timeline::{Stamp, Timeline};
+use super::timeline::Stamp;
 use super::uncut::Uncut;
-use crate::container::DemuxedSample;
 use bytes::{Bytes, BytesMut};
 use rtp::codec::frames::{Scan, Scanner};
 use rtp::codec::mpeg_audio;
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// Bytes that must come before what was not enough for a frame is looked at again: looking for the end of a frame that
 /// doesn't say its length goes over all of it, and packets may be of one byte.
@@ -57,23 +56,17 @@ impl<H: Sound> AudioEs<H> {
         self.first.as_ref().map_or(super::CLOCK, |(_, _, clock)| clock.timescale())
     }
 
-    pub fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    pub fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         self.uncut.push(payload, stamp);
         if self.uncut.len() >= self.enough {
-            self.cut(false, timeline, out);
+            self.cut(false, gathered);
             self.enough = self.uncut.len() + STEP;
         }
     }
 
     /// The stream is over.
-    pub fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.cut(false, timeline, out);
+    pub fn finish(&mut self, gathered: &mut Gathered) {
+        self.cut(false, gathered);
         // What a cut file ends with is decoded by players as far as it goes, so it is kept.
         if let (Some((first, ..)), Ok(header)) = (&self.first, H::parse(&self.uncut))
             && H::DECODES_CUT
@@ -81,12 +74,12 @@ impl<H: Sound> AudioEs<H> {
             && header.frame_len().is_some_and(|len| len > self.uncut.len())
             && self.uncut.len() > H::LEN
         {
-            self.frame(header, self.uncut.len(), timeline, out);
+            self.frame(header, self.uncut.len(), gathered);
         }
-        self.cut(true, timeline, out);
-        self.give_joined(timeline, out);
+        self.cut(true, gathered);
+        self.give_joined(gathered);
         if let Some((_, _, clock)) = &mut self.first {
-            clock.release(timeline, out);
+            clock.release(gathered);
         }
     }
 
@@ -95,12 +88,12 @@ impl<H: Sound> AudioEs<H> {
         std::mem::take(&mut self.junk)
     }
 
-    fn cut(&mut self, at_end: bool, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn cut(&mut self, at_end: bool, gathered: &mut Gathered) {
         loop {
             match self.scanner.scan(&self.uncut, at_end) {
                 Scan::Frame { skip, header, len } => {
                     self.skip(skip);
-                    self.frame(header, len, timeline, out);
+                    self.frame(header, len, gathered);
                 }
                 Scan::More { skip } => return self.skip(skip),
             }
@@ -111,7 +104,7 @@ impl<H: Sound> AudioEs<H> {
         self.junk += self.uncut.skip(len);
     }
 
-    fn frame(&mut self, header: H, len: usize, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn frame(&mut self, header: H, len: usize, gathered: &mut Gathered) {
         let start = self.uncut.start();
         let frame = self.uncut.take(len);
         if self.notes_left_out && self.first.is_none() && header.is_notes(&frame) {
@@ -119,39 +112,32 @@ impl<H: Sound> AudioEs<H> {
         }
         let stamp = self.uncut.stamp(start);
         if !header.may_be_joined() {
-            return self.give(header, frame, stamp, timeline, out);
+            return self.give(header, frame, stamp, gathered);
         }
         match &mut self.joined {
             Some((_, unit, _)) if header.joins_before() && unit.len() + frame.len() <= MAX_JOINED => {
                 unit.extend_from_slice(&frame);
             }
             _ => {
-                self.give_joined(timeline, out);
+                self.give_joined(gathered);
                 self.joined = Some((header, BytesMut::from(&frame[..]), stamp));
             }
         }
     }
 
-    fn give_joined(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn give_joined(&mut self, gathered: &mut Gathered) {
         if let Some((header, unit, stamp)) = self.joined.take() {
-            self.give(header, unit.freeze(), stamp, timeline, out);
+            self.give(header, unit.freeze(), stamp, gathered);
         }
     }
 
     /// Gives out the units of a frame, or of frames that belong together.
-    fn give(
-        &mut self,
-        header: H,
-        frame: Bytes,
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn give(&mut self, header: H, frame: Bytes, stamp: Option<Stamp>, gathered: &mut Gathered) {
         let new = || (header, header.format(&frame), SampleClock::new(self.track, header.sample_rate()));
         let (_, _, clock) = self.first.get_or_insert_with(new);
         let mut stamp = stamp;
         header.units(frame.clone(), &mut |data, samples| {
-            clock.handle(Frame { samples, data, stamp: stamp.take() }, timeline, out);
+            clock.handle(Frame { samples, data, stamp: stamp.take() }, gathered);
         });
     }
 }
@@ -173,13 +159,12 @@ mod tests {
             ([enhanced(0, 0, 1), enhanced(1, 0, 2), enhanced(1, 1, 3)], [enhanced(0, 0, 4), enhanced(1, 0, 5)]);
         let stream = [first.concat(), second.concat(), enhanced(0, 0, 6)].concat();
         for size in [stream.len(), 100, 64, 7] {
-            let (mut es, mut timeline, mut out) =
-                (AudioEs::<rtp::codec::ac3::FrameHeader>::new(1), Timeline::default(), VecDeque::new());
+            let (mut es, mut gathered) = (AudioEs::<rtp::codec::ac3::FrameHeader>::new(1), Gathered::default());
             for part in stream.chunks(size) {
-                es.handle_payload(part, None, &mut timeline, &mut out);
+                es.handle_payload(part, None, &mut gathered);
             }
-            es.finish(&mut timeline, &mut out);
-            let seen: Vec<_> = out.iter().map(|sample| (sample.pts, sample.data.len())).collect();
+            es.finish(&mut gathered);
+            let seen: Vec<_> = gathered.samples.iter().map(|sample| (sample.pts, sample.data.len())).collect();
             let unit = 1536 * i64::from(es.timescale()) / 48_000;
             assert_eq!(seen, [(0, 192), (unit, 128), (2 * unit, 64)], "{size}");
         }
@@ -196,14 +181,17 @@ mod tests {
 
     /// Payloads with their times, and the frames that come out: start in 720 kHz and length.
     fn check(name: &str, payloads: &[(&[u8], Option<u64>)], expected: &[(i64, usize)]) {
-        let (mut es, mut timeline, mut out) =
-            (AudioEs::<mpeg_audio::FrameHeader>::new(1), Timeline::default(), VecDeque::new());
+        let (mut es, mut gathered) = (AudioEs::<mpeg_audio::FrameHeader>::new(1), Gathered::default());
         for (payload, pts) in payloads {
-            let stamp = pts.map(|pts| timeline.stamp(pts));
-            es.handle_payload(payload, stamp, &mut timeline, &mut out);
+            let stamp = pts.map(|pts| gathered.timeline.stamp(pts));
+            es.handle_payload(payload, stamp, &mut gathered);
         }
-        es.finish(&mut timeline, &mut out);
-        assert_eq!(out.iter().map(|sample| (sample.pts, sample.data.len())).collect::<Vec<_>>(), expected, "{name}");
+        es.finish(&mut gathered);
+        assert_eq!(
+            gathered.samples.iter().map(|sample| (sample.pts, sample.data.len())).collect::<Vec<_>>(),
+            expected,
+            "{name}"
+        );
     }
 
     #[test]

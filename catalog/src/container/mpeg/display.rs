@@ -1,5 +1,6 @@
 //! When pictures are shown: from decode order and the few times that packets carry to a time for each picture.
 
+use super::gathered::Gathered;
 use super::timeline::{Place, Stamp, Timeline};
 use super::{CLOCK, VIDEO_TIMESCALE};
 use crate::container::DemuxedSample;
@@ -61,11 +62,11 @@ struct Waiting {
 const TICK: i64 = (VIDEO_TIMESCALE / CLOCK) as i64;
 
 impl Display {
-    pub fn handle(&mut self, track: u32, picture: Picture, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    pub fn handle(&mut self, track: u32, picture: Picture, gathered: &mut Gathered) {
         let number = self.first + self.waiting.len() as u64;
         let own = picture.stamp.map(|stamp| {
             let expected = self.expected(&picture);
-            timeline.place(&mut self.place, stamp, expected) * TICK
+            gathered.timeline.place(&mut self.place, stamp, expected) * TICK
         });
         let is_b = picture.is_b;
         self.waiting_len += picture.data.len();
@@ -75,15 +76,15 @@ impl Display {
             self.show(shown);
         }
         if self.waiting.len() > MAX_WAITING || self.waiting_len > MAX_WAITING_LEN {
-            self.give_up(timeline);
+            self.give_up(&gathered.timeline);
         }
-        self.release(track, out);
+        self.release(track, gathered);
     }
 
     /// The stream is over.
-    pub fn finish(&mut self, track: u32, timeline: &Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.give_up(timeline);
-        self.release(track, out);
+    pub fn finish(&mut self, track: u32, gathered: &mut Gathered) {
+        self.give_up(&gathered.timeline);
+        self.release(track, gathered);
     }
 
     /// Where a picture that comes now would be shown, in 90 kHz.
@@ -164,7 +165,7 @@ impl Display {
     }
 
     /// Pictures whose times are known leave in decode order.
-    fn release(&mut self, track: u32, out: &mut VecDeque<DemuxedSample>) {
+    fn release(&mut self, track: u32, gathered: &mut Gathered) {
         while let Some(pts) = self.waiting.front().and_then(|waiting| waiting.shown)
             && let Some(dts) = self.decode_times.pop_front()
             && let Some(Waiting { picture, .. }) = self.waiting.pop_front()
@@ -172,7 +173,7 @@ impl Display {
             self.first += 1;
             self.waiting_len -= picture.data.len();
             let Picture { duration, sync, data, .. } = picture;
-            out.push_back(DemuxedSample { track, dts: dts.min(pts), pts, duration, sync, data });
+            gathered.samples.push_back(DemuxedSample { track, dts: dts.min(pts), pts, duration, sync, data });
         }
     }
 }
@@ -185,15 +186,15 @@ mod tests {
 
     /// Pictures in decode order, `B` or not and with a time or not, and their decode and presentation times in frames.
     fn check(name: &str, pictures: &[(char, Option<u64>)], expected: &[(i64, i64)]) {
-        let (mut display, mut timeline, mut out) = (Display::default(), Timeline::default(), VecDeque::new());
+        let (mut display, mut gathered) = (Display::default(), Gathered::default());
         for (kind, frame) in pictures {
-            let stamp = frame.map(|frame| timeline.stamp(frame * 3600));
+            let stamp = frame.map(|frame| gathered.timeline.stamp(frame * 3600));
             let (is_b, sync, data) = (*kind == 'B', *kind == 'I', Bytes::from_static(b"picture"));
             let picture = Picture { stamp, is_b, temporal_reference: 0, duration: FRAME, sync, data };
-            display.handle(1, picture, &mut timeline, &mut out);
+            display.handle(1, picture, &mut gathered);
         }
-        display.finish(1, &timeline, &mut out);
-        let seen: Vec<_> = out.iter().map(|sample| (sample.dts, sample.pts)).collect();
+        display.finish(1, &mut gathered);
+        let seen: Vec<_> = gathered.samples.iter().map(|sample| (sample.dts, sample.pts)).collect();
         assert_eq!(seen, expected.iter().map(|(dts, pts)| (dts * FRAME, pts * FRAME)).collect::<Vec<_>>(), "{name}");
     }
 
@@ -227,16 +228,16 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded() {
-        let (mut display, mut timeline, mut out) = (Display::default(), Timeline::default(), VecDeque::new());
+        let (mut display, mut gathered) = (Display::default(), Gathered::default());
         for number in 0..1000 {
             let data = Bytes::from_static(b"picture");
             let picture =
                 Picture { stamp: None, is_b: number > 0, temporal_reference: 0, duration: FRAME, sync: false, data };
-            display.handle(1, picture, &mut timeline, &mut out);
+            display.handle(1, picture, &mut gathered);
             assert!(display.waiting.len() <= MAX_WAITING);
         }
-        display.finish(1, &timeline, &mut out);
-        assert_eq!(out.len(), 1000);
-        assert!(out.iter().all(|sample| sample.dts <= sample.pts));
+        display.finish(1, &mut gathered);
+        assert_eq!(gathered.samples.len(), 1000);
+        assert!(gathered.samples.iter().all(|sample| sample.dts <= sample.pts));
     }
 }

@@ -5,9 +5,10 @@ use super::timeline::Timeline;
 use crate::container::{DemuxedSample, Event, TrackInfo, limits};
 use std::collections::VecDeque;
 
-/// Samples and notes on their way.
+/// The file's line of time, and samples and notes on their way.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(in crate::container) struct Gathered {
+    pub timeline: Timeline,
     /// In the order in which they became whole, with times from the timeline's own zero.
     pub samples: VecDeque<DemuxedSample>,
     /// At most [`limits::MAX_NOTES`] and one that says that there were more.
@@ -26,8 +27,8 @@ impl Gathered {
     }
 
     /// Notes that the times of `stream` jumped, where they did.
-    pub fn note_jumps(&mut self, timeline: &mut Timeline, stream: &str) {
-        for jump in timeline.take_jumps() {
+    pub fn note_jumps(&mut self, stream: std::fmt::Arguments<'_>) {
+        for jump in self.timeline.take_jumps() {
             let seconds = jump as f64 / f64::from(CLOCK);
             self.note(format!("{stream}: its time jumps by {seconds:.3} s, which is taken out"));
         }

@@ -1,12 +1,11 @@
 //! LPCM of DVD-Video: sample frames as a network carries them.
 
 use super::CLOCK;
+use super::gathered::Gathered;
 use super::sample_clock::{Frame, SampleClock};
-use super::timeline::{Stamp, Timeline};
-use crate::container::DemuxedSample;
+use super::timeline::Stamp;
 use bytes::Bytes;
 use rtp::format::{Format, PcmCoding};
-use std::collections::VecDeque;
 
 /// Bytes before the samples: sub-stream, frame count, pointer to the first frame, and three that say what follows.
 const HEADER_LEN: usize = 7;
@@ -104,13 +103,7 @@ impl LpcmEs {
     }
 
     /// A packet's payload with the header of the sub-stream.
-    pub fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    pub fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         let Some((header, samples)) = payload.split_at_checked(HEADER_LEN) else { return };
         // What it says changes only from title to title, and a track can't.
         let Some(layout) = self.layout.or_else(|| Layout::parse(&header[4..])) else { return };
@@ -136,7 +129,7 @@ impl LpcmEs {
             (None, None) => {}
         }
         let clock = self.clock.get_or_insert_with(|| SampleClock::new(self.track, layout.sample_rate));
-        clock.handle(Frame { samples, data, stamp }, timeline, out);
+        clock.handle(Frame { samples, data, stamp }, gathered);
     }
 
     /// Whether a time is where the samples since the last one lead.
@@ -148,9 +141,9 @@ impl LpcmEs {
     }
 
     /// The stream is over.
-    pub fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    pub fn finish(&mut self, gathered: &mut Gathered) {
         if let Some(clock) = &mut self.clock {
-            clock.release(timeline, out);
+            clock.release(gathered);
         }
     }
 
@@ -166,15 +159,15 @@ mod tests {
 
     /// The payloads of packets behind headers whose layout is `byte`; the format and the units that come out.
     fn check(name: &str, byte: u8, payloads: &[&[u8]], expected: (PcmCoding, u32, u8), units: &[&[u8]]) {
-        let (mut es, mut timeline, mut out) = (LpcmEs::new(1), Timeline::default(), VecDeque::new());
+        let (mut es, mut gathered) = (LpcmEs::new(1), Gathered::default());
         for payload in payloads {
-            let stamp = out.is_empty().then(|| timeline.stamp(900));
-            es.handle_payload(&[&[0xA0, 1, 0, 4, 0, byte, 0x80], *payload].concat(), stamp, &mut timeline, &mut out);
+            let stamp = gathered.samples.is_empty().then(|| gathered.timeline.stamp(900));
+            es.handle_payload(&[&[0xA0, 1, 0, 4, 0, byte, 0x80], *payload].concat(), stamp, &mut gathered);
         }
-        es.finish(&mut timeline, &mut out);
+        es.finish(&mut gathered);
         let (coding, sample_rate, channels) = expected;
         assert_eq!(es.format(), Some(Format::Pcm { coding, sample_rate, channels }), "{name}");
-        assert_eq!(out.iter().map(|sample| &sample.data[..]).collect::<Vec<_>>(), units, "{name}");
+        assert_eq!(gathered.samples.iter().map(|sample| &sample.data[..]).collect::<Vec<_>>(), units, "{name}");
     }
 
     #[test]

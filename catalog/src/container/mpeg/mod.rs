@@ -10,7 +10,7 @@
 
 pub(super) mod audio_es;
 mod display;
-mod gathered;
+pub(super) mod gathered;
 mod lpcm_es;
 mod marks;
 mod packets;
@@ -30,7 +30,7 @@ mod tests;
 
 pub use ps::Ps;
 pub use ts::Ts;
-pub(super) use ts::is_transport_stream;
+pub(super) use ts::{Elementary, is_transport_stream};
 pub(crate) use ts::{LiveEvent, LiveTs, PassedTs};
 
 /// Ticks per second of packets' times.

@@ -1,10 +1,10 @@
 //! Times of audio frames: samples counted on from the few times that packets carry.
 
 use super::CLOCK;
-use super::timeline::{Place, Stamp, Timeline};
+use super::gathered::Gathered;
+use super::timeline::{Place, Stamp};
 use crate::container::DemuxedSample;
 use bytes::Bytes;
-use std::collections::VecDeque;
 
 /// Frames before the first one with a time that wait for it at most, some 25 s: without limit a file without times
 /// would lie in memory as a whole.
@@ -48,12 +48,12 @@ impl SampleClock {
         self.timescale
     }
 
-    pub fn handle(&mut self, frame: Frame, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    pub fn handle(&mut self, frame: Frame, gathered: &mut Gathered) {
         let duration = i64::from(frame.samples) * i64::from(self.timescale) / i64::from(self.sample_rate);
         let tick = i64::from(self.timescale / CLOCK);
         let start = match (frame.stamp, self.next) {
             (Some(stamp), Some(next)) => {
-                let placed = timeline.place(&mut self.place, stamp, Some(next.div_euclid(tick))) * tick;
+                let placed = gathered.timeline.place(&mut self.place, stamp, Some(next.div_euclid(tick))) * tick;
                 // Within a tick it is the same time, rounded. Back to before the last frame goes no time.
                 if (placed - next).abs() <= tick || self.last.is_some_and(|last| placed <= last) {
                     next
@@ -62,38 +62,38 @@ impl SampleClock {
                 }
             }
             (Some(stamp), None) => {
-                let start = timeline.place(&mut self.place, stamp, None) * tick;
-                self.release_before(start, out);
+                let start = gathered.timeline.place(&mut self.place, stamp, None) * tick;
+                self.release_before(start, gathered);
                 start
             }
             (None, Some(next)) => next,
             (None, None) => {
                 self.waiting.push((frame.data, duration));
                 if self.waiting.len() > MAX_WAITING {
-                    self.release(timeline, out);
+                    self.release(gathered);
                 }
                 return;
             }
         };
         (self.last, self.next) = (Some(start), Some(start + duration));
-        out.push_back(sample(self.track, start, duration, frame.data));
+        gathered.samples.push_back(sample(self.track, start, duration, frame.data));
     }
 
     /// Counts back from the first time to the frames before it.
-    fn release_before(&mut self, start: i64, out: &mut VecDeque<DemuxedSample>) {
+    fn release_before(&mut self, start: i64, gathered: &mut Gathered) {
         let mut at = start - self.waiting.iter().map(|(_, duration)| duration).sum::<i64>();
         for (data, duration) in self.waiting.drain(..) {
-            out.push_back(sample(self.track, at, duration, data));
+            gathered.samples.push_back(sample(self.track, at, duration, data));
             at += duration;
         }
     }
 
     /// Gives up waiting for a time: the frames begin where the file is.
-    pub fn release(&mut self, timeline: &Timeline, out: &mut VecDeque<DemuxedSample>) {
+    pub fn release(&mut self, gathered: &mut Gathered) {
         if !self.waiting.is_empty() {
             let length: i64 = self.waiting.iter().map(|(_, duration)| duration).sum();
-            let end = timeline.now() * i64::from(self.timescale / CLOCK) + length;
-            self.release_before(end, out);
+            let end = gathered.timeline.now() * i64::from(self.timescale / CLOCK) + length;
+            self.release_before(end, gathered);
             self.next = Some(end);
         }
     }

@@ -6,7 +6,6 @@ use super::gathered::Gathered;
 use super::lpcm_es::LpcmEs;
 use super::packets::Item;
 use super::pes;
-use super::timeline::Timeline;
 use super::ts::{self, Elementary};
 use super::video_es::VideoEs;
 use crate::container::{TrackInfo, limits};
@@ -23,7 +22,6 @@ const MAX_VIDEO: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
     streams: Vec<Stream>,
-    timeline: Timeline,
     pub gathered: Gathered,
     /// Streams that can be no track, with what was said of them: by id and the byte that tells the kinds of private
     /// stream 1 apart.
@@ -59,36 +57,36 @@ const SUB_HEADER_LEN: usize = 4;
 impl Tracks {
     pub fn handle(&mut self, item: Item<'_>) {
         match item {
-            Item::Clock(clock) => self.timeline.handle_clock(clock),
+            Item::Clock(clock) => self.gathered.timeline.handle_clock(clock),
             Item::Junk { offset, len } => {
                 self.gathered
                     .note(format!("{len} bytes that belong to no packet passed over at byte {offset} of the stream"));
             }
             Item::Payload { stream, header, bytes } => {
                 let Some(index) = self.stream(stream, bytes) else { return };
-                let stamp = header.pts.map(|pts| self.timeline.stamp(pts));
+                let stamp = header.pts.map(|pts| self.gathered.timeline.stamp(pts));
                 let Stream { es, left_out, .. } = &mut self.streams[index];
                 if *left_out {
                     return;
                 }
-                let (timeline, out) = (&mut self.timeline, &mut self.gathered.samples);
+                let gathered = &mut self.gathered;
                 match es {
-                    Es::Video(es) => es.handle_payload(bytes, stamp, timeline, out),
-                    Es::Audio(es) => es.handle_payload(bytes, stamp, timeline, out),
+                    Es::Video(es) => es.handle_payload(bytes, stamp, gathered),
+                    Es::Audio(es) => es.handle_payload(bytes, stamp, gathered),
                     Es::Ac3(es) => {
                         let header = if self.raw_private == Some(true) { 0 } else { SUB_HEADER_LEN };
-                        es.handle_payload(bytes.get(header..).unwrap_or(&[]), stamp, timeline, out);
+                        es.handle_payload(bytes.get(header..).unwrap_or(&[]), stamp, gathered);
                     }
                     Es::Dts(es) => {
-                        es.handle_payload(bytes.get(SUB_HEADER_LEN..).unwrap_or(&[]), stamp, timeline, out);
+                        es.handle_payload(bytes.get(SUB_HEADER_LEN..).unwrap_or(&[]), stamp, gathered);
                     }
-                    Es::Lpcm(es) => es.handle_payload(bytes, stamp, timeline, out),
+                    Es::Lpcm(es) => es.handle_payload(bytes, stamp, gathered),
                     Es::NewerVideo(es) | Es::NewerAudio(es) => {
-                        let stamp = header.pts.map(|pts| timeline.stamp_both(pts, header.dts));
-                        es.handle_payload(bytes, stamp, timeline, out);
+                        let stamp = header.pts.map(|pts| gathered.timeline.stamp_both(pts, header.dts));
+                        es.handle_payload(bytes, stamp, gathered);
                     }
                 }
-                self.gathered.note_jumps(&mut self.timeline, &format!("stream {stream:#04x}"));
+                self.gathered.note_jumps(format_args!("stream {stream:#04x}"));
             }
         }
     }
@@ -154,32 +152,32 @@ impl Tracks {
 
     /// The streams are over.
     pub fn finish(&mut self) {
-        let (timeline, out) = (&mut self.timeline, &mut self.gathered.samples);
+        let gathered = &mut self.gathered;
         let mut junk = Vec::new();
         for Stream { id, es, left_out } in &mut self.streams {
             let bytes = match es {
                 Es::Video(es) => {
-                    es.finish(timeline, out);
+                    es.finish(gathered);
                     es.take_junk()
                 }
                 Es::Audio(es) => {
-                    es.finish(timeline, out);
+                    es.finish(gathered);
                     es.take_junk()
                 }
                 Es::Ac3(es) => {
-                    es.finish(timeline, out);
+                    es.finish(gathered);
                     es.take_junk()
                 }
                 Es::Dts(es) => {
-                    es.finish(timeline, out);
+                    es.finish(gathered);
                     es.take_junk()
                 }
                 Es::Lpcm(es) => {
-                    es.finish(timeline, out);
+                    es.finish(gathered);
                     es.take_junk()
                 }
                 Es::NewerVideo(es) | Es::NewerAudio(es) => {
-                    es.finish(timeline, out);
+                    es.finish(gathered);
                     es.take_junk()
                 }
             };

@@ -2,16 +2,15 @@
 
 use super::VIDEO_TIMESCALE;
 use super::display::{Display, Picture};
-use super::timeline::{Stamp, Timeline};
+use super::gathered::Gathered;
+use super::timeline::Stamp;
 use super::uncut::Uncut;
-use crate::container::DemuxedSample;
 use rtp::codec::mpeg_video::{
     self, CodingType, EXTENSION, FIRST_SLICE, GROUP, LAST_SLICE, PICTURE, PictureCoding, SEQUENCE, SEQUENCE_END,
     Sequence, Structure, USER_DATA,
 };
 use rtp::codec::start_code;
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// Bytes of a picture: three times the largest buffer of a decoder (ISO 13818-2 table 8-14). A stream without start
 /// codes would otherwise lie in memory as a whole.
@@ -71,16 +70,10 @@ impl VideoEs {
         Some(Format::Mpv { mpeg2, width, height })
     }
 
-    pub fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    pub fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         self.uncut.push(payload, stamp);
         while let Some((at, code)) = self.next_code() {
-            self.handle_code(at, code, timeline, out);
+            self.handle_code(at, code, gathered);
         }
         if self.uncut.len() > MAX_PICTURE {
             self.drop_all();
@@ -88,17 +81,17 @@ impl VideoEs {
     }
 
     /// The stream is over.
-    pub fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    pub fn finish(&mut self, gathered: &mut Gathered) {
         let end = self.uncut.end();
         let next = self.current;
         if let Some(before) = self.before.take() {
-            self.emit(before, next.start, timeline, out);
+            self.emit(before, next.start, gathered);
         }
         if next.slices {
-            self.emit(next, end, timeline, out);
+            self.emit(next, end, gathered);
         }
         self.uncut.skip(usize::MAX);
-        self.display.finish(self.track, timeline, out);
+        self.display.finish(self.track, gathered);
     }
 
     /// Bytes left out since the last call.
@@ -126,11 +119,11 @@ impl VideoEs {
         }
     }
 
-    fn handle_code(&mut self, at: u64, code: u8, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn handle_code(&mut self, at: u64, code: u8, gathered: &mut Gathered) {
         if (FIRST_SLICE..=LAST_SLICE).contains(&code) {
             if !self.current.slices {
                 self.current.slices = true;
-                self.join_or_emit(timeline, out);
+                self.join_or_emit(gathered);
             }
             return;
         }
@@ -141,33 +134,33 @@ impl VideoEs {
             // A second header without slices of the first one goes into the same unit.
             PICTURE => {
                 if self.current.slices {
-                    self.begin_unit(at, timeline, out);
+                    self.begin_unit(at, gathered);
                 }
                 self.current.picture = Some(at);
             }
             SEQUENCE => {
                 if self.current.slices {
-                    self.begin_unit(at, timeline, out);
+                    self.begin_unit(at, gathered);
                 }
                 self.current.sequence = Some(at);
             }
-            GROUP | USER_DATA | EXTENSION if self.current.slices => self.begin_unit(at, timeline, out),
-            SEQUENCE_END if self.current.slices => self.begin_unit(at + CODE_LEN, timeline, out),
+            GROUP | USER_DATA | EXTENSION if self.current.slices => self.begin_unit(at, gathered),
+            SEQUENCE_END if self.current.slices => self.begin_unit(at + CODE_LEN, gathered),
             _ => {}
         }
     }
 
     /// The current unit is over at `at`, where the next one begins.
-    fn begin_unit(&mut self, at: u64, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn begin_unit(&mut self, at: u64, gathered: &mut Gathered) {
         let next = Unit { start: at, ..Unit::default() };
         let over = std::mem::replace(&mut self.current, next);
         if let Some(before) = self.before.replace(over) {
-            self.emit(before, over.start, timeline, out);
+            self.emit(before, over.start, gathered);
         }
     }
 
     /// The current unit's first slice has come, so its headers are whole: is it the second field of the one before?
-    fn join_or_emit(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn join_or_emit(&mut self, gathered: &mut Gathered) {
         let Some(before) = self.before.take() else { return };
         let headers = (self.picture_header(before.picture), self.picture_header(self.current.picture));
         let fields = match headers {
@@ -182,7 +175,7 @@ impl VideoEs {
         if fields && before.second.is_none() && self.current.sequence.is_none() {
             self.current = Unit { second: self.current.picture, ..before };
         } else {
-            self.emit(before, self.current.start, timeline, out);
+            self.emit(before, self.current.start, gathered);
         }
     }
 
@@ -191,7 +184,7 @@ impl VideoEs {
         Some((mpeg_video::Picture::parse(bytes).ok()?, mpeg_video::picture_coding(bytes)))
     }
 
-    fn emit(&mut self, unit: Unit, end: u64, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn emit(&mut self, unit: Unit, end: u64, gathered: &mut Gathered) {
         self.drop_before(unit.start);
         let header = self.picture_header(unit.picture);
         if let Some(sequence) =
@@ -216,7 +209,7 @@ impl VideoEs {
             sync: header.coding_type == CodingType::I && unit.sequence.is_some(),
             data,
         };
-        self.display.handle(self.track, picture, timeline, out);
+        self.display.handle(self.track, picture, gathered);
     }
 
     fn drop_before(&mut self, at: u64) {
@@ -241,6 +234,7 @@ fn duration(sequence: &Sequence, coding: Option<&PictureCoding>) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::DemuxedSample;
 
     const FRAME: i64 = 3600 * 8;
     /// 352 x 288, 25 frames a second.
@@ -266,12 +260,12 @@ mod tests {
     }
 
     fn units(stream: &[u8], piece: usize) -> (VideoEs, Vec<DemuxedSample>) {
-        let (mut es, mut timeline, mut out) = (VideoEs::new(1), Timeline::default(), VecDeque::new());
+        let (mut es, mut gathered) = (VideoEs::new(1), Gathered::default());
         for payload in stream.chunks(piece) {
-            es.handle_payload(payload, None, &mut timeline, &mut out);
+            es.handle_payload(payload, None, &mut gathered);
         }
-        es.finish(&mut timeline, &mut out);
-        (es, out.into())
+        es.finish(&mut gathered);
+        (es, gathered.samples.into())
     }
 
     /// The parts of each unit that is expected, with its duration in half frames and whether it is a sync sample; they

@@ -1,8 +1,9 @@
 //! What cuts the payload of a stream into access units, of whatever kind.
 
 use super::super::audio_es::AudioEs;
+use super::super::gathered::Gathered;
 use super::super::sound::Sound;
-use super::super::timeline::{Stamp, Timeline};
+use super::super::timeline::Stamp;
 use super::super::video_es::VideoEs;
 use super::super::{CLOCK, VIDEO_TIMESCALE};
 use super::kind::Kind;
@@ -14,13 +15,11 @@ use super::sniffed::Sniffed;
 use super::syntax::Syntax;
 use super::vc1_es::Vc1Es;
 use super::visual_es::VisualEs;
-use crate::container::DemuxedSample;
 use rtp::codec::{aac, ac3, dts, mpeg_audio};
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// A stream's payload in, samples out.
-pub(in crate::container::mpeg) trait Elementary: Send + std::fmt::Debug {
+pub(in crate::container) trait Elementary: Send + std::fmt::Debug {
     /// Known from the first access unit on.
     fn format(&self) -> Option<Format>;
 
@@ -28,19 +27,13 @@ pub(in crate::container::mpeg) trait Elementary: Send + std::fmt::Debug {
     fn timescale(&self) -> u32;
 
     /// `stamp` is the time of the packet whose payload begins here.
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    );
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered);
 
     /// Gives out what waits for nothing but the next unit's time, from which its duration would be known.
-    fn release_held(&mut self, _out: &mut VecDeque<DemuxedSample>) {}
+    fn release_held(&mut self, _gathered: &mut Gathered) {}
 
     /// The stream is over.
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>);
+    fn finish(&mut self, gathered: &mut Gathered);
 
     /// Bytes left out since the last call.
     fn take_junk(&mut self) -> u64;
@@ -83,18 +76,12 @@ impl Elementary for VideoEs {
         VIDEO_TIMESCALE
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
-        self.handle_payload(payload, stamp, timeline, out);
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
+        self.handle_payload(payload, stamp, gathered);
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.finish(timeline, out);
+    fn finish(&mut self, gathered: &mut Gathered) {
+        self.finish(gathered);
     }
 
     fn take_junk(&mut self) -> u64 {
@@ -111,18 +98,12 @@ impl<S: Sound + Send> Elementary for AudioEs<S> {
         if self.format().is_some() { self.timescale() } else { CLOCK }
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
-        self.handle_payload(payload, stamp, timeline, out);
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
+        self.handle_payload(payload, stamp, gathered);
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.finish(timeline, out);
+    fn finish(&mut self, gathered: &mut Gathered) {
+        self.finish(gathered);
     }
 
     fn take_junk(&mut self) -> u64 {

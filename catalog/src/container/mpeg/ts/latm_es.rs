@@ -1,15 +1,14 @@
 //! AAC in LATM behind LOAS syncs (ISO 14496-3 1.7): access units and their times.
 
+use super::super::gathered::Gathered;
 use super::super::sample_clock::{Frame, SampleClock};
-use super::super::timeline::{Stamp, Timeline};
+use super::super::timeline::Stamp;
 use super::super::uncut::Uncut;
 use super::elementary::Elementary;
-use crate::container::DemuxedSample;
 use rtp::codec::aac::AudioSpecificConfig;
 use rtp::codec::bits::{Bits, CodecError};
 use rtp::codec::frames::{FrameHeader, Scan, Scanner};
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 const HEADER: &str = "AudioMuxElement";
 
@@ -67,7 +66,7 @@ impl LatmEs {
         Self { track, uncut, scanner, layout: None, first: None, junk: 0 }
     }
 
-    fn cut(&mut self, at_end: bool, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn cut(&mut self, at_end: bool, gathered: &mut Gathered) {
         loop {
             let (skip, len) = match self.scanner.scan(&self.uncut, at_end) {
                 Scan::Frame { skip, len, .. } => (skip, Some(len)),
@@ -77,17 +76,11 @@ impl LatmEs {
             let Some(len) = len else { return };
             let stamp = self.uncut.stamp(self.uncut.start());
             let frame = self.uncut.take(len);
-            self.element(frame.get(Sync::LEN..).unwrap_or(&[]), stamp, timeline, out);
+            self.element(frame.get(Sync::LEN..).unwrap_or(&[]), stamp, gathered);
         }
     }
 
-    fn element(
-        &mut self,
-        bytes: &[u8],
-        mut stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn element(&mut self, bytes: &[u8], mut stamp: Option<Stamp>, gathered: &mut Gathered) {
         let units = units(bytes, &mut self.layout);
         let (Ok(units), Some(layout)) = (units, &self.layout) else {
             self.junk += bytes.len() as u64;
@@ -102,7 +95,7 @@ impl LatmEs {
         }
         for unit in units {
             let samples = layout.parsed.frame_samples.into();
-            clock.handle(Frame { samples, data: unit.into(), stamp: stamp.take() }, timeline, out);
+            clock.handle(Frame { samples, data: unit.into(), stamp: stamp.take() }, gathered);
         }
     }
 }
@@ -118,21 +111,15 @@ impl Elementary for LatmEs {
         self.first.as_ref().map_or(super::super::CLOCK, |(_, clock)| clock.timescale())
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         self.uncut.push(payload, stamp);
-        self.cut(false, timeline, out);
+        self.cut(false, gathered);
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.cut(true, timeline, out);
+    fn finish(&mut self, gathered: &mut Gathered) {
+        self.cut(true, gathered);
         if let Some((_, clock)) = &mut self.first {
-            clock.release(timeline, out);
+            clock.release(gathered);
         }
     }
 

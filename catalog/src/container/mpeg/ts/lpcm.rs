@@ -1,14 +1,13 @@
 //! LPCM of Blu-ray discs and camcorders (stream type 0x80 in an HDMV programme): sample frames as a network carries them.
 
 use super::super::CLOCK;
+use super::super::gathered::Gathered;
 use super::super::sample_clock::{Frame, SampleClock};
-use super::super::timeline::{Stamp, Timeline};
+use super::super::timeline::Stamp;
 use super::super::uncut::Uncut;
 use super::elementary::Elementary;
-use crate::container::DemuxedSample;
 use bytes::Bytes;
 use rtp::format::{Format, PcmCoding};
-use std::collections::VecDeque;
 
 /// Bytes before a packet's samples: their length in two, channels and rate in four bits each, depth in the next two.
 const HEADER_LEN: usize = 4;
@@ -89,7 +88,7 @@ impl Lpcm {
     }
 
     /// Takes the packets that are whole.
-    fn cut(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn cut(&mut self, gathered: &mut Gathered) {
         while let Some(header) = self.uncut.first_chunk::<HEADER_LEN>().copied() {
             let length = usize::from(u16::from_be_bytes([header[0], header[1]]));
             // A track can't change.
@@ -105,7 +104,7 @@ impl Lpcm {
             let samples = u32::try_from(length / layout.block()).unwrap_or(0);
             let clock = self.clock.get_or_insert_with(|| SampleClock::new(self.track, layout.sample_rate));
             if samples > 0 {
-                clock.handle(Frame { samples, data, stamp }, timeline, out);
+                clock.handle(Frame { samples, data, stamp }, gathered);
             }
         }
     }
@@ -127,25 +126,19 @@ impl Elementary for Lpcm {
         self.clock.as_ref().map_or(CLOCK, SampleClock::timescale)
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         if stamp.is_some() {
             // What is missing of the packet before will not come any more.
             self.drop_rest();
         }
         self.uncut.push(payload, stamp);
-        self.cut(timeline, out);
+        self.cut(gathered);
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn finish(&mut self, gathered: &mut Gathered) {
         self.drop_rest();
         if let Some(clock) = &mut self.clock {
-            clock.release(timeline, out);
+            clock.release(gathered);
         }
     }
 
@@ -160,13 +153,13 @@ mod tests {
 
     /// What comes of packets' payloads, each with a time or not: format, units, and bytes left out.
     fn check(payloads: &[(&[u8], bool)]) -> (Option<Format>, Vec<Vec<u8>>, u64) {
-        let (mut es, mut timeline, mut out) = (Lpcm::new(1), Timeline::default(), VecDeque::new());
+        let (mut es, mut gathered) = (Lpcm::new(1), Gathered::default());
         for (payload, begins) in payloads {
-            let stamp = begins.then(|| timeline.stamp(900));
-            es.handle_payload(payload, stamp, &mut timeline, &mut out);
+            let stamp = begins.then(|| gathered.timeline.stamp(900));
+            es.handle_payload(payload, stamp, &mut gathered);
         }
-        es.finish(&mut timeline, &mut out);
-        (es.format(), out.iter().map(|sample| sample.data.to_vec()).collect(), es.take_junk())
+        es.finish(&mut gathered);
+        (es.format(), gathered.samples.iter().map(|sample| sample.data.to_vec()).collect(), es.take_junk())
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod visual_es;
 mod tests;
 
 pub use demuxer::Ts;
-pub(super) use elementary::Elementary;
+pub(in crate::container) use elementary::Elementary;
 pub(crate) use live::{LiveEvent, LiveTs};
 pub(crate) use passed::PassedTs;
 

@@ -1,17 +1,17 @@
 //! H.264 and H.265 in packets: access units and their times.
 
 use super::super::CLOCK;
-use super::super::timeline::{Stamp, Timeline};
+use super::super::gathered::Gathered;
+use super::super::timeline::Stamp;
 use super::super::uncut::Uncut;
 use super::elementary::Elementary;
 use super::syntax::{Begin, Syntax, UnitInfo};
 use super::times::Times;
 use crate::container::es::Early;
-use crate::container::{DemuxedSample, limits};
+use crate::container::limits;
 use bytes::Bytes;
 use rtp::codec::{nal, start_code};
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// Bytes of a NAL unit and of an access unit: an hour without start codes would lie in memory as a whole. Level 6.2
 /// lets no access unit have as much.
@@ -63,12 +63,12 @@ impl NalEs {
     }
 
     /// Goes over the units that are whole, each ended by the next one's start code.
-    fn cut(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn cut(&mut self, gathered: &mut Gathered) {
         while let Some(at) = start_code::find(&self.uncut, self.searched) {
             let start = self.uncut.start();
             let unit = self.uncut.take(at);
             if self.begun {
-                self.handle_unit(start, &unit, timeline, out);
+                self.handle_unit(start, &unit, gathered);
             } else {
                 // The first start code has a zero before it.
                 self.junk += if unit.iter().all(|byte| *byte == 0) { 0 } else { at as u64 };
@@ -84,25 +84,25 @@ impl NalEs {
     }
 
     /// A NAL unit from its start code, at `start` of the stream, to the zeros before the next one.
-    fn handle_unit(&mut self, start: u64, bytes: &Bytes, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn handle_unit(&mut self, start: u64, bytes: &Bytes, gathered: &mut Gathered) {
         let Some(unit) = nal::annex_b(bytes).next() else { return };
         if self.known {
-            return self.take_unit(start, unit, timeline, out);
+            return self.take_unit(start, unit, gathered);
         }
         self.early.keep(unit, start);
         self.known = self.syntax.learn(unit);
         while self.known
             && let Some((unit, start)) = self.early.next()
         {
-            self.take_unit(start, &unit, timeline, out);
+            self.take_unit(start, &unit, gathered);
         }
         self.junk += self.early.take_junk();
     }
 
-    fn take_unit(&mut self, start: u64, unit: &[u8], timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn take_unit(&mut self, start: u64, unit: &[u8], gathered: &mut Gathered) {
         match self.syntax.begin(unit, &self.unit.info) {
             Begin::Nothing => {}
-            Begin::Unit => self.emit(timeline, out),
+            Begin::Unit => self.emit(gathered),
         }
         if self.unit.data.is_empty() {
             self.unit.start = start;
@@ -116,7 +116,7 @@ impl NalEs {
     }
 
     /// The access unit is over.
-    fn emit(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn emit(&mut self, gathered: &mut Gathered) {
         let AccessUnit { start, data, mut info } = std::mem::take(&mut self.unit);
         let stamp = self.uncut.stamp(start);
         if self.format.is_none() {
@@ -128,7 +128,7 @@ impl NalEs {
             self.junk += data.len() as u64;
             return;
         }
-        self.times.push(data.into(), stamp, &info, timeline, out);
+        self.times.push(data.into(), stamp, &info, gathered);
     }
 }
 
@@ -141,29 +141,23 @@ impl Elementary for NalEs {
         CLOCK
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         self.uncut.push(payload, stamp);
-        self.cut(timeline, out);
+        self.cut(gathered);
     }
 
-    fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.times.release(out);
+    fn release_held(&mut self, gathered: &mut Gathered) {
+        self.times.release(gathered);
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.cut(timeline, out);
+    fn finish(&mut self, gathered: &mut Gathered) {
+        self.cut(gathered);
         if self.begun {
             let (start, unit) = (self.uncut.start(), self.uncut.take(usize::MAX));
-            self.handle_unit(start, &unit, timeline, out);
+            self.handle_unit(start, &unit, gathered);
         }
-        self.emit(timeline, out);
-        self.times.release(out);
+        self.emit(gathered);
+        self.times.release(gathered);
         self.early.drop_all();
         self.junk += self.early.take_junk();
     }

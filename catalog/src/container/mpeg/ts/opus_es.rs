@@ -1,13 +1,12 @@
 //! Opus behind control headers ("Opus in MPEG-2 transport streams", Opus-TS 4): packets and their times.
 
+use super::super::gathered::Gathered;
 use super::super::sample_clock::{Frame, SampleClock};
-use super::super::timeline::{Stamp, Timeline};
+use super::super::timeline::Stamp;
 use super::super::uncut::Uncut;
 use super::elementary::Elementary;
-use crate::container::DemuxedSample;
 use rtp::codec::opus;
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// Samples per second of whatever was coded.
 const RATE: u32 = 48_000;
@@ -29,7 +28,7 @@ impl OpusEs {
         Self { uncut: Uncut::default(), clock: SampleClock::new(track, RATE), channels: None, junk: 0 }
     }
 
-    fn cut(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn cut(&mut self, gathered: &mut Gathered) {
         loop {
             let (header, packet) = match control_header(&self.uncut) {
                 Found::More => return,
@@ -52,7 +51,7 @@ impl OpusEs {
                 continue;
             };
             self.channels.get_or_insert(1 + (data[0] >> 2 & 1));
-            self.clock.handle(Frame { samples, data, stamp }, timeline, out);
+            self.clock.handle(Frame { samples, data, stamp }, gathered);
         }
     }
 }
@@ -66,21 +65,15 @@ impl Elementary for OpusEs {
         self.clock.timescale()
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         self.uncut.push(payload, stamp);
-        self.cut(timeline, out);
+        self.cut(gathered);
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.cut(timeline, out);
+    fn finish(&mut self, gathered: &mut Gathered) {
+        self.cut(gathered);
         self.junk += self.uncut.skip(usize::MAX);
-        self.clock.release(timeline, out);
+        self.clock.release(gathered);
     }
 
     fn take_junk(&mut self) -> u64 {
@@ -165,14 +158,15 @@ mod tests {
         let packet = [&[0x7F, 0xE0, 4][..], &[0xFC, 1, 2, 3]].concat();
         let stream = [&[9, 0x7F, 1][..], &packet.repeat(2), &[7, 7], &packet].concat();
         for piece in [1, 2, 5, stream.len()] {
-            let (mut es, mut timeline, mut out) = (OpusEs::new(1), Timeline::default(), VecDeque::new());
-            let mut stamp = Some(timeline.stamp(900));
+            let (mut es, mut gathered) = (OpusEs::new(1), Gathered::default());
+            let mut stamp = Some(gathered.timeline.stamp(900));
             for part in stream.chunks(piece) {
-                es.handle_payload(part, stamp.take(), &mut timeline, &mut out);
+                es.handle_payload(part, stamp.take(), &mut gathered);
             }
-            es.finish(&mut timeline, &mut out);
+            es.finish(&mut gathered);
             let scale = i64::from(es.timescale());
-            let found: Vec<_> = out.iter().map(|sample| (sample.pts * 1000 / scale, sample.data.len())).collect();
+            let found: Vec<_> =
+                gathered.samples.iter().map(|sample| (sample.pts * 1000 / scale, sample.data.len())).collect();
             assert_eq!((found, es.take_junk()), (vec![(0, 4), (20, 4), (40, 4)], 5), "{piece}");
             assert_eq!(es.format(), Some(Format::Opus { channels: 2 }));
         }

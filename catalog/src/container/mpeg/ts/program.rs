@@ -1,7 +1,6 @@
 //! The streams of the program that was chosen, and how its map changes.
 
 use super::super::gathered::Gathered;
-use super::super::timeline::Timeline;
 use super::elementary::{self, Elementary};
 use super::kind::Kind;
 use super::packet::Packet;
@@ -28,7 +27,6 @@ pub(super) struct Program {
     streams: Vec<Stream>,
     /// Streams that were told to people as left out.
     named: Vec<Listed>,
-    timeline: Timeline,
     pub gathered: Gathered,
     announced: bool,
     /// The map that it began with, where a change of it ends the program.
@@ -67,7 +65,6 @@ impl Program {
             sections: Sections::default(),
             streams: Vec::new(),
             named: Vec::new(),
-            timeline: Timeline::default(),
             gathered: Gathered::default(),
             announced: false,
             live: None,
@@ -99,7 +96,7 @@ impl Program {
         if packet.pid == self.clock_pid
             && let Some(clock) = packet.clock
         {
-            self.timeline.handle_clock(clock);
+            self.gathered.timeline.handle_clock(clock);
         }
         let Some(payload) = packet.payload else { return };
         if packet.pid == PROGRAM_LIST_PID || packet.pid == self.map_pid {
@@ -114,13 +111,13 @@ impl Program {
             return;
         }
         let Some(piece) = stream.pes.handle(payload, packet.starts) else { return };
-        let stamp = piece.header.and_then(|header| Some(self.timeline.stamp_both(header.pts?, header.dts)));
+        let stamp = piece.header.and_then(|header| Some(self.gathered.timeline.stamp_both(header.pts?, header.dts)));
         let payload = &payload[piece.skipped..payload.len() - piece.left];
         let before = self.gathered.samples.len();
-        stream.es.handle_payload(payload, stamp, &mut self.timeline, &mut self.gathered.samples);
+        stream.es.handle_payload(payload, stamp, &mut self.gathered);
         stream.begun |= self.gathered.samples.len() > before;
         let pid = packet.pid;
-        self.gathered.note_jumps(&mut self.timeline, &format!("PID {pid:#06x}"));
+        self.gathered.note_jumps(format_args!("PID {pid:#06x}"));
     }
 
     /// The program's map may change, and may come on another PID.
@@ -199,7 +196,7 @@ impl Program {
 
     fn leave_out(&mut self, pid: u16) {
         for stream in self.streams.iter_mut().filter(|stream| stream.pid == pid) {
-            stream.es.finish(&mut self.timeline, &mut self.gathered.samples);
+            stream.es.finish(&mut self.gathered);
             stream.left_out = true;
         }
     }
@@ -209,7 +206,7 @@ impl Program {
         let mut notes = Vec::new();
         for stream in self.streams.iter_mut().filter(|stream| !stream.left_out) {
             let before = self.gathered.samples.len();
-            stream.es.finish(&mut self.timeline, &mut self.gathered.samples);
+            stream.es.finish(&mut self.gathered);
             stream.begun |= self.gathered.samples.len() > before;
             let Stream { pid, lost, scrambled, pes, .. } = stream;
             let (junk, scrambled) = (stream.es.take_junk(), *scrambled + pes.scrambled);
@@ -232,7 +229,7 @@ impl Program {
     /// Gives out samples that only wait for the next one to end them, so that their durations are guesses.
     pub fn release_held(&mut self) {
         for stream in self.streams.iter_mut().filter(|stream| !stream.left_out) {
-            stream.es.release_held(&mut self.gathered.samples);
+            stream.es.release_held(&mut self.gathered);
         }
     }
 

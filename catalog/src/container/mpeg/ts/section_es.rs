@@ -2,15 +2,14 @@
 //! its first byte.
 
 use super::super::CLOCK;
+use super::super::gathered::Gathered;
 use super::super::marks::Marks;
-use super::super::timeline::{Stamp, Timeline};
+use super::super::timeline::Stamp;
 use super::elementary::Elementary;
 use super::syntax::UnitInfo;
 use super::times::Times;
-use crate::container::DemuxedSample;
 use crate::container::es::Sections;
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// Cuts one stream into the access units that `P` makes of its sections.
 #[derive(Debug)]
@@ -41,8 +40,7 @@ pub(super) struct Way<'a> {
     marks: &'a mut Marks,
     times: &'a mut Times,
     junk: &'a mut u64,
-    timeline: &'a mut Timeline,
-    out: &'a mut VecDeque<DemuxedSample>,
+    gathered: &'a mut Gathered,
 }
 
 impl Way<'_> {
@@ -53,7 +51,7 @@ impl Way<'_> {
 
     /// Gives an access unit out.
     pub fn push(&mut self, unit: Vec<u8>, stamp: Option<Stamp>, info: &UnitInfo) {
-        self.times.push(unit.into(), stamp, info, self.timeline, self.out);
+        self.times.push(unit.into(), stamp, info, self.gathered);
     }
 
     /// Counts bytes that are left out.
@@ -73,9 +71,9 @@ impl<P: Pictures> SectionEs<P> {
         }
     }
 
-    fn cut(&mut self, at_end: bool, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn cut(&mut self, at_end: bool, gathered: &mut Gathered) {
         let Self { sections, pictures, marks, times, junk } = self;
-        let mut way = Way { start: 0, marks, times, junk, timeline, out };
+        let mut way = Way { start: 0, marks, times, junk, gathered };
         while let Some(section) = sections.next(at_end) {
             way.start = sections.taken() - section.len() as u64;
             pictures.handle_section(&section, &mut way);
@@ -95,27 +93,21 @@ impl<P: Pictures> Elementary for SectionEs<P> {
         CLOCK
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         if let Some(stamp) = stamp {
             self.marks.add(self.sections.pushed(), stamp);
         }
         self.sections.push(payload);
-        self.cut(false, timeline, out);
+        self.cut(false, gathered);
     }
 
-    fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.times.release(out);
+    fn release_held(&mut self, gathered: &mut Gathered) {
+        self.times.release(gathered);
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
-        self.cut(true, timeline, out);
-        self.times.release(out);
+    fn finish(&mut self, gathered: &mut Gathered) {
+        self.cut(true, gathered);
+        self.times.release(gathered);
     }
 
     fn take_junk(&mut self) -> u64 {

@@ -2,14 +2,13 @@
 //! that we know, and what calls itself MPEG audio or AAC and may be the other.
 
 use super::super::CLOCK;
-use super::super::timeline::{Stamp, Timeline};
+use super::super::gathered::Gathered;
+use super::super::timeline::Stamp;
 use super::elementary::{self, Elementary};
 use super::kind::Kind;
-use crate::container::DemuxedSample;
 use rtp::codec::frames::{FrameHeader, Scan, Scanner};
 use rtp::codec::{aac, ac3, dts, mpeg_audio};
 use rtp::format::Format;
-use std::collections::VecDeque;
 
 /// Bytes looked at, in packets of which each begins with a time: subtitles have none of sound's frames in that.
 const MAX_LOOK: usize = 32 << 10;
@@ -38,11 +37,11 @@ impl Sniffed {
     }
 
     /// It is of `kind`; what came goes there.
-    fn begin(&mut self, kind: Kind, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn begin(&mut self, kind: Kind, gathered: &mut Gathered) {
         let mut es = elementary::plain(kind, self.track);
         if let State::Looking(pieces) = &mut self.state {
             for (bytes, stamp) in pieces.drain(..) {
-                es.handle_payload(&bytes, stamp, timeline, out);
+                es.handle_payload(&bytes, stamp, gathered);
             }
         }
         self.state = State::Found(es);
@@ -58,15 +57,9 @@ impl Elementary for Sniffed {
         if let State::Found(es) = &self.state { es.timescale() } else { CLOCK }
     }
 
-    fn handle_payload(
-        &mut self,
-        payload: &[u8],
-        stamp: Option<Stamp>,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
+    fn handle_payload(&mut self, payload: &[u8], stamp: Option<Stamp>, gathered: &mut Gathered) {
         let pieces = match &mut self.state {
-            State::Found(es) => return es.handle_payload(payload, stamp, timeline, out),
+            State::Found(es) => return es.handle_payload(payload, stamp, gathered),
             State::Nothing => {
                 self.junk += payload.len() as u64;
                 return;
@@ -77,25 +70,25 @@ impl Elementary for Sniffed {
         let all: Vec<u8> = pieces.iter().flat_map(|(bytes, _)| bytes.iter().copied()).collect();
         let enough = all.len() > MAX_LOOK || pieces.len() > MAX_PIECES;
         if let Some(kind) = tell(&all).or(self.expected.filter(|_| enough)) {
-            self.begin(kind, timeline, out);
+            self.begin(kind, gathered);
         } else if enough {
             self.junk += all.len() as u64;
             self.state = State::Nothing;
         }
     }
 
-    fn finish(&mut self, timeline: &mut Timeline, out: &mut VecDeque<DemuxedSample>) {
+    fn finish(&mut self, gathered: &mut Gathered) {
         if let (State::Looking(_), Some(kind)) = (&self.state, self.expected) {
-            self.begin(kind, timeline, out);
+            self.begin(kind, gathered);
         }
         if let State::Found(es) = &mut self.state {
-            es.finish(timeline, out);
+            es.finish(gathered);
         }
     }
 
-    fn release_held(&mut self, out: &mut VecDeque<DemuxedSample>) {
+    fn release_held(&mut self, gathered: &mut Gathered) {
         if let State::Found(es) = &mut self.state {
-            es.release_held(out);
+            es.release_held(gathered);
         }
     }
 

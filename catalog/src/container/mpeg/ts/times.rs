@@ -1,11 +1,11 @@
 //! Times of access units, of which a packet's header tells some.
 
 use super::super::CLOCK;
+use super::super::gathered::Gathered;
 use super::super::timeline::{Place, Stamp, Timeline};
 use super::syntax::UnitInfo;
 use crate::container::DemuxedSample;
 use bytes::Bytes;
-use std::collections::VecDeque;
 
 /// How long a picture is shown where nothing says it: 25 a second.
 const USUAL_DURATION: i64 = CLOCK as i64 / 25;
@@ -45,29 +45,22 @@ impl Times {
     }
 
     /// The next access unit in decode order, with the time of its packet if that told one.
-    pub fn push(
-        &mut self,
-        data: Bytes,
-        stamp: Option<Stamp>,
-        info: &UnitInfo,
-        timeline: &mut Timeline,
-        out: &mut VecDeque<DemuxedSample>,
-    ) {
-        let (dts, pts) = self.place(stamp, info, timeline);
-        self.end_waiting(Some(dts), out);
+    pub fn push(&mut self, data: Bytes, stamp: Option<Stamp>, info: &UnitInfo, gathered: &mut Gathered) {
+        let (dts, pts) = self.place(stamp, info, &mut gathered.timeline);
+        self.end_waiting(Some(dts), gathered);
         self.waiting = Some(DemuxedSample { track: self.track, dts, pts, duration: 0, sync: info.sync, data });
     }
 
     /// Gives out the last access unit though its end is not known.
-    pub fn release(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        self.end_waiting(None, out);
+    pub fn release(&mut self, gathered: &mut Gathered) {
+        self.end_waiting(None, gathered);
     }
 
-    fn end_waiting(&mut self, next: Option<i64>, out: &mut VecDeque<DemuxedSample>) {
+    fn end_waiting(&mut self, next: Option<i64>, gathered: &mut Gathered) {
         let Some(mut sample) = self.waiting.take() else { return };
         let until_next = next.map(|next| next - sample.dts).filter(|step| (1..=MAX_DURATION).contains(step));
         sample.duration = until_next.unwrap_or(self.duration());
-        out.push_back(sample);
+        gathered.samples.push_back(sample);
     }
 
     fn place(&mut self, stamp: Option<Stamp>, info: &UnitInfo, timeline: &mut Timeline) -> (i64, i64) {

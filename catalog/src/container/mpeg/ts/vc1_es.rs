@@ -97,10 +97,9 @@ fn size(header: &[u8]) -> Result<(u32, u32), CodecError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::timeline::Timeline;
+    use super::super::super::gathered::Gathered;
     use super::super::elementary::Elementary;
     use super::*;
-    use std::collections::VecDeque;
 
     /// Of 512x288 pixels, with its entry point.
     const HEADERS: [&[u8]; 2] = [
@@ -112,13 +111,13 @@ mod tests {
 
     /// Packets of a picture each, 40 ms apart: length, decode time and whether decoding may begin, of each access unit.
     fn check(packets: &[&[&[u8]]]) -> (Vec<(usize, i64, bool)>, Option<Format>, u64) {
-        let (mut es, mut timeline, mut out) = (Vc1Es::new(1), Timeline::default(), VecDeque::new());
+        let (mut es, mut gathered) = (Vc1Es::new(1), Gathered::default());
         for (packet, at) in packets.iter().zip((900u64..).step_by(3600)) {
-            let stamp = timeline.stamp_both(at + 3600, Some(at));
-            es.handle_payload(&packet.concat(), Some(stamp), &mut timeline, &mut out);
+            let stamp = gathered.timeline.stamp_both(at + 3600, Some(at));
+            es.handle_payload(&packet.concat(), Some(stamp), &mut gathered);
         }
-        es.finish(&mut timeline, &mut out);
-        let units = out.iter().map(|sample| (sample.data.len(), sample.dts, sample.sync)).collect();
+        es.finish(&mut gathered);
+        let units = gathered.samples.iter().map(|sample| (sample.data.len(), sample.dts, sample.sync)).collect();
         (units, es.format(), es.take_junk())
     }
 

@@ -5,9 +5,8 @@ use super::super::nal_es::NalEs;
 use super::super::psi::crc;
 use super::super::syntax::Syntax;
 use super::*;
-use crate::container::mpeg::timeline::Timeline;
+use crate::container::mpeg::gathered::Gathered;
 use proptest::prelude::*;
-use std::collections::VecDeque;
 
 const PACKET_LEN: usize = 188;
 const VIDEO: u32 = 0x100;
@@ -276,12 +275,13 @@ fn one_time_for_many_pictures() {
         let demuxed = demux(film);
         let (stream, _) = elementary(&demuxed, &demuxed.tracks[0]);
         let expected: Vec<_> = demuxed.of(VIDEO).map(|sample| (sample.dts, sample.pts)).collect();
-        let (mut es, mut timeline, mut out) = (NalEs::new(1, syntax), Timeline::default(), VecDeque::new());
+        let (mut es, mut gathered) = (NalEs::new(1, syntax), Gathered::default());
         let delay = (expected[0].1 - expected[0].0) as u64;
-        let stamp = timeline.stamp_both(900_000 + delay, Some(900_000));
-        es.handle_payload(&stream, Some(stamp), &mut timeline, &mut out);
-        es.finish(&mut timeline, &mut out);
-        let seen: Vec<_> = out.iter().map(|sample| (sample.dts + expected[0].0, sample.pts + expected[0].0)).collect();
+        let stamp = gathered.timeline.stamp_both(900_000 + delay, Some(900_000));
+        es.handle_payload(&stream, Some(stamp), &mut gathered);
+        es.finish(&mut gathered);
+        let seen: Vec<_> =
+            gathered.samples.iter().map(|sample| (sample.dts + expected[0].0, sample.pts + expected[0].0)).collect();
         assert_eq!(seen, expected, "{name}");
     }
 }
