@@ -4,7 +4,7 @@
 //! - `detect`: which one a file is; `tags`: what lies around the frames of audio files
 //! - `plain`: MPEG video and audio, which program streams share
 //! - `visual`, `avc`, `hevc`: MPEG-4 visual, H.264 and H.265, cut by `sections`; `gather`: what the latter two share;
-//!   `early`: what comes before the headers
+//!   `early`: what comes before the headers; `vops`: what MPEG-4 visual of all containers shares
 //! - `order`, `ranks`: decode times, and times of showing, for pictures
 //!
 //! A further stream is one variant of [`Codec`], one `Stream` and its rule in `detect`.
@@ -20,6 +20,7 @@ mod ranks;
 mod sections;
 mod tags;
 mod visual;
+mod vops;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub(super) use avc::depth;
 pub(super) use detect::detect;
 pub(super) use early::Early;
 pub(super) use sections::{MAX_SECTION, Sections};
+pub(super) use vops::{VopUnit, Vops};
 
 use super::{ContainerError, DemuxedSample, Demuxer, Event, TrackInfo, limits};
 use bytes::Bytes;

@@ -1,13 +1,11 @@
 //! MPEG-4 visual: pictures with the headers before them, at the times that they tell.
 
-use super::early::Early;
 use super::order::Order;
-use super::sections::{MAX_SECTION, Sections};
+use super::sections::Sections;
+use super::vops::{VopUnit, Vops};
 use super::{Stream, TRACK};
 use crate::container::DemuxedSample;
-use rtp::codec::mpeg4_visual::{
-    CodingType, Config, FIRST_LAYER, GROUP, Group, LAST_LAYER, Layer, SEQUENCE_END, VOP, Vop, VopClock,
-};
+use rtp::codec::mpeg4_visual::CodingType;
 use rtp::format::Format;
 use std::collections::VecDeque;
 
@@ -17,95 +15,25 @@ const MAX_PAUSE: i64 = 10;
 #[derive(Debug)]
 pub(super) struct Visual {
     sections: Sections,
-    early: Early<()>,
-    /// The access unit that comes together, and its picture.
-    unit: Vec<u8>,
-    vop: Option<Vop>,
-    layer: Option<Layer>,
-    /// What the track is, and whether dummies fill the place of packed pictures.
-    config: Option<(Config, Format)>,
-    clock: VopClock,
+    vops: Vops<()>,
     times: Times,
     order: Order,
-    /// A picture has left.
-    begun: bool,
-    junk: u64,
 }
 
 impl Visual {
     pub fn new() -> Self {
-        Self {
-            sections: Sections::default(),
-            early: Early::default(),
-            unit: Vec::new(),
-            vop: None,
-            layer: None,
-            config: None,
-            clock: VopClock::default(),
-            times: Times::default(),
-            order: Order::new(1),
-            begun: false,
-            junk: 0,
-        }
+        Self { sections: Sections::default(), vops: Vops::default(), times: Times::default(), order: Order::new(1) }
     }
 
     fn take_sections(&mut self, at_end: bool, out: &mut VecDeque<DemuxedSample>) {
-        while let Some(section) = self.sections.next(at_end) {
-            if self.config.is_none() {
-                self.config = self.early.keep_visual(&section, ());
-                self.layer = self.config.as_ref().map(|(config, _)| config.layer);
-            } else {
-                self.handle_section(&section, out);
-            }
-            while self.config.is_some()
-                && let Some((section, ())) = self.early.next()
-            {
-                self.handle_section(&section, out);
-            }
+        let Self { sections, vops, times, order } = self;
+        let mut give = |unit| order.push(times.sample(unit), out);
+        while let Some(section) = sections.next(at_end) {
+            vops.handle(&section, (), &mut give);
         }
-    }
-
-    fn handle_section(&mut self, section: &[u8], out: &mut VecDeque<DemuxedSample>) {
-        let Some(&code) = section.get(3) else { return };
-        if self.vop.is_some() && code != SEQUENCE_END {
-            self.emit(out);
+        if at_end {
+            vops.finish(&mut give);
         }
-        match code {
-            FIRST_LAYER..=LAST_LAYER => self.layer = Layer::parse(section).ok().or(self.layer),
-            GROUP => {
-                if let Ok(group) = Group::parse(section) {
-                    self.clock.handle_group(&group);
-                }
-            }
-            VOP => self.vop = self.layer.and_then(|layer| Vop::parse(section, &layer).ok()),
-            _ => {}
-        }
-        self.unit.extend_from_slice(section);
-        if self.unit.len() > MAX_SECTION || code == VOP && self.vop.is_none() {
-            self.junk += self.unit.len() as u64;
-            self.unit.clear();
-            self.vop = None;
-        }
-        if code == SEQUENCE_END {
-            self.emit(out);
-        }
-    }
-
-    fn emit(&mut self, out: &mut VecDeque<DemuxedSample>) {
-        let unit = std::mem::take(&mut self.unit);
-        let (Some(vop), Some(layer), Some((config, _))) = (self.vop.take(), self.layer, &self.config) else { return };
-        if config.packed && !vop.coded || !self.begun && vop.coding_type == CodingType::B {
-            return;
-        }
-        let scale = i64::from(config.layer.resolution);
-        let time = self.clock.handle_vop(&vop, &layer) * scale / i64::from(layer.resolution);
-        let fixed = layer.fixed_increment.map(|step| i64::from(step) * scale / i64::from(layer.resolution));
-        let pts = self.times.place(time, vop.coding_type == CodingType::B, scale);
-        let duration = fixed.or(self.times.step).unwrap_or(scale / 25).max(1);
-        // What comes first is shown though it may need one before it.
-        let first = !std::mem::replace(&mut self.begun, true);
-        let sync = first || vop.coding_type == CodingType::I;
-        self.order.push(DemuxedSample { track: TRACK, dts: pts, pts, duration, sync, data: unit.into() }, out);
     }
 }
 
@@ -117,17 +45,15 @@ impl Stream for Visual {
 
     fn finish(&mut self, out: &mut VecDeque<DemuxedSample>) {
         self.take_sections(true, out);
-        self.emit(out);
         self.order.finish(out);
-        self.early.drop_all();
     }
 
     fn track(&self) -> Option<(Format, u32)> {
-        self.config.as_ref().map(|(config, format)| (format.clone(), config.layer.resolution.into()))
+        self.vops.config().map(|(config, format)| (format.clone(), config.layer.resolution.into()))
     }
 
     fn take_junk(&mut self) -> u64 {
-        self.sections.take_junk() + self.early.take_junk() + std::mem::take(&mut self.junk)
+        self.sections.take_junk() + self.vops.take_junk()
     }
 }
 
@@ -143,6 +69,15 @@ struct Times {
 }
 
 impl Times {
+    fn sample(&mut self, unit: VopUnit<()>) -> DemuxedSample {
+        let VopUnit { data, vop, layer, scale, time, sync, with: () } = unit;
+        let resolution = i64::from(layer.resolution);
+        let fixed = layer.fixed_increment.map(|step| i64::from(step) * scale / resolution);
+        let pts = self.place(time * scale / resolution, vop.coding_type == CodingType::B, scale);
+        let duration = fixed.or(self.step).unwrap_or(scale / 25).max(1);
+        DemuxedSample { track: TRACK, dts: pts, pts, duration, sync, data: data.into() }
+    }
+
     /// Where a picture is shown that says `time`, in ticks of which a second has `scale`.
     fn place(&mut self, time: i64, is_b: bool, scale: i64) -> i64 {
         let mut time = time + self.offset;

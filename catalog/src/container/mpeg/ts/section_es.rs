@@ -29,8 +29,8 @@ pub(super) trait Pictures: Default + Send + std::fmt::Debug {
     /// The next section, from its start code on.
     fn handle_section(&mut self, section: &[u8], way: &mut Way<'_>);
 
-    /// The access unit that comes together is over, if it has its picture.
-    fn emit(&mut self, way: &mut Way<'_>);
+    /// The stream is over.
+    fn finish(&mut self, way: &mut Way<'_>);
 }
 
 /// Where a section comes from, and where what it makes goes.
@@ -79,7 +79,7 @@ impl<P: Pictures> SectionEs<P> {
             pictures.handle_section(&section, &mut way);
         }
         if at_end {
-            pictures.emit(&mut way);
+            pictures.finish(&mut way);
         }
     }
 }

@@ -67,6 +67,13 @@ impl Pictures for Vc1 {
         }
     }
 
+    fn finish(&mut self, way: &mut Way<'_>) {
+        self.emit(way);
+    }
+}
+
+impl Vc1 {
+    /// The access unit that comes together is over, if it has its picture.
     fn emit(&mut self, way: &mut Way<'_>) {
         let Some(stamp) = self.picture.take() else { return };
         let mut info = UnitInfo::default();
