@@ -22,15 +22,17 @@ const MORE: Recipe = Recipe { file: "more.mpg", length: 10, options: "-c:v mpeg1
 /// Tries of a command that may fail.
 const AGAIN: usize = 3;
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+/// How many kills are wanted, else `kills`; the seed, and what it makes.
+fn chance(kills: u64) -> (u64, u64, StdRng) {
+    let number = |variable, default| std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (kills, seed) = (number("MOBIDIC_KILLS", kills), number("MOBIDIC_SEED", rand::random::<u32>().into()));
+    println!("seed {seed}, {kills} kills");
+    (kills, seed, StdRng::seed_from_u64(seed))
 }
 
 #[test]
 fn killed_at_any_moment_nothing_is_lost_and_nothing_left() {
-    let (kills, seed) = (number("MOBIDIC_KILLS", 6), number("MOBIDIC_SEED", rand::random::<u32>().into()));
-    println!("seed {seed}, {kills} kills");
-    let mut random = StdRng::seed_from_u64(seed);
+    let (kills, seed, mut random) = chance(6);
     let mut world = World::new(4, 1, &FILMS);
     world.start_node();
     let more = MORE.make(&world.folder).unwrap().to_string_lossy().into_owned();
@@ -68,9 +70,7 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_left() {
 
 #[test]
 fn killed_while_films_are_cut_anew_nothing_is_lost_and_nothing_left() {
-    let (kills, seed) = (number("MOBIDIC_KILLS", 3), number("MOBIDIC_SEED", rand::random::<u32>().into()));
-    println!("seed {seed}, {kills} kills");
-    let mut random = StdRng::seed_from_u64(seed);
+    let (kills, seed, mut random) = chance(3);
     let mut world = World::new(4, 1, &FILMS);
     let books = Books::open(&world);
     let mut broken_off = 0;

@@ -1,5 +1,6 @@
 //! System RAID as a whole: nodes that die, lag, lie, come and go while real viewers watch.
 
+mod audience;
 mod fewer;
 mod harm;
 mod kills;
@@ -7,64 +8,38 @@ mod liars;
 mod s3;
 pub mod world;
 
-use conformance::{
-    compare::{Transport, compare},
-    films::Recipe,
-};
-use std::{
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
-use world::{Seen, World};
+use audience::{Audience, EXACT, ONE};
+use conformance::films::Recipe;
+use std::time::{Duration, Instant};
+use world::World;
 
-/// No B pictures: timestamps rise as they are sent, so that lateness can be read off them.
-const FILMS: [Recipe; 2] = [
-    Recipe { file: "one.mpg", length: 44, options: "-c:v mpeg1video -b:v 1500k -minrate 1500k -bf 0 -c:a mp2 -f mpeg" },
-    Recipe { file: "two.mpg", length: 45, options: "-c:v mpeg1video -b:v 1500k -minrate 1500k -bf 0 -c:a mp2 -f mpeg" },
-];
-/// What the frame-exact viewer watches, from beginning to end.
-const EXACT: Recipe = Recipe {
-    file: "exact.mp4",
-    length: 26,
-    options: "-c:v libx264 -preset veryfast -bf 2 -g 50 -b:v 1M -minrate 1M -c:a aac -b:a 96k",
-};
-/// Packets may come so late on a machine that does a lot else.
-const LATE_MS: i64 = 500;
+const FILMS: [Recipe; 3] =
+    [Recipe { length: 44, ..ONE }, Recipe { file: "two.mpg", length: 45, ..ONE }, Recipe { length: 26, ..EXACT }];
 
 #[test]
 fn viewers_notice_nothing_of_what_happens_to_a_node() {
-    let mut world = World::new(4, 1, &[FILMS[0], FILMS[1], EXACT]);
+    let mut world = World::new(4, 1, &FILMS);
     world.start_node();
-    let time = Duration::from_secs(26);
-    let begun = Instant::now();
-    let viewers: Vec<_> =
-        (0..6).map(|number| world.watch(["one", "two"][number % 2], 3 * number as u32, time)).collect();
-    let (file, url) = (world.folder.join(EXACT.file), world.url("exact"));
-    let exact = std::thread::spawn(move || compare(&file, &url, Transport::Tcp, Duration::from_secs(60)).unwrap());
-    let until = |seconds| std::thread::sleep(Duration::from_secs(seconds).saturating_sub(begun.elapsed()));
+    let audience = Audience::begin(&world, &["one", "two"], 3, Duration::from_secs(26));
 
-    until(1);
+    audience.until(1);
     world.nodes[0].kill();
-    until(5);
+    audience.until(5);
     world.nodes[0].restart();
-    until(7);
+    audience.until(7);
     world.nodes[1].signal("STOP");
-    until(11);
+    audience.until(11);
     world.nodes[1].signal("CONT");
-    until(12);
+    audience.until(12);
     world.nodes[2].spoil();
-    until(14);
+    audience.until(14);
     let url = world.nodes[4].url.clone();
     let said = world.run(&["cluster", "add-node", &url, "--grace", "2", "--limit", "0"]);
     assert!(said.contains("takes new films") && said.contains("done: 6 objects"), "{said}");
     world.run(&["cluster", "remove", &world.nodes[3].id, "--grace", "2", "--limit", "0"]);
     // It is empty and can be taken away.
     world.nodes[3].kill();
-    assert!(begun.elapsed() < time, "the viewers were gone before it was over: {:?}", begun.elapsed());
-
-    viewers.into_iter().for_each(noticed_nothing);
-    let report = exact.join().unwrap();
-    assert!(report.is_exact(), "{report}");
+    audience.noticed_nothing();
     assert_eq!(world.ended_sessions(), Vec::<String>::new());
     let said = world.run(&["cluster", "scrub", "--limit", "0"]);
     println!("scrub: {said}");
@@ -124,12 +99,4 @@ fn with_two_parity_units_two_nodes_may_be_lost() {
     assert!(back, "two of five are lost");
     let seen = world.watch("one", 5, Duration::from_secs(3)).join().unwrap();
     assert!(seen.packets > 200 && seen.lost == 0 && !seen.bye, "{} of {} lost", seen.lost, seen.packets);
-}
-
-/// A viewer has got everything, and in time.
-fn noticed_nothing(viewer: JoinHandle<Seen>) {
-    let seen = viewer.join().unwrap();
-    let late = seen.p99_late_ms();
-    println!("{} packets, {} lost, 99 % at most {late} ms late", seen.packets, seen.lost);
-    assert!(seen.packets > 2_000 && seen.lost == 0 && !seen.bye && late < LATE_MS, "{late} ms, {} lost", seen.lost);
 }
