@@ -333,8 +333,8 @@ impl Format {
     /// before it (MP4V-ES), one raw data block (AAC), NAL units likewise (H265), one or more whole sync frames (AC3,
     /// EAC3), samples of all channels at one or more instants (PCM), one or more frames each behind its table-of-contents
     /// byte as in AMR files (AMR), one coded picture (H263, VP8, VP9, JPEG with all its markers), one packet (Opus,
-    /// Vorbis, Speex), the UTF-8 text of one cue (T140), a media object's packets (ASF), one sample (X-QT), or whole packets of
-    /// 188 bytes (MP2T that is one already; what is made of other formats has none). `sync`: decoding may begin here.
+    /// Vorbis, Speex), the UTF-8 text of one cue (T140), a media object's packets (ASF), one sample (X-QT), or whole packets
+    /// of 188 bytes (MP2T that is one already; what is made of other formats has none). `sync`: decoding may begin here.
     ///
     /// # Errors
     /// Where in `unit` its syntax breaks; `out` is then as it was.

@@ -7,8 +7,9 @@
 //!   and gives all back when it is dropped: at PAUSE, TEARDOWN, the timeout, the end.
 //! - Several fronts have the same nodes. Each promises of a node only what it holds of it by the catalog's books
 //!   ([`NodeBudget::held_bps`]), so that together they never promise more than there is.
-//! - With a node down (or being emptied) its part falls to the others of the set, which read parity in its stead: so promises made before
-//!   weigh more on the nodes that are left. None is broken for that, but new ones are refused until there is room.
+//! - With a node down (or being emptied) its part falls to the others of the set, which read parity in its stead: so
+//!   promises made before weigh more on the nodes that are left. None is broken for that, but new ones are refused until
+//!   there is room.
 //!
 //! What is promised counts units as if each were read for each viewer: a cache makes it less, never more.
 //!

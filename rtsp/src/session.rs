@@ -3,13 +3,15 @@
 //! A session is tied to no connection, but one whose packets travel on a connection ends with it: nobody
 //! else could receive them. No clock here: `now` is an argument.
 
+mod notify;
 mod opened;
 mod state;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use opened::{Notify, Opened};
+pub use notify::Notify;
+pub use opened::Opened;
 pub use state::State;
 pub use table::{Ended, SessionOptions, SessionTable};
 

@@ -1,7 +1,6 @@
-//! What a session is made of: what a name stands for, and how its viewer is told something.
+//! What a session is of.
 
 use crate::channel::Watching;
-use crate::net::outbox::Outbox;
 use catalog::index::Index;
 use std::sync::Arc;
 
@@ -22,17 +21,4 @@ impl Opened {
             Opened::Channel(watching) => &watching.live.index,
         }
     }
-}
-
-/// How a session's viewer is told something (RFC 7826 13.5): on the connection that set it up.
-#[derive(Clone, Debug)]
-pub struct Notify {
-    /// The way.
-    pub outbox: Arc<Outbox>,
-    /// The presentation, as SETUP named it.
-    pub uri: String,
-    /// CSeq of the last PLAY.
-    pub play: Option<String>,
-    /// CSeq of our last request.
-    pub asked: u32,
 }

@@ -102,20 +102,19 @@ impl Inner {
         part: Range<u32>,
         deadline: Duration,
     ) -> Result<Bytes, impl Future<Output = Fetched> + use<>> {
-        let (start, end) = (part.start, part.end);
         let at_hand = || {
             let unit = layout.unit(address)?;
             let data = self.cache.get(&(layout.object, unit))?;
-            Some(Piece { unit, start, end }.of(&data))
+            Some(Piece { unit, start: part.start, end: part.end }.of(&data))
         };
         let begin = || {
             if let Some(data) = at_hand() {
                 return Ok(Ok(data));
             }
-            let (inner, layout) = (self.clone(), layout.clone());
-            Err(async move { inner.ask_node(&layout, address, start..end, deadline).await }.boxed())
+            let (inner, layout, part) = (self.clone(), layout.clone(), part.clone());
+            Err(async move { inner.ask_node(&layout, address, part, deadline).await }.boxed())
         };
-        let joined = self.fetches.join((layout.object, address, start, end), begin);
+        let joined = self.fetches.join((layout.object, address, part.clone()), begin);
         match joined {
             Ok(Ok(data)) => Ok(data),
             Ok(Err(error)) => Err(std::future::ready(Err(error)).left_future()),

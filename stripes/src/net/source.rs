@@ -17,6 +17,7 @@ use quick_cache::{OptionsBuilder, Weighter, sync::Cache};
 use std::{
     collections::HashMap,
     fmt,
+    ops::Range,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -52,7 +53,7 @@ pub(super) struct Inner {
     /// Data units that are being read for viewers.
     units: Flights<Key, Fetched>,
     /// Bytes of units, parity too, that are being fetched from their node.
-    pub fetches: Flights<(ObjectId, UnitAddress, u32, u32), Fetched>,
+    pub fetches: Flights<(ObjectId, UnitAddress, Range<u32>), Fetched>,
     /// Layouts that took the place of those that viewers began with.
     newer: RwLock<HashMap<ObjectId, Arc<Layout>>>,
     bad_rows: mpsc::Sender<BadRow>,
