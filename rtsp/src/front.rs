@@ -5,6 +5,7 @@ mod connection;
 mod describe;
 mod door;
 mod limits;
+mod listening;
 
 pub use door::bind;
 pub use limits::ListenerLimits;
@@ -16,9 +17,10 @@ use crate::server::{Media, Presentations, Rules, Server};
 use crate::session::{ConnectionId, SessionOptions};
 use carry::Caller;
 use connection::ConnectionTask;
-use door::{Door, Known, Said};
+use door::{Door, Known};
 use limits::{Guest, Guests};
-use std::io::{self, Cursor};
+use listening::Said;
+use std::io::{self, Cursor, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,7 +94,7 @@ impl Front {
     /// Serves until `stop` says so or is dropped; then all connections are closed.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
         let front = self.clone();
-        let admit = move |stream: &TcpStream, peer| front.admit(stream, peer);
+        let admit = move |stream: &mut mio::net::TcpStream, peer| front.admit(stream, peer);
         let mut door = match Door::open(listener, self.limits, Box::new(admit)) {
             Ok(door) => door,
             Err(error) => return tracing::error!(%error, "nobody can be let in"),
@@ -114,11 +116,11 @@ impl Front {
     }
 
     /// A place for a new connection, if there is one.
-    fn admit(&self, stream: &TcpStream, peer: SocketAddr) -> Option<(Caller, Guest)> {
+    fn admit(&self, stream: &mut mio::net::TcpStream, peer: SocketAddr) -> Option<(Caller, Guest)> {
         let Some(guest) = self.guests.clone().admit(peer.ip().to_canonical(), &self.limits) else {
             tracing::warn!(%peer, "too many connections");
             // Best effort: the socket is fresh, its buffer is empty.
-            let _ = stream.try_write(b"RTSP/1.0 503 Service Unavailable\r\n\r\n");
+            let _ = stream.write(b"RTSP/1.0 503 Service Unavailable\r\n\r\n");
             return None;
         };
         let id = ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed));

@@ -1,50 +1,58 @@
-//! The door: whoever comes waits here, on threads of its own, until it has said something whole.
+//! The door: whoever comes waits here, on a thread of its own, until it has said something whole.
 //!
-//! So who says half a request, a letter now and then or nothing costs no time of those that are served; and when ten
-//! thousand of them end at once, nobody who comes then stands behind them in a queue.
+//! So who says half a request, a letter now and then or nothing costs no time of those that are served. One loop of our
+//! own instead of a runtime's tasks, since a runtime serves them in the order in which they come: when ten thousand leave
+//! at once, whoever comes then would stand behind them. Here each turn first looks at who has come, to leave takes no more
+//! than to be put aside, and those put aside are closed a few at a time.
 //!
 //! | noun | what it is |
 //! | --- | --- |
 //! | [`Door`] | accepts, and gives out those who have said something whole |
 //! | [`Known`] | such a connection, with what it said |
-//! | [`Listening`] | what one has said that is not whole yet |
-//! | `Room` | a thread where connections wait: one for those who have just come, one for those who keep us waiting |
+//! | `Stranger` | a connection that has not |
+//! | `Porter` | the thread where they wait |
 
 use super::carry::Caller;
 use super::limits::{Guest, ListenerLimits};
-use crate::message::{FrameError, Framer, Incoming};
-use crate::net::tls;
-use crate::net::tunnel::{Kind, http};
-use std::convert::Infallible;
-use std::io;
+use super::listening::{Listening, Said};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::runtime::{Builder, Handle};
-use tokio::sync::{mpsc, oneshot};
+use tokio::net::TcpSocket;
+use tokio::sync::mpsc;
 
 /// Connections that the kernel holds for us to accept (it may have a lower limit): beyond it a viewer's first packet is
 /// dropped, and sent again a second later.
 const BACKLOG: u32 = 4096;
 
-/// Who has not said anything whole after so long waits in the other room: players send their first request at once.
-const NEW: Duration = Duration::from_millis(250);
-
 /// After an accept that failed (mostly for want of descriptors), to let something end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who is accepted in one turn, and who is heard: together a millisecond's work.
+const ACCEPTS: usize = 64;
+const EVENTS: usize = 256;
+
+/// Who is closed at once, and how often: closing costs ten times as much as all else here, on both ends of a local connection.
+const CLOSES: usize = 16;
+const CLOSE_EVERY: Duration = Duration::from_millis(1);
 
 /// Bytes that one read takes.
 const READ: usize = 4 << 10;
 
-/// How much nicer than the rest the other room's thread is (nice(2)): when ten thousand who keep us waiting end at once,
-/// that must not take the core from those who serve.
-const PATIENT: libc::c_int = 10;
+const LISTENER: Token = Token(usize::MAX - 1);
+const WAKER: Token = Token(usize::MAX - 2);
 
 /// Listens.
 ///
 /// # Errors
 /// The system's: mostly that the port is in use.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Else the port could not be had again for a minute after a stop.
     socket.set_reuseaddr(true)?;
@@ -55,7 +63,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts connections, and gives out each when it has said something whole. Closed when dropped.
 pub(super) struct Door {
     known: mpsc::UnboundedReceiver<Known>,
-    _rooms: [Room; 2],
+    closed: Arc<AtomicBool>,
+    waker: Waker,
 }
 
 /// A connection that has said something whole.
@@ -67,52 +76,25 @@ pub(super) struct Known {
     pub(super) guest: Guest,
 }
 
-/// What came first on a connection.
-#[derive(Debug)]
-pub(super) enum Said {
-    /// A message or what is none, and the framer that cut it off.
-    Rtsp(Box<(Framer, Result<Incoming, FrameError>)>),
-    /// The head of a request, or more than one may have; and what came with it.
-    Http(Vec<u8>),
-    /// The first record of a handshake, and what came with it.
-    Tls(Vec<u8>),
-}
-
 /// Lets somebody in, or not.
-pub(super) type Admit = Box<dyn Fn(&TcpStream, SocketAddr) -> Option<(Caller, Guest)> + Send + Sync>;
+pub(super) type Admit = Box<dyn Fn(&mut TcpStream, SocketAddr) -> Option<(Caller, Guest)> + Send>;
 
 impl Door {
     /// Opens it.
     ///
     /// # Errors
     /// The system gives no thread, or the listener none of its state.
-    pub(super) fn open(listener: TcpListener, limits: ListenerLimits, admit: Admit) -> io::Result<Self> {
-        let (new, waiting) = (Room::open("door-new", 0)?, Room::open("door-waiting", PATIENT)?);
+    pub(super) fn open(listener: tokio::net::TcpListener, limits: ListenerLimits, admit: Admit) -> io::Result<Self> {
+        let mut listener = TcpListener::from_std(listener.into_std()?);
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
         // As many as there are guests at most.
         let (tell, known) = mpsc::unbounded_channel();
-        let listener = listener.into_std()?;
-        let patient = waiting.handle.clone();
-        new.handle.spawn(async move {
-            let listener = match TcpListener::from_std(listener) {
-                Ok(listener) => listener,
-                Err(error) => return tracing::error!(%error, "nobody can be accepted"),
-            };
-            loop {
-                match listener.accept().await {
-                    Ok((stream, peer)) => {
-                        // Nothing else here: a viewer may stand behind thousands that come at once.
-                        let Some((caller, guest)) = admit(&stream, peer) else { continue };
-                        let stranger = Stranger::new(stream, caller, guest, limits);
-                        tokio::spawn(stranger.wait(patient.clone(), tell.clone()));
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
-        });
-        Ok(Self { known, _rooms: [new, waiting] })
+        let closed = Arc::new(AtomicBool::new(false));
+        let porter = Porter::new(poll, listener, limits, admit, tell, closed.clone());
+        std::thread::Builder::new().name("door".into()).spawn(move || porter.run())?;
+        Ok(Self { known, closed, waker })
     }
 
     /// The next that has said something whole; `None`: nobody can be accepted any more.
@@ -121,105 +103,39 @@ impl Door {
     }
 }
 
-/// A thread with a runtime of its own; both end with it.
-struct Room {
-    handle: Handle,
-    _open: oneshot::Sender<Infallible>,
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.closed.store(true, Ordering::Release);
+        let _ = self.waker.wake();
+    }
 }
 
-impl Room {
-    fn open(name: &str, niceness: libc::c_int) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let (open, closed) = oneshot::channel();
-        let run = move || {
-            // SAFETY: no memory is passed. On Linux it is about the calling thread alone; failing is no harm.
-            unsafe { libc::nice(niceness) };
-            drop(runtime.block_on(closed));
-        };
-        std::thread::Builder::new().name(name.into()).spawn(run)?;
-        Ok(Self { handle, _open: open })
-    }
+struct Porter {
+    poll: Poll,
+    listener: TcpListener,
+    limits: ListenerLimits,
+    admit: Admit,
+    tell: mpsc::UnboundedSender<Known>,
+    closed: Arc<AtomicBool>,
+    strangers: Slab<Stranger>,
+    /// To be closed. They have their places until then, so there are never more than guests.
+    leaving: VecDeque<Stranger>,
+    accept_at: Instant,
+    /// More may stand before the door than were accepted.
+    crowded: bool,
+    close_at: Instant,
+    sweep_at: Instant,
 }
 
 /// Who has said nothing whole yet.
 struct Stranger {
-    /// Free before the peer hears of the end: it may come again at once.
-    guest: Guest,
     stream: TcpStream,
     caller: Caller,
-    limits: ListenerLimits,
+    guest: Guest,
     listening: Listening,
     came: Instant,
     /// When what it has said so far began.
     begun: Option<Instant>,
-}
-
-impl Stranger {
-    fn new(stream: TcpStream, caller: Caller, guest: Guest, limits: ListenerLimits) -> Self {
-        let (listening, came) = (Listening::default(), Instant::now());
-        Self { guest, stream, caller, limits, listening, came, begun: None }
-    }
-
-    /// Waits here for a moment, then in the other room.
-    async fn wait(mut self, patient: Handle, tell: mpsc::UnboundedSender<Known>) {
-        match self.hear(Some(self.came + NEW)).await {
-            Ok(Heard::Little) => {
-                let Self { guest, stream, caller, limits, listening, came, begun } = self;
-                let Ok(stream) = stream.into_std() else { return };
-                patient.spawn(async move {
-                    // Sockets belong to the runtime that they are made in.
-                    let Ok(stream) = TcpStream::from_std(stream) else { return };
-                    let mut stranger = Self { guest, stream, caller, limits, listening, came, begun };
-                    let heard = stranger.hear(None).await;
-                    stranger.end(heard, &tell);
-                });
-            }
-            heard => self.end(heard, &tell),
-        }
-    }
-
-    fn end(self, heard: io::Result<Heard>, tell: &mpsc::UnboundedSender<Known>) {
-        // The place is free before the connection is closed.
-        let Self { stream, guest, caller, .. } = self;
-        let ended = match heard {
-            Ok(Heard::Whole(said)) => match stream.into_std() {
-                Ok(stream) => return drop(tell.send(Known { stream, said, caller, guest })),
-                Err(error) => error.to_string(),
-            },
-            Ok(Heard::Little | Heard::End) => "it was closed, or silent for too long".into(),
-            Err(error) => error.to_string(),
-        };
-        tracing::debug!(id = caller.id.0, peer = %caller.peer, ended, "nothing whole was said");
-    }
-
-    /// What is said first. Whoever has said too little at `leave` waits elsewhere.
-    async fn hear(&mut self, leave: Option<Instant>) -> io::Result<Heard> {
-        loop {
-            let limit = match self.begun {
-                Some(begun) => begun + self.limits.message,
-                None => self.came + self.limits.idle,
-            };
-            let until = leave.map_or(limit, |leave| leave.min(limit));
-            match tokio::time::timeout_at(until.into(), self.stream.readable()).await {
-                Ok(readable) => readable?,
-                Err(_) if until < limit => return Ok(Heard::Little),
-                Err(_) => return Ok(Heard::End),
-            }
-            let mut buffer = [0; READ];
-            match self.stream.try_read(&mut buffer) {
-                Ok(0) => return Ok(Heard::End),
-                Ok(count) => {
-                    if let Some(said) = self.listening.handle(&buffer[..count]) {
-                        return Ok(Heard::Whole(said));
-                    }
-                    self.begun = self.begun.or_else(|| self.listening.has_begun().then(Instant::now));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
 }
 
 /// What came of listening.
@@ -228,82 +144,252 @@ enum Heard {
     Whole(Said),
     /// Too little so far.
     Little,
-    /// It has closed, or was silent for too long.
+    /// It has closed.
     End,
 }
 
-/// What somebody has said that is not whole yet.
-#[derive(Debug, Default)]
-pub(super) struct Listening {
-    kind: Option<Kind>,
-    /// All of it; with [`Kind::Rtsp`] the framer has it.
-    bytes: Vec<u8>,
-    framer: Framer,
-}
-
-impl Listening {
-    /// Takes what was read; gives out what is whole with it, or can't become so.
-    pub(super) fn handle(&mut self, bytes: &[u8]) -> Option<Said> {
-        let before = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        if self.kind.is_none() {
-            self.kind = Kind::of(&self.bytes);
-        }
-        match self.kind? {
-            Kind::Rtsp => {
-                self.framer.handle(&std::mem::take(&mut self.bytes));
-                let first = self.framer.poll()?;
-                Some(Said::Rtsp(Box::new((std::mem::take(&mut self.framer), first))))
-            }
-            Kind::Http => http::has_head(&self.bytes, before).then(|| Said::Http(std::mem::take(&mut self.bytes))),
-            Kind::Tls => tls::has_record(&self.bytes).then(|| Said::Tls(std::mem::take(&mut self.bytes))),
+impl Porter {
+    fn new(
+        poll: Poll,
+        listener: TcpListener,
+        limits: ListenerLimits,
+        admit: Admit,
+        tell: mpsc::UnboundedSender<Known>,
+        closed: Arc<AtomicBool>,
+    ) -> Self {
+        let now = Instant::now();
+        let (strangers, leaving) = (Slab::new(), VecDeque::new());
+        let (accept_at, close_at, sweep_at) = (now, now, now);
+        Self {
+            poll,
+            listener,
+            limits,
+            admit,
+            tell,
+            closed,
+            strangers,
+            leaving,
+            accept_at,
+            crowded: false,
+            close_at,
+            sweep_at,
         }
     }
 
-    fn has_begun(&self) -> bool {
-        !self.bytes.is_empty() || self.framer.is_partial()
+    /// Until the door is closed.
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.closed.load(Ordering::Acquire) {
+            match self.poll.poll(&mut events, self.patience(Instant::now())) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return tracing::error!(%error, "nobody can be accepted any more");
+                }
+                _ => {}
+            }
+            let now = Instant::now();
+            self.accept(now);
+            // The listener's own event may stand behind thousands, and is not waited for.
+            for Token(key) in events.iter().map(mio::event::Event::token) {
+                self.hear(key, now);
+            }
+            self.sweep(now);
+            self.close(now);
+        }
+    }
+
+    /// How long nothing needs to be done unless something comes.
+    fn patience(&self, now: Instant) -> Option<Duration> {
+        let accept = self.crowded.then_some(self.accept_at);
+        let close = (!self.leaving.is_empty()).then_some(self.close_at);
+        let sweep = (!self.strangers.is_empty()).then_some(self.sweep_at);
+        [accept, close, sweep].into_iter().flatten().min().map(|next| next.saturating_duration_since(now))
+    }
+
+    fn accept(&mut self, now: Instant) {
+        if now < self.accept_at {
+            return;
+        }
+        self.crowded = true;
+        for _ in 0..ACCEPTS {
+            match self.listener.accept() {
+                Ok((stream, peer)) => self.welcome(stream, peer, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return self.crowded = false,
+                // It was gone before we came.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    return self.accept_at = now + ACCEPT_PAUSE;
+                }
+            }
+        }
+    }
+
+    /// Who has said all already need not wait.
+    fn welcome(&mut self, mut stream: TcpStream, peer: SocketAddr, now: Instant) {
+        let Some((caller, guest)) = (self.admit)(&mut stream, peer) else { return };
+        let mut stranger = Stranger { stream, caller, guest, listening: Listening::default(), came: now, begun: None };
+        match stranger.hear(now) {
+            Ok(Heard::Whole(said)) => return self.give_out(stranger, said),
+            Ok(Heard::Little) => {}
+            ended => return self.put_aside(stranger, ended),
+        }
+        let token = Token(self.strangers.vacant_key());
+        match self.poll.registry().register(&mut stranger.stream, token, Interest::READABLE) {
+            Ok(()) => drop(self.strangers.insert(stranger)),
+            Err(error) => self.put_aside(stranger, Err(error)),
+        }
+    }
+
+    fn hear(&mut self, key: usize, now: Instant) {
+        let Some(stranger) = self.strangers.get_mut(key) else { return };
+        match stranger.hear(now) {
+            Ok(Heard::Little) => {}
+            Ok(Heard::Whole(said)) => {
+                let mut stranger = self.strangers.remove(key);
+                match self.poll.registry().deregister(&mut stranger.stream) {
+                    Ok(()) => self.give_out(stranger, said),
+                    Err(error) => self.put_aside(stranger, Err(error)),
+                }
+            }
+            ended => {
+                let stranger = self.strangers.remove(key);
+                self.put_aside(stranger, ended);
+            }
+        }
+    }
+
+    fn give_out(&self, stranger: Stranger, said: Said) {
+        let Stranger { stream, caller, guest, .. } = stranger;
+        // Nobody takes it: the door is being closed.
+        let _ = self.tell.send(Known { stream: stream.into(), said, caller, guest });
+    }
+
+    fn put_aside(&mut self, stranger: Stranger, heard: io::Result<Heard>) {
+        let ended =
+            heard.err().map_or_else(|| "it was closed, or silent for too long".into(), |error| error.to_string());
+        tracing::debug!(id = stranger.caller.id.0, peer = %stranger.caller.peer, ended, "nothing whole was said");
+        self.leaving.push_back(stranger);
+    }
+
+    /// Whoever has been silent for too long, or takes too long to say something whole, leaves.
+    fn sweep(&mut self, now: Instant) {
+        if now < self.sweep_at {
+            return;
+        }
+        let ListenerLimits { message, idle, .. } = self.limits;
+        self.sweep_at = now + (message.min(idle) / 16).clamp(Duration::from_millis(10), Duration::from_secs(1));
+        let late = |stranger: &Stranger| match stranger.begun {
+            Some(begun) => now >= begun + message,
+            None => now >= stranger.came + idle,
+        };
+        let late: Vec<usize> = self.strangers.iter().filter(|(_, it)| late(it)).map(|(key, _)| key).collect();
+        for key in late {
+            let stranger = self.strangers.remove(key);
+            self.put_aside(stranger, Ok(Heard::End));
+        }
+    }
+
+    fn close(&mut self, now: Instant) {
+        if now < self.close_at {
+            return;
+        }
+        for Stranger { stream, guest, .. } in self.leaving.drain(..CLOSES.min(self.leaving.len())) {
+            // The place is free before the peer hears of the end: it may come again at once.
+            drop(guest);
+            drop(stream);
+            self.close_at = now + CLOSE_EVERY;
+        }
+    }
+}
+
+impl Stranger {
+    /// What it has said since.
+    fn hear(&mut self, now: Instant) -> io::Result<Heard> {
+        let mut buffer = [0; READ];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Ok(Heard::End),
+                Ok(count) => {
+                    if let Some(said) = self.listening.handle(&buffer[..count]) {
+                        return Ok(Heard::Whole(said));
+                    }
+                    self.begun = self.begun.or_else(|| self.listening.has_begun().then_some(now));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Heard::Little),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::Guests;
     use super::*;
+    use crate::session::ConnectionId;
+    use std::io::Write;
+    use std::net::TcpStream as Peer;
 
-    #[test]
-    fn what_is_whole_is_given_out_and_nothing_before() {
-        let long = format!("GET /{}", "a".repeat(20 << 10));
-        let cases: &[(&[u8], Option<&str>)] = &[
-            (b"", None),
-            (b"\r\n\r\n", None),
-            (b"$\0\0", None),
-            (b"$\0\0\0", Some("rtsp")),
-            (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n", None),
-            (b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n", Some("rtsp")),
-            (b"OPTIONS * RTSP/1.0\nCSeq: 1\n\n", Some("rtsp")),
-            (b"SET_PARAMETER * RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 3\r\n\r\nab", None),
-            (b"nonsense\r\n\r\n", Some("rtsp")),
-            (b"GET ", None),
-            (b"GET / HTTP/1.1\r\nHost: a\r\n", None),
-            (b"GET / HTTP/1.1\r\nHost: a\r\n\r\nmore", Some("http")),
-            (long.as_bytes(), Some("http")),
-            (b"\x16\x03\x01\x00", None),
-            (b"\x16\x03\x01\x00\x03ab", None),
-            (b"\x16\x03\x01\x00\x03abc", Some("tls")),
-            (b"\x16\x03\x01\xff\xff", Some("tls")),
-        ];
-        let told = |said: Option<Said>| {
-            said.map(|said| match said {
-                Said::Rtsp(..) => "rtsp",
-                Said::Http(_) => "http",
-                Said::Tls(_) => "tls",
-            })
+    const HALF: &[u8] = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n";
+
+    fn door(limits: ListenerLimits) -> (Door, SocketAddr, Arc<Guests>) {
+        let listener = bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let guests = Arc::new(Guests::default());
+        let places = guests.clone();
+        let admit = move |stream: &mut TcpStream, peer: SocketAddr| {
+            let guest = places.clone().admit(peer.ip(), &limits)?;
+            Some((Caller { peer, local: stream.local_addr().ok()?, id: ConnectionId(0), secure: false }, guest))
         };
-        for (bytes, want) in cases {
-            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]);
-            assert_eq!(told(Listening::default().handle(bytes)), *want, "{text:?}");
-            let mut listening = Listening::default();
-            let mut letters = bytes.chunks(1).map(|letter| told(listening.handle(letter)));
-            assert_eq!(letters.find_map(|said| said), *want, "{text:?}, a letter at a time");
+        (Door::open(listener, limits, Box::new(admit)).expect("a door"), address, guests)
+    }
+
+    fn peer(address: SocketAddr, says: &[u8]) -> Peer {
+        let mut peer = Peer::connect(address).expect("a connection");
+        peer.write_all(says).expect("written");
+        peer
+    }
+
+    #[tokio::test]
+    async fn who_has_said_something_whole_is_given_out_among_hundreds_who_have_not_and_who_leave() {
+        let (mut door, address, guests) = door(ListenerLimits::default());
+        let crowd: Vec<Peer> = (0..300).map(|_| peer(address, HALF)).collect();
+        for said in [&b"\r\n"[..], b"\r\nmore"] {
+            let mut slow = peer(address, HALF);
+            slow.write_all(said).expect("written");
+            let known = door.next().await.expect("known");
+            assert_eq!(known.caller.peer, slow.local_addr().expect("an address"));
+            assert!(matches!(&known.said, Said::Rtsp(said) if said.1.is_ok()), "{:?}", known.said);
         }
+        assert_eq!(guests.len(), 300);
+        drop(crowd);
+        let last = peer(address, b"OPTIONS * RTSP/1.0\r\nCSeq: 2\r\n\r\n");
+        assert_eq!(door.next().await.expect("known").caller.peer, last.local_addr().expect("an address"));
+        while guests.len() > 0 {
+            tokio::time::sleep(CLOSE_EVERY).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_silent_or_slow_is_closed_in_time_and_all_are_when_the_door_is() {
+        let soon = Duration::from_millis(200);
+        let limits = ListenerLimits { message: soon, idle: 2 * soon, ..ListenerLimits::default() };
+        let (closing, address, guests) = door(limits);
+        let began = Instant::now();
+        for (says, after) in [(HALF, soon), (b"", 2 * soon)] {
+            let mut peer = peer(address, says);
+            let came = Instant::now();
+            assert_eq!(peer.read(&mut [0; 1]).expect("its end"), 0);
+            assert!(came.elapsed() >= after, "{:?}", came.elapsed());
+        }
+        assert!(began.elapsed() >= 3 * soon);
+        assert_eq!(guests.len(), 0);
+        let mut last = peer(address, b"");
+        while guests.len() == 0 {
+            tokio::time::sleep(CLOSE_EVERY).await;
+        }
+        drop(closing);
+        assert_eq!(last.read(&mut [0; 1]).expect("its end"), 0);
     }
 }
