@@ -115,7 +115,8 @@ impl Multiplexer {
     ) -> Result<(), (usize, &'static str)> {
         let Some(first) = units.first() else { return Ok(()) };
         let start = self.time(first.decode).max(self.reached.unwrap_or(i64::MIN));
-        let end = (start + i64::from(end.distance(first.decode))).clamp(start, start + MAX_SPAN);
+        // The line's own time, not so long after `start`: who comes late must not push on all that follow.
+        let end = self.time(end).clamp(start, start + MAX_SPAN);
         let spread = |payloads: i64| (end - start).min(SPREAD).min(payloads * STEP);
         self.payloads.clear();
         // About, and rather too many: only how far apart clock references come hangs on it.

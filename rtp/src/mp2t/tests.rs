@@ -251,6 +251,16 @@ fn a_line_that_goes_back_is_held() {
 }
 
 #[test]
+fn who_comes_late_does_not_push_on_the_line() {
+    let picture = |at: i64| (0, at * 3600, 0, [&100_u32.to_be_bytes()[..], &[1; 100]].concat(), at == 0);
+    let late = |at: i64| (1, (at - 9) * 3600, 0, vec![1; 200], true);
+    let groups: Vec<Vec<Made>> = (0..50).flat_map(|at| [vec![picture(at)], vec![late(at)]]).collect();
+    let (packets, end) = send(&[avc(), aac()], 40_000, &groups, 50 * 3600);
+    let times: Vec<u32> = packets.iter().map(|(time, _)| *time).collect();
+    assert!(times.is_sorted() && times.iter().all(|time| *time <= end), "{times:?} to {end}");
+}
+
+#[test]
 fn what_is_not_stored_so_is_refused() {
     let program = Arc::new(Program { streams: vec![Stream { format: avc(), language: None }], order: vec![] });
     let mut packetizer = Packetizer::new(&Format::Mp2t { program }, 33, 7, 0, 1400);

@@ -19,8 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A track of which nothing comes holds up the others so long.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// A track of which nothing comes holds up the others so long: a decoder's buffers hold no more of a transport stream than a
+/// second (ISO 13818-1 2.4.2.6), so that sound comes no later behind its pictures.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Units that wait for their turn at most: tracks whose times lie far apart would otherwise fill the memory.
 const MAX_WAITING: usize = 1_000;

@@ -138,7 +138,8 @@ impl Gather {
             self.begun = Some(Begun { format, timescale: numerator, ranks: Ranks::new(picture.depth) });
         }
         let Some(begun) = &mut self.begun else { return self.leave_out() };
-        let duration = u64::from(begun.timescale) * denominator / u64::from(numerator);
+        // Rates may be told in billionths, and another than the first one's counts in that one's units.
+        let duration = u128::from(begun.timescale) * u128::from(denominator) / u128::from(numerator);
         let duration = i64::try_from(duration).unwrap_or(i64::MAX).clamp(1, i64::from(begun.timescale) * 60);
         if picture.begins {
             begun.ranks.begin_sequence(picture.depth);
