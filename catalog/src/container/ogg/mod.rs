@@ -75,6 +75,8 @@ struct Stream {
     /// In ticks: where the presentation begins.
     zero: i64,
     ended: bool,
+    /// It is no track, and won't become one.
+    passed_over: bool,
 }
 
 impl OverLoader for Ogg {
@@ -154,6 +156,9 @@ impl Ogg {
         }
         let Some(stream) = self.streams.iter_mut().find(|stream| stream.serial == page.serial) else { return Ok(()) };
         let most = if stream.info.is_some() { MAX_ACCESS_UNIT } else { MAX_HEADERS };
+        if stream.passed_over {
+            return Ok(());
+        }
         let (packets, lost) = stream.packets.handle(page, &bytes, most);
         let notes = stream.take(packets, page, lost);
         notes.into_iter().for_each(|note| self.leave_out(note));
@@ -170,7 +175,8 @@ impl Ogg {
         let mut zero: Option<(i64, u32)> = None;
         for stream in &mut self.streams {
             let (Some(info), Some(first)) = (&stream.info, stream.waiting.iter().map(|sample| sample.pts).min()) else {
-                if stream.codec.take().is_some() {
+                stream.passed_over = true;
+                if stream.codec.take().is_some() || stream.headers.is_empty() {
                     notes.push(format!("track {} is left out: it has no packets that can be read", stream.number));
                 }
                 continue;
@@ -253,6 +259,7 @@ impl Stream {
             waiting,
             zero: 0,
             ended: false,
+            passed_over: false,
         }
     }
 
