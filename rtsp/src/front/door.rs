@@ -95,7 +95,21 @@ impl Door {
         // As many as there are guests at most.
         let (tell, known) = mpsc::unbounded_channel();
         let closed = Arc::new(AtomicBool::new(false));
-        let porter = Porter::new(poll, listener, limits, admit, tell, closed.clone());
+        let now = Instant::now();
+        let porter = Porter {
+            poll,
+            listener,
+            limits,
+            admit,
+            tell,
+            closed: closed.clone(),
+            strangers: Slab::new(),
+            leaving: VecDeque::new(),
+            accept_at: now,
+            crowded: false,
+            close_at: now,
+            sweep_at: now,
+        };
         std::thread::Builder::new().name("door".into()).spawn(move || porter.run())?;
         Ok(Self { known, closed, waker })
     }
@@ -152,33 +166,6 @@ enum Heard {
 }
 
 impl Porter {
-    fn new(
-        poll: Poll,
-        listener: TcpListener,
-        limits: ListenerLimits,
-        admit: Admit,
-        tell: mpsc::UnboundedSender<Known>,
-        closed: Arc<AtomicBool>,
-    ) -> Self {
-        let now = Instant::now();
-        let (strangers, leaving) = (Slab::new(), VecDeque::new());
-        let (accept_at, close_at, sweep_at) = (now, now, now);
-        Self {
-            poll,
-            listener,
-            limits,
-            admit,
-            tell,
-            closed,
-            strangers,
-            leaving,
-            accept_at,
-            crowded: false,
-            close_at,
-            sweep_at,
-        }
-    }
-
     /// Until the door is closed.
     fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
