@@ -1,11 +1,12 @@
 //! What is published, and by whom.
 
-use super::PORT;
+use super::{PORT, Player};
 use crate::{compare::Transport, namespaces::FRONT, publishers};
 use anyhow::{Context, Result, ensure};
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 /// Where the transport stream is sent to.
@@ -28,6 +29,8 @@ pub struct WatchedFeed {
     pub(super) group: usize,
     /// GStreamer's elements from packets to pictures, and to coded frames of sound.
     pub(super) elements: [&'static str; 2],
+    /// By how much those show pictures late, whoever sends them.
+    late: Duration,
 }
 
 /// How a feed comes.
@@ -69,14 +72,18 @@ pub const FEEDS: &[WatchedFeed] = &[
         25,
         ["rtpmpvdepay ! mpegvideoparse ! avdec_mpeg2video max-threads=1", TO_MPA],
     ),
-    feed(
-        "h265-aac",
-        FeedBy::FfmpegTcp,
-        "h265.mp4",
-        (X265, "-c:a aac"),
-        25,
-        ["rtph265depay ! h265parse ! avdec_h265 max-threads=1", TO_AAC],
-    ),
+    WatchedFeed {
+        // The last two pictures of a group, a frame: the same with packets of GStreamer's own payloader.
+        late: Duration::from_millis(40),
+        ..feed(
+            "h265-aac",
+            FeedBy::FfmpegTcp,
+            "h265.mp4",
+            (X265, "-c:a aac"),
+            25,
+            ["rtph265depay ! h265parse ! avdec_h265 max-threads=1", TO_AAC],
+        )
+    },
     feed(
         "mjpeg-aac",
         FeedBy::FfmpegUdp,
@@ -97,7 +104,7 @@ const fn feed(
     group: usize,
     elements: [&'static str; 2],
 ) -> WatchedFeed {
-    WatchedFeed { name, by, file, video, audio, group, elements }
+    WatchedFeed { name, by, file, video, audio, group, elements, late: Duration::ZERO }
 }
 
 pub(super) fn names() -> String {
@@ -121,6 +128,11 @@ impl WatchedFeed {
             .context("starting ffmpeg")?;
         ensure!(output.status.success(), "{}: {}", self.file, String::from_utf8_lossy(&output.stderr));
         Ok(path)
+    }
+
+    /// By how much a player shows pictures late by itself.
+    pub(super) fn late(&self, player: Player) -> Duration {
+        if player == Player::Gstreamer { self.late } else { Duration::ZERO }
     }
 
     /// The program that brings it, at the film's own speed, once.

@@ -175,7 +175,8 @@ impl Plan {
             let rows = viewers.into_iter().map(|(viewer, thread)| {
                 let seen = thread.join().map_err(|_| anyhow!("a viewer's thread has panicked"))?;
                 let watched = seen.and_then(|seen| seen.compare(&prepared.film, feed.group));
-                let watched = watched.and_then(|watched| watched.in_step(self.apart));
+                let most = self.apart.map(|apart| apart + feed.late(viewer.0));
+                let watched = watched.and_then(|watched| watched.in_step(most));
                 Ok(Row { feed: feed.name, viewer, watched })
             });
             rows.collect()

@@ -3,8 +3,9 @@
 use anyhow::{Result, bail, ensure};
 use std::{collections::HashMap, fmt, time::Duration};
 
-/// Nanoseconds. What comes first does not say how far sound and pictures are apart: before sender reports a player guesses.
-const SETTLING: i64 = 6_000_000_000;
+/// Nanoseconds. What comes first does not say how far sound and pictures are apart: before the second sender reports a player
+/// guesses.
+const SETTLING: i64 = 4_000_000_000;
 
 /// Pictures that may be missing at the very end: those that a player's decoder held back when its source broke off.
 const TAIL: usize = 4;
@@ -98,15 +99,18 @@ impl Shown {
         Ok(Watched { pictures: seen, sound: heard, apart })
     }
 
-    /// How far what was heard with a picture is from what the film has with it, at most.
+    /// How far what was heard with a picture is from what the film has with it, at most. What comes last does not say it, either:
+    /// of a transport stream it is known to be whole only when its feed is given up, which GStreamer takes for its time.
     fn apart(&self, film: &Self, seen: Part, heard: Part) -> Result<i64> {
         let shift = |own: &[(i64, String)], of: &[(i64, String)], part: Part| -> Vec<(i64, i64)> {
             let own = own.get(part.before..).unwrap_or_default();
             let of = of.get(part.first..).unwrap_or_default();
             own.iter().zip(of).map(|((time, _), (film, _))| (*film, time - film)).collect()
         };
-        let sound = shift(&self.sound, &film.sound, heard);
-        let pictures = shift(&self.pictures, &film.pictures, seen);
+        let mut sound = shift(&self.sound, &film.sound, heard);
+        let mut pictures = shift(&self.pictures, &film.pictures, seen);
+        sound.truncate(sound.len() - (2 * TAIL).min(sound.len() / 4));
+        pictures.truncate(pictures.len() - TAIL.min(pictures.len() / 4));
         let from = pictures.first().map_or(0, |(time, _)| time + SETTLING.min(span(&pictures) / 2));
         let late = pictures.iter().filter(|(time, _)| *time >= from);
         let apart = late.filter_map(|(time, shift)| {

@@ -17,6 +17,12 @@ const LOWER_HEADERS: f64 = 28.0;
 /// `Tmin` behind the first report (6.3.1); the first goes with the first packet, as unicast may (6.2).
 const MINIMUM: f64 = 5.0;
 
+/// Where in the range of random intervals the second report lies, always. GStreamer learns a track's clock from two seconds of
+/// its packets, and what tracks have to do with one another from reports alone: who joins a channel begins with a burst, of
+/// each track another one, and would be wrong until the next reports, which may be those of 8 s. So the second reports of all
+/// tracks go together, when those two seconds are just over: 2.46 s behind the first, where bandwidth asks for no more.
+const SECOND: f64 = 0.1;
+
 /// e - 3/2 (6.3.1): makes up for reconsideration, which by itself makes intervals longer on average.
 const COMPENSATION: f64 = std::f64::consts::E - 1.5;
 
@@ -34,6 +40,8 @@ pub struct ReportTimer {
     average_size: f64,
     last: Option<Instant>,
     due: Option<Instant>,
+    /// One report was sent since packets flow.
+    second: bool,
 }
 
 impl ReportTimer {
@@ -47,6 +55,7 @@ impl ReportTimer {
             average_size: AVERAGE_SIZE,
             last: None,
             due: None,
+            second: false,
         }
     }
 
@@ -83,7 +92,7 @@ impl ReportTimer {
     /// A report of so many bytes was sent.
     pub fn sent(&mut self, bytes: usize, now: Instant) {
         self.heard(bytes);
-        self.last = Some(now);
+        self.second = self.last.replace(now).is_none();
         if self.due.is_some() {
             self.due = Some(now + self.interval());
         }
@@ -119,9 +128,10 @@ impl ReportTimer {
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(3600))
     }
 
-    /// Random by half to both sides.
+    /// Random by half to both sides; that before the second report always the same.
     fn interval(&mut self) -> Duration {
-        self.deterministic().mul_f64((0.5 + self.uniform()) / COMPENSATION)
+        let drawn = if self.second { SECOND } else { self.uniform() };
+        self.deterministic().mul_f64((0.5 + drawn) / COMPENSATION)
     }
 
     /// The next of a run of numbers in 0..1: splitmix64, 8 bytes of state for each of very many senders.
@@ -184,6 +194,16 @@ mod tests {
         let run = |seed| intervals(&mut ReportTimer::new(1, seed), 9);
         assert_eq!(run(5), run(5), "a seed reproduces them");
         assert_ne!(run(5), run(6));
+    }
+
+    #[test]
+    fn second_reports_of_all_tracks_go_together() {
+        let seconds = [1, 2, 3].map(|seed| intervals(&mut ReportTimer::new(500_000, seed), 3));
+        for track in &seconds {
+            assert!((2.0..2.5).contains(&track[0]), "behind the first two seconds, and soon: {track:?}");
+            assert_eq!(track[0], seconds[0][0]);
+        }
+        assert_ne!(seconds[0][1], seconds[1][1], "later ones are spread");
     }
 
     #[test]
