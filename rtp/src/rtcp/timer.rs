@@ -40,7 +40,7 @@ pub struct ReportTimer {
     average_size: f64,
     last: Option<Instant>,
     due: Option<Instant>,
-    /// One report was sent since packets flow.
+    /// The next report is the second since packets began to flow.
     second: bool,
 }
 
