@@ -24,7 +24,7 @@ use crate::depacketizer::Units;
 use crate::format::FormatError;
 use crate::packet::RtpPacket;
 use crate::packetizer::{MIN_PAYLOAD, PacketWriter};
-use crate::train::Sends;
+use crate::train::{PACKETS_FOR_A_SEND, Sends, best_limit};
 use std::ops::Range;
 
 const FORMAT: &str = "MPV";
@@ -34,10 +34,6 @@ const HEADER: usize = 4;
 
 /// Bytes of each word of these headers, and of a start code.
 const WORD: usize = 4;
-
-/// Packets that a picture may have more to leave in one send less. A packet costs the wire and the receiver some headers,
-/// a send of its own costs the sender as much as dozens of packets.
-const PACKETS_FOR_A_SEND: usize = 3;
 
 /// Bits of it.
 const SEQUENCE_PRESENT: u32 = 1 << 13;
@@ -71,7 +67,12 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     let error = |offset, reason| PayloadError { format: FORMAT, offset, reason };
     let (hints, picture) = hints::read(unit.data)?;
     let max = out.max_payload() - HEADER;
-    let max = if out.shares_sends() { limit(&hints, picture.len(), max) } else { max };
+    let max = if out.shares_sends() && picture.len() > max {
+        best_limit(max, |limit| sends(hints.clone(), picture.len(), limit.max(MIN_PAYLOAD - HEADER)))
+            .max(MIN_PAYLOAD - HEADER)
+    } else {
+        max
+    };
     let start = out.take_start();
     let sends = out.shares_sends().then(Sends::default);
     let (open, context) = (Cut::at(0), Context::Empty);
@@ -96,29 +97,6 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     }
     cutter.finish();
     Ok(())
-}
-
-/// The most bytes of a payload by which a picture is cut so that its packets leave in few sends: packets of a send are
-/// equal, or can be padded so, and whole slices never are by themselves. Somewhat shorter payloads make more packets of
-/// more equal length, which is worth it up to a point ([`PACKETS_FOR_A_SEND`]).
-fn limit(hints: &Hints<'_>, length: usize, max: usize) -> usize {
-    if length <= max {
-        return max;
-    }
-    let (mut best, mut least) = (max, usize::MAX);
-    for eighths in [8, 7, 6, 5, 4] {
-        let limit = (max * eighths / 8).max(MIN_PAYLOAD - HEADER);
-        let sends = sends(hints.clone(), length, limit);
-        let cost = sends.packets() + PACKETS_FOR_A_SEND * sends.count();
-        if cost < least {
-            (best, least) = (limit, cost);
-        }
-        if sends.count() == 1 {
-            // Shorter payloads only make more packets.
-            break;
-        }
-    }
-    best
 }
 
 /// In how many sends and packets a picture leaves, cut by `limit`.

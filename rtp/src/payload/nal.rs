@@ -2,14 +2,16 @@
 //! cut, and how parts become units again.
 //!
 //! Neighbouring small NAL units go together into one aggregation packet, a lone one is a payload as it is, and one that
-//! doesn't fit is cut into fragments of equal size: that of the packet before it in the access unit, where this costs few
-//! packets more, so that the slices of one picture can leave in one segmented send.
+//! doesn't fit is cut into fragments of equal size. So that the slices of one picture can leave in one segmented send, this is
+//! the size of the packet before it, where that costs few packets more; or where packets are filled up to that end, all packets
+//! of a picture are somewhat shorter than they might be if this makes them equal enough.
 
 use super::PayloadError;
 use crate::access_unit::AccessUnit;
 use crate::depacketizer::Units;
 use crate::packet::RtpPacket;
 use crate::packetizer::PacketWriter;
+use crate::train::{Sends, best_limit};
 
 /// Bytes of a NAL unit's length, in stored units.
 pub(super) const LENGTH: usize = 4;
@@ -26,65 +28,119 @@ const MORE_FOR_ONE_SEND: usize = 2;
 /// fragments, whose last byte gets the FU header bits, and the bytes to cut.
 pub(super) fn packetize<'a, const A: usize, const F: usize>(
     unit: &AccessUnit<'_>,
-    mut nals: impl Iterator<Item = Result<&'a [u8], PayloadError>> + Clone,
+    nals: impl Iterator<Item = Result<&'a [u8], PayloadError>> + Clone,
     aggregation: impl Fn(&mut dyn Iterator<Item = &'a [u8]>) -> [u8; A],
     fragmentation: impl Fn(&'a [u8]) -> ([u8; F], &'a [u8]),
     out: &mut PacketWriter<'_>,
 ) -> Result<(), PayloadError> {
-    let max = out.max_payload();
-    // The payload bytes of all packets so far, while they are equal.
-    let mut run = None;
+    let fills = out.shares_sends();
+    let mut cutter = Cutter::<_, A, F> { nals, max: out.max_payload(), fills, run: None };
+    if fills {
+        cutter.max = best_limit(cutter.max, |limit| Cutter { max: limit, ..cutter.clone() }.sends());
+    }
     loop {
-        let mut ahead = nals.clone();
-        let Some(first) = ahead.next().transpose()? else { return Ok(()) };
-        if first.len() > max {
-            nals = ahead;
-            run = fragment(unit, fragmentation(first), nals.clone().next().is_none(), run, out);
-            continue;
-        }
-        // How many fit into one aggregation packet: its header, then two bytes of length before each NAL unit.
-        let (mut size, mut count, mut after) = (A + 2 + first.len(), 1, ahead.clone());
-        while let Some(nal) = ahead.next().transpose()? {
-            size += 2 + nal.len();
-            if size > max {
-                break;
+        let nals = cutter.nals.clone();
+        let Some((first, cut)) = cutter.cut()? else { return Ok(()) };
+        let marker = cutter.nals.clone().next().is_none();
+        match cut {
+            Cut::Parts { size, .. } => fragment(unit, fragmentation(first), size, marker, out),
+            Cut::Whole { count: 1, .. } => out.write(unit.timestamp, marker, &[first]),
+            Cut::Whole { count, .. } => {
+                let together = nals.take(count).flatten();
+                let payload = out.begin(unit.timestamp, marker);
+                payload.extend_from_slice(&aggregation(&mut together.clone()));
+                for nal in together {
+                    // It fits a payload, so its length fits 16 bits.
+                    payload.extend_from_slice(&u16::try_from(nal.len()).unwrap_or(0).to_be_bytes());
+                    payload.extend_from_slice(nal);
+                }
+                out.finish();
             }
-            (count, after) = (count + 1, ahead.clone());
         }
-        let marker = after.clone().next().is_none();
-        if count == 1 {
-            run = Some(first.len());
-            out.write(unit.timestamp, marker, &[first]);
-        } else {
-            run = None;
-            let together = nals.clone().take(count).flatten();
-            let payload = out.begin(unit.timestamp, marker);
-            payload.extend_from_slice(&aggregation(&mut together.clone()));
-            for nal in together {
-                // It fits a payload, so its length fits 16 bits.
-                payload.extend_from_slice(&u16::try_from(nal.len()).unwrap_or(0).to_be_bytes());
-                payload.extend_from_slice(nal);
-            }
-            out.finish();
-        }
-        nals = after;
     }
 }
 
-/// One NAL unit in parts, each behind `head`. The packets are as long as those before, `run`, if that takes few more of
-/// them. Answers their payload bytes if all are equal.
+/// Says what NAL units become, one packet or one unit's fragments after the other. `A` bytes head an aggregation packet, `F`
+/// a fragment, in which one less of the unit is left out.
+#[derive(Clone)]
+struct Cutter<I, const A: usize, const F: usize> {
+    /// Those to come.
+    nals: I,
+    /// Bytes of a payload.
+    max: usize,
+    /// Packets are filled up.
+    fills: bool,
+    /// The payload bytes of the packet before, or of all fragments before while they are equal.
+    run: Option<usize>,
+}
+
+/// What the next NAL units become.
+enum Cut {
+    /// So many one packet, with so many bytes of payload.
+    Whole { count: usize, size: usize },
+    /// One of them fragments: its `body` bytes in parts of `size`.
+    Parts { body: usize, size: usize },
+}
+
+impl<'a, I: Iterator<Item = Result<&'a [u8], PayloadError>> + Clone, const A: usize, const F: usize> Cutter<I, A, F> {
+    /// The first of the next NAL units, and what they become; `None` behind the last.
+    fn cut(&mut self) -> Result<Option<(&'a [u8], Cut)>, PayloadError> {
+        let Some(first) = self.nals.next().transpose()? else { return Ok(None) };
+        if first.len() > self.max {
+            let body = first.len() - (F - 1);
+            let size = self.part(body);
+            self.run = body.is_multiple_of(size).then_some(size + F);
+            return Ok(Some((first, Cut::Parts { body, size })));
+        }
+        // How many fit into one aggregation packet: its header, then two bytes of length before each NAL unit.
+        let (mut together, mut count, mut size) = (A + 2 + first.len(), 1, first.len());
+        let mut ahead = self.nals.clone();
+        while let Some(nal) = ahead.next().transpose()? {
+            together += 2 + nal.len();
+            if together > self.max {
+                break;
+            }
+            (count, size) = (count + 1, together);
+            self.nals = ahead.clone();
+        }
+        self.run = Some(size);
+        Ok(Some((first, Cut::Whole { count, size })))
+    }
+
+    /// The bytes of each fragment: as many as the packets before have, if that takes few more of them.
+    fn part(&self, body: usize) -> usize {
+        let fewest = body.div_ceil(self.max - F);
+        let run = self.run.filter(|_| !self.fills);
+        let fitting = run.and_then(|run| run.checked_sub(F)).filter(|part| *part > 0 && body > *part);
+        let fitting = fitting.filter(|part| body.div_ceil(*part) <= fewest + MORE_FOR_ONE_SEND);
+        fitting.unwrap_or_else(|| body.div_ceil(fewest))
+    }
+
+    /// In how many sends and packets all leave.
+    fn sends(mut self) -> Sends {
+        let mut sends = Sends::default();
+        // What is damaged ends here, and is told when it is cut in earnest.
+        while let Ok(Some((_, cut))) = self.cut() {
+            match cut {
+                Cut::Whole { size, .. } => sends.add(size),
+                Cut::Parts { body, size } => {
+                    (0..body / size).for_each(|_| sends.add(size + F));
+                    sends.add(if body.is_multiple_of(size) { 0 } else { body % size + F });
+                }
+            }
+        }
+        sends
+    }
+}
+
+/// One NAL unit in parts of `size` bytes, each behind `head`.
 fn fragment<const F: usize>(
     unit: &AccessUnit<'_>,
     (head, body): ([u8; F], &[u8]),
+    size: usize,
     last_nal: bool,
-    run: Option<usize>,
     out: &mut PacketWriter<'_>,
-) -> Option<usize> {
-    let fewest = body.len().div_ceil(out.max_payload() - F);
-    let fitting = run.and_then(|run| run.checked_sub(F)).filter(|part| *part > 0 && body.len() > *part);
-    let size = fitting
-        .filter(|part| body.len().div_ceil(*part) <= fewest + MORE_FOR_ONE_SEND)
-        .unwrap_or_else(|| body.len().div_ceil(fewest));
+) {
     let mut parts = body.chunks(size).peekable();
     let mut start = FU_START;
     while let Some(part) = parts.next() {
@@ -96,7 +152,6 @@ fn fragment<const F: usize>(
         out.write(unit.timestamp, last_nal && end != 0, &[&head, part]);
         start = 0;
     }
-    body.len().is_multiple_of(size).then_some(size + F)
 }
 
 /// Puts NAL units into the open unit, each behind its length; knows the fragmented one that is being put together.

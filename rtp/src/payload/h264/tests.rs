@@ -3,11 +3,14 @@
 use super::super::nal::testing::{
     Nals, check_lost, check_refused, check_sizes, check_stored, nal, packets, prefixed, received,
 };
+use crate::access_unit::AccessUnit;
 use crate::clock::RtpTimestamp;
 use crate::depacketizer::Depacketizer;
 use crate::format::Format;
 use crate::packet::{RtpPacket, write_header};
+use crate::packetizer::Packetizer;
 use crate::seq::Sequence;
+use crate::train::{Framing, Train};
 
 const SPS: &[u8] = &[0x67, 0x42, 0xC0, 0x1E];
 const PPS: &[u8] = &[0x68, 0xCE];
@@ -63,6 +66,41 @@ fn slices_are_cut_to_the_size_of_the_packet_before_where_that_is_cheap() {
         (&[250, 290], &[250, 290]),
     ];
     check_sizes(&format(), [0x41], cases);
+}
+
+/// Packets and sends of a picture, where each packet stays as it is and where packets are filled up.
+#[test]
+fn slices_leave_in_one_send_where_few_packets_more_do_that() {
+    for (sizes, without, with) in [
+        // What x264 makes of a picture with two slices: a short SEI goes with the first.
+        (&[6, 542, 3424][..], [4, 2], [6, 1]),
+        (&[6, 1005, 3497], [5, 1], [4, 1]),
+        (&[6, 862, 3096], [5, 1], [4, 1]),
+        (&[6, 365, 3366], [4, 2], [8, 1]),
+        // Thirteen packets in one send are no better than five in two.
+        (&[6, 182, 4306], [5, 2], [5, 2]),
+        (&[4000], [3, 1], [3, 1]),
+        (&[900, 900, 900], [3, 1], [3, 1]),
+    ] {
+        let nals: Vec<Vec<u8>> = sizes.iter().map(|size| nal([0x41], *size)).collect();
+        let unit = prefixed(&nals.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        for (share, expected) in [(false, without), (true, with)] {
+            let mut packetizer = Packetizer::new(&format(), 96, 1, 0, 1400);
+            packetizer.share_sends(share);
+            let mut train = Train::new(Framing::Datagram);
+            let unit = AccessUnit { data: &unit, timestamp: RtpTimestamp(9), sync: false };
+            packetizer.packetize(&[unit], &mut train).unwrap();
+            if share {
+                train.fill_up(usize::MAX);
+            }
+            let (mut sends, mut from) = (0, 0);
+            while let Some(run) = train.segments(from, 64, 65_000) {
+                (sends, from) = (sends + 1, from + run.count);
+            }
+            assert_eq!([train.len(), sends], expected, "{sizes:?}, share {share}");
+            assert_eq!(received(&format(), &train).1.data, unit.data);
+        }
+    }
 }
 
 #[test]
