@@ -302,20 +302,20 @@ impl Sends {
 /// a send of its own costs the sender as much as dozens of packets.
 pub(crate) const PACKETS_FOR_A_SEND: usize = 6;
 
-/// The most bytes of a payload, of `max`, by which a picture is cut so that its packets leave in few sends; `cut` counts
-/// those. Packets of a send are equal, or can be padded so, and whole slices never are by themselves: somewhat shorter
+/// The most bytes of a payload, from `least` to `max`, by which a picture is cut so that its packets leave in few sends; `cut`
+/// counts those. Packets of a send are equal, or can be padded so, and whole slices never are by themselves: somewhat shorter
 /// payloads make more packets of more equal length, which is worth it up to a point ([`PACKETS_FOR_A_SEND`]).
-pub(crate) fn best_limit(max: usize, cut: impl Fn(usize) -> Sends) -> usize {
-    let (mut best, mut least) = (max, usize::MAX);
+pub(crate) fn best_limit(least: usize, max: usize, cut: impl Fn(usize) -> Sends) -> usize {
+    let (mut best, mut lowest) = (max, usize::MAX);
     for eighths in (2..=8).rev() {
-        let limit = max * eighths / 8;
+        let limit = (max * eighths / 8).max(least);
         let sends = cut(limit);
         let cost = sends.packets() + PACKETS_FOR_A_SEND * sends.count();
-        if cost < least {
-            (best, least) = (limit, cost);
+        if cost < lowest {
+            (best, lowest) = (limit, cost);
         }
-        if sends.count() <= 1 {
-            // Shorter payloads only make more packets.
+        // Shorter payloads only make more packets.
+        if sends.packets() + PACKETS_FOR_A_SEND >= lowest {
             break;
         }
     }

@@ -68,8 +68,7 @@ pub(crate) fn packetize(unit: &AccessUnit<'_>, out: &mut PacketWriter<'_>) -> Re
     let (hints, picture) = hints::read(unit.data)?;
     let max = out.max_payload() - HEADER;
     let max = if out.shares_sends() && picture.len() > max {
-        best_limit(max, |limit| sends(hints.clone(), picture.len(), limit.max(MIN_PAYLOAD - HEADER)))
-            .max(MIN_PAYLOAD - HEADER)
+        best_limit(MIN_PAYLOAD - HEADER, max, |limit| sends(hints.clone(), picture.len(), limit))
     } else {
         max
     };

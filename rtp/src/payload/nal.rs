@@ -35,8 +35,9 @@ pub(super) fn packetize<'a, const A: usize, const F: usize>(
 ) -> Result<(), PayloadError> {
     let fills = out.shares_sends();
     let mut cutter = Cutter::<_, A, F> { nals, max: out.max_payload(), fills, run: None };
-    if fills {
-        cutter.max = best_limit(cutter.max, |limit| Cutter { max: limit, ..cutter.clone() }.sends());
+    // Neither format makes a packet longer than the NAL units are as stored.
+    if fills && unit.data.len() > cutter.max {
+        cutter.max = best_limit(F + 1, cutter.max, |limit| Cutter { max: limit, ..cutter.clone() }.sends());
     }
     loop {
         let nals = cutter.nals.clone();

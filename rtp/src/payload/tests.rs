@@ -19,6 +19,24 @@ fn packets(format: &Format, unit: &[u8], max: usize) -> Train {
     train
 }
 
+/// The packets of a stored unit, of at most 1,400 bytes, and in how many sends they leave. With `share` they are cut and
+/// filled up for that.
+pub(crate) fn shared_sends(format: &Format, stored: &[u8], share: bool) -> (Train, usize) {
+    let mut packetizer = Packetizer::new(format, 96, 1, 0, 1400);
+    packetizer.share_sends(share);
+    let mut train = Train::new(Framing::Datagram);
+    let unit = AccessUnit { data: stored, timestamp: RtpTimestamp(9), sync: true };
+    packetizer.packetize(&[unit], &mut train).unwrap();
+    if share {
+        train.fill_up(usize::MAX);
+    }
+    let (mut sends, mut from) = (0, 0);
+    while let Some(run) = train.segments(from, 64, 65_000) {
+        (sends, from) = (sends + 1, from + run.count);
+    }
+    (train, sends)
+}
+
 /// The payloads of a unit. Of a picture's, the last has the marker and no other.
 pub(crate) fn payloads(format: &Format, unit: &[u8], max: usize) -> Vec<Vec<u8>> {
     let train = packets(format, unit, max);

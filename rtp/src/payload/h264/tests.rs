@@ -3,14 +3,12 @@
 use super::super::nal::testing::{
     Nals, check_lost, check_refused, check_sizes, check_stored, nal, packets, prefixed, received,
 };
-use crate::access_unit::AccessUnit;
+use super::super::tests::shared_sends;
 use crate::clock::RtpTimestamp;
 use crate::depacketizer::Depacketizer;
 use crate::format::Format;
 use crate::packet::{RtpPacket, write_header};
-use crate::packetizer::Packetizer;
 use crate::seq::Sequence;
-use crate::train::{Framing, Train};
 
 const SPS: &[u8] = &[0x67, 0x42, 0xC0, 0x1E];
 const PPS: &[u8] = &[0x68, 0xCE];
@@ -85,20 +83,9 @@ fn slices_leave_in_one_send_where_few_packets_more_do_that() {
         let nals: Vec<Vec<u8>> = sizes.iter().map(|size| nal([0x41], *size)).collect();
         let unit = prefixed(&nals.iter().map(Vec::as_slice).collect::<Vec<_>>());
         for (share, expected) in [(false, without), (true, with)] {
-            let mut packetizer = Packetizer::new(&format(), 96, 1, 0, 1400);
-            packetizer.share_sends(share);
-            let mut train = Train::new(Framing::Datagram);
-            let unit = AccessUnit { data: &unit, timestamp: RtpTimestamp(9), sync: false };
-            packetizer.packetize(&[unit], &mut train).unwrap();
-            if share {
-                train.fill_up(usize::MAX);
-            }
-            let (mut sends, mut from) = (0, 0);
-            while let Some(run) = train.segments(from, 64, 65_000) {
-                (sends, from) = (sends + 1, from + run.count);
-            }
+            let (train, sends) = shared_sends(&format(), &unit, share);
             assert_eq!([train.len(), sends], expected, "{sizes:?}, share {share}");
-            assert_eq!(received(&format(), &train).1.data, unit.data);
+            assert_eq!(received(&format(), &train).1.data, unit);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The rules of RFC 2250 on packets of pictures, and a strict reader that any packet must satisfy.
 
+use super::super::tests::shared_sends;
 use super::*;
 use crate::clock::RtpTimestamp;
 use crate::format::Format;
@@ -228,18 +229,7 @@ fn pictures_leave_in_few_sends_by_a_lawful_cut() {
         let mut stored = Vec::new();
         format.store(&es, true, &mut stored).unwrap();
         for (share, expected) in [(false, without), (true, with)] {
-            let unit = AccessUnit { data: &stored, timestamp: RtpTimestamp(9), sync: true };
-            let mut packetizer = Packetizer::new(&format, 32, 1, 0, 1400);
-            packetizer.share_sends(share);
-            let mut train = Train::new(Framing::Datagram);
-            packetizer.packetize(&[unit], &mut train).unwrap();
-            if share {
-                train.fill_up(usize::MAX);
-            }
-            let (mut sends, mut from) = (0, 0);
-            while let Some(run) = train.segments(from, 64, 65_000) {
-                (sends, from) = (sends + 1, from + run.count);
-            }
+            let (train, sends) = shared_sends(&format, &stored, share);
             assert_eq!([train.len(), sends], *expected, "{} bytes, share {share}", es.len());
             let packets = (0..train.len()).map(|index| RtpPacket::parse(train.packet(index)).unwrap());
             assert_eq!(packets.flat_map(|packet| packet.payload[4..].to_vec()).collect::<Vec<_>>(), es);
