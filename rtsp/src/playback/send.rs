@@ -11,7 +11,7 @@ use rtp::{
     clock::{RtpTimestamp, Ticks},
     format::Format,
     mp2t::Unit,
-    train::Framing,
+    train::{Framing, Train},
 };
 use std::{
     ops::Range,
@@ -190,8 +190,7 @@ impl Playback {
             return;
         };
         let first = group.samples[0];
-        let admitted = admit(at, first.sync, group.bytes) == Admission::Yes;
-        if !admitted {
+        if admit(at, first.sync, group.bytes) != Admission::Yes {
             self.counts.dropped_units += group.count as u64;
             self.advance(at, &group, false);
             return;
@@ -209,11 +208,10 @@ impl Playback {
             self.fail(format!("track {number}, sample {}: {reason}", self.tracks[at].cursor));
             return;
         }
-        let count = trains.get(train).len();
-        if count == 0 {
+        if trains.get(train).is_empty() {
             trains.give_back(train);
         } else {
-            let size = self.pace(at, &group, train, count, now);
+            let size = self.pace(at, &group, train, trains.get(train), now);
             if self.options.padding {
                 trains.get_mut(train).fill_up(size);
             }
@@ -311,9 +309,14 @@ impl Playback {
     /// Decides when the packets of a group leave: in trains over the time that the group takes, or what is left of it
     /// when it is late. However late, two full trains keep their distance: what was due in a pause of the thread would
     /// otherwise leave as one burst that a home's last mile drops. Answers how many packets leave at once.
-    fn pace(&mut self, at: usize, group: &Group, train: TrainId, count: usize, now: Instant) -> usize {
-        let most = self.options.train_packets.max(1);
+    fn pace(&mut self, at: usize, group: &Group, train: TrainId, packets: &Train, now: Instant) -> usize {
+        let (most, count) = (self.options.train_packets.max(1), packets.len());
+        let shared = group.count > 1 && self.options.quantum <= self.options.bundle;
         let track = &mut self.tracks[at];
+        if let Some((size, step)) = track.holes(packets).filter(|_| shared) {
+            track.rest = Some(Rest { train, next: 0, end: count, size, due: now, step });
+            return size;
+        }
         let trains = count.div_ceil(most);
         let size = count.div_ceil(trains);
         let trains = u32::try_from(trains).unwrap_or(u32::MAX);

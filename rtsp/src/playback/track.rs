@@ -8,8 +8,10 @@ use catalog::{
 use rtp::{
     clock::{ClockRate, MediaTime, NtpTimestamp, RtpTimestamp, Ticks},
     format::{Bundling, Format, Media},
+    packet::RtpPacket,
     packetizer::Packetizer,
     sender::Sender,
+    train::Train,
 };
 use std::time::{Duration, Instant};
 
@@ -79,6 +81,22 @@ pub(super) struct Rest {
 }
 
 impl TrackPlay {
+    /// Where units that were to share one packet have several, as there are holes in their times: how many packets come
+    /// before the first hole, and the time from one to the next. All at once, those behind a hole would leave early.
+    pub(super) fn holes(&self, train: &Train) -> Option<(usize, Duration)> {
+        if !self.bundled {
+            return None;
+        }
+        let from_first = |index| {
+            let [first, packet] = [0, index].map(|index| RtpPacket::parse(train.packet(index)));
+            Some(packet.ok()?.timestamp.distance(first.ok()?.timestamp))
+        };
+        let size = (1..train.len()).find(|index| from_first(*index).is_some_and(|distance| distance > 0))?;
+        let over = self.clock.time(Ticks(i64::from(from_first(train.len() - 1)?))).since(MediaTime::ZERO);
+        let steps = u32::try_from(train.len().div_ceil(size) - 1).unwrap_or(u32::MAX);
+        Some((size, self.rate.real(over) / steps.max(1)))
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one caller, with all of it at hand")]
     pub(super) fn new(
         setup: &TrackSetup,

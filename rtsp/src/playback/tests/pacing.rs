@@ -1,4 +1,5 @@
 use super::*;
+use catalog::sample::{Sample, TableBuilder};
 use stripes::reader::UnitFailure;
 
 #[test]
@@ -39,6 +40,31 @@ fn audio_shares_packets_and_the_first_ones_wait_for_none() {
         assert!(span.since(MediaTime::ZERO) <= Duration::from_millis(100));
     }
     assert!(bundles.values().filter(|numbers| numbers.len() == 4).count() * 10 > bundles.len() * 9);
+}
+
+#[test]
+fn audio_behind_a_hole_in_its_times_does_not_leave_early() {
+    let mut film = ordinary();
+    let audio = &mut Arc::get_mut(&mut film.index).unwrap().tracks[1];
+    let mut table = TableBuilder::new();
+    for (number, sample) in (0..).map_while(|number| Some((number, audio.samples.get(number)?))) {
+        // A quarter of a frame in which there is none: too little to begin another group.
+        let later = Ticks(sample.dts.0 + number as i64 / 43 * film::AAC / 4);
+        table.push(Sample { dts: later, pts: later, ..sample }, Ticks(film::AAC)).unwrap();
+    }
+    audio.samples = table.finish();
+    let mut world = World::new(film, PlaybackOptions::default());
+    world.play(Start::Resume, None);
+    world.pass(20.0);
+    let zero = world.film.dts(0, 0);
+    let packets: Vec<&Sent> = world.of(1).collect();
+    let (mut last, mut short) = (None, 0);
+    for (number, place) in world.samples(1).into_iter().filter(|(_, place)| last.replace(*place) != Some(*place)) {
+        let due = world.film.dts(1, number).since(zero);
+        assert!(packets[place].at.abs_diff(due) < Duration::from_millis(1), "sample {number}: {:?}", packets[place].at);
+        short += usize::from(packets[place].bytes.len() < 4 * 180);
+    }
+    assert!(short > 5, "holes end {short} packets");
 }
 
 #[test]
