@@ -231,8 +231,7 @@ impl Playback {
             return Some(group);
         }
         let end = (self.end < self.index.duration).then(|| track.clock.ticks(self.end));
-        // One packet of small units, unless the operator wants more at once.
-        let max_bytes = if track.bundled && self.options.quantum <= self.options.bundle {
+        let max_bytes = if track.one_packet {
             self.options.max_packet.saturating_sub(RTP_HEADER + FRAME_HEADER)
         } else {
             usize::MAX
@@ -311,9 +310,9 @@ impl Playback {
     /// otherwise leave as one burst that a home's last mile drops. Answers how many packets leave at once.
     fn pace(&mut self, at: usize, group: &Group, train: TrainId, packets: &Train, now: Instant) -> usize {
         let (most, count) = (self.options.train_packets.max(1), packets.len());
-        let shared = group.count > 1 && self.options.quantum <= self.options.bundle;
         let track = &mut self.tracks[at];
-        if let Some((size, step)) = track.holes(packets).filter(|_| shared) {
+        let shared = track.one_packet && group.count > 1;
+        if shared && let Some((size, step)) = track.holes(packets) {
             track.rest = Some(Rest { train, next: 0, end: count, size, due: now, step });
             return size;
         }

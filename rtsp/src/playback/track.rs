@@ -34,6 +34,8 @@ pub(super) struct TrackPlay {
     beats: bool,
     /// Several units may share a packet.
     pub(super) bundled: bool,
+    /// What leaves together is one packet of small units: the operator doesn't want more at once.
+    pub(super) one_packet: bool,
     /// Its samples are of several streams.
     pub(super) multiplexed: bool,
     /// Film that leaves together at most.
@@ -84,9 +86,6 @@ impl TrackPlay {
     /// Where units that were to share one packet have several, as there are holes in their times: how many packets come
     /// before the first hole, and the time from one to the next. All at once, those behind a hole would leave early.
     pub(super) fn holes(&self, train: &Train) -> Option<(usize, Duration)> {
-        if !self.bundled {
-            return None;
-        }
         let from_first = |index| {
             let [first, packet] = [0, index].map(|index| RtpPacket::parse(train.packet(index)));
             Some(packet.ok()?.timestamp.distance(first.ok()?.timestamp))
@@ -94,7 +93,7 @@ impl TrackPlay {
         let size = (1..train.len()).find(|index| from_first(*index).is_some_and(|distance| distance > 0))?;
         let over = self.clock.time(Ticks(i64::from(from_first(train.len() - 1)?))).since(MediaTime::ZERO);
         let steps = u32::try_from(train.len().div_ceil(size) - 1).unwrap_or(u32::MAX);
-        Some((size, self.rate.real(over) / steps.max(1)))
+        Some((size, self.rate.real(over) / steps))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one caller, with all of it at hand")]
@@ -118,6 +117,7 @@ impl TrackPlay {
             pictures: track.format.media() == Media::Video,
             beats: options.live555 && track.format.media() == Media::Audio,
             bundled,
+            one_packet: bundled && options.quantum <= options.bundle,
             multiplexed: matches!(track.format, Format::Mp2t { .. }),
             group: track.clock().ticks(MediaTime::ZERO.plus(group)),
             packetizer,
